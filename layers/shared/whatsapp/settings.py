@@ -1,0 +1,73 @@
+"""The environment variables a function reads, checked once, before any work is done."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+
+
+class ConfigurationError(Exception):
+    """An environment variable is missing or wrong. The text says which one and what it should hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between deployments. Field `messages_table` is read from `MESSAGES_TABLE`, and so on.
+
+    Secrets are not here: `twilio_secret` and `contact_key_secret` are *names* in Secrets Manager.
+    """
+
+    messages_table: str
+    contacts_table: str
+    templates_table: str
+    media_bucket: str
+    bus_name: str
+    alert_topic_arn: str
+    send_queue_url: str
+    send_dead_letter_queue_url: str
+    twilio_secret: str
+    """Secret whose JSON holds account_sid, auth_token and optionally previous_auth_token, api_key_sid, api_key_secret."""
+    contact_key_secret: str
+    """Secret whose string is the key of `contact_id`'s hash. Never rotated: every contact would become a stranger."""
+    public_url_parameter: str
+    """SSM parameter that holds the public base URL, the one Twilio signs."""
+    sender_address: str
+    """Our WhatsApp sender, `+E164`."""
+    twilio_base_url: str = field(default="")
+    """Empty for Twilio itself; the emulator's URL in the local stack."""
+    rate_limit_seconds: int = field(default=3600)
+    """Least time between two proactive acceptances for one contact."""
+    replies_per_inbound: int = field(default=3)
+    default_agent: str = field(default="scheduling")
+    quiet_hours: str = field(default="")
+    """`21:00-08:00` in `quiet_hours_zone`; empty means none."""
+    quiet_hours_zone: str = field(default="Asia/Kolkata")
+    retention_days: int = field(default=400)
+    """How long messages are kept. At least 35: a redelivered send must still find its record."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read and check them all.
+
+        Raises:
+            ConfigurationError: naming every variable that is missing or is not of its type.
+        """
+        values: dict[str, str | int] = {}
+        problems: list[str] = []
+        for f in fields(cls):
+            variable = f.name.upper()
+            raw = environ.get(variable, "").strip()
+            if not raw:
+                if f.default is MISSING:
+                    problems.append(f"{variable} is not set")
+                continue
+            if f.type is int:
+                if not raw.isdigit():
+                    problems.append(f"{variable} must be a whole number")
+                    continue
+                values[f.name] = int(raw)
+            else:
+                values[f.name] = raw
+        if int(values.get("retention_days", 400)) < 35:
+            problems.append("RETENTION_DAYS must be at least 35: a redelivered send must still find its record")
+        if problems:
+            raise ConfigurationError("; ".join(problems) + " (template.yaml sets them; see docs/configuration.md)")
+        return cls(**values)  # type: ignore[arg-type]  # each value was converted to its field's type above
