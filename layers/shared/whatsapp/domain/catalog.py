@@ -1,7 +1,7 @@
 """The message templates as files: one YAML each, all languages (docs/templates.md says how they are written).
 
-A file is read when its template is first asked for, and read as it is: `make check` has judged it before it was
-deployed. So the webhook, which needs one template's buttons now and then, pays for one file.
+A file is read when its template is first asked for, and trusted: `make check` judged it before it was deployed.
+So the webhook, which needs one template's buttons now and then, pays for one file.
 """
 
 import re
@@ -58,11 +58,14 @@ _load = cache(Catalog)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The file with every scalar as text: `no` stays a language, `5:30` a time, `2026-11-24` what was written."""
+    """The file with every scalar as text: `no` stays a language, `5:30` a time, `2026-11-24` a date."""
     import yaml
 
+    loader = getattr(
+        yaml, "CBaseLoader", yaml.BaseLoader
+    )  # in C where PyYAML was built so: ten times as fast
     with path.open(encoding="utf-8") as file:
-        found: dict[str, Any] = yaml.load(file, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        found: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506  # a BaseLoader makes only text
     return found
 
 
@@ -78,10 +81,8 @@ def template_from(raw: Mapping[str, Any]) -> Template:
         default_language=raw["default_language"],
         languages={
             language: Wording(
-                body=wording["body"].strip(),
-                quick_replies=tuple(
-                    QuickReply(reply["titles"][language], reply["payload"]) for reply in replies
-                ),
+                wording["body"].strip(),
+                tuple(QuickReply(reply["titles"][language], reply["payload"]) for reply in replies),
             )
             for language, wording in raw["languages"].items()
         },
@@ -112,6 +113,5 @@ def duration(text: str) -> timedelta:
     """
     if not (found := re.fullmatch(r"([1-9]\d*)([mhd])", text, re.ASCII)):
         raise ValueError("write a duration as 45m, 4h or 2d")
-    return (
-        int(found[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[found[2]]
-    )
+    unit = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[found[2]]
+    return int(found[1]) * unit

@@ -1,4 +1,4 @@
-"""A message template: its wordings, its variables, and how both become what Twilio takes and a patient reads."""
+"""A message template: its wordings and variables, and how they become what Twilio takes and patients read."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.template_variables import InvalidValue, Variable
+from whatsapp.domain.template_variables import InvalidValueError, Variable
 
 if TYPE_CHECKING:
     import jinja2
@@ -66,7 +66,7 @@ class Template:
     """How long after the request a message is still worth sending, unless the request says `expires_at`."""
     quiet_hours_exempt: bool
     on_unknown: Literal["hold", "resend"]
-    """Whether a send without evidence of its fate is sent anew at the end: `resend` may show the message twice."""
+    """Whether a send of unknown fate is sent anew at the end: with `resend` it may arrive twice."""
     free_form: bool
     """Whether the text may go without the template inside the window. It would lose quick replies."""
 
@@ -80,9 +80,7 @@ class Template:
             return self.languages[language]
         except KeyError:
             has = ", ".join(sorted(self.languages))
-            raise MessagingError(
-                "unknown_language", f"template {self.name} is worded in {has} only"
-            ) from None
+            raise MessagingError("unknown_language", f"{self.name} is worded in {has} only") from None
 
     def language_for(self, *wanted: str | None) -> str:
         """The first of `wanted` that it is worded in (`hi-IN` finds `hi`), else its default language."""
@@ -93,7 +91,7 @@ class Template:
         return self.default_language
 
     def quick_reply(self, title: str) -> QuickReply | None:
-        """The button that reads `title` in any language: Twilio's message list tells a tap by its title only."""
+        """The button that reads `title` in any language: Twilio's message list tells a tap by that only."""
         wanted = title.strip().casefold()
         replies = (reply for wording in self.languages.values() for reply in wording.quick_replies)
         return next((reply for reply in replies if reply.title.casefold() == wanted), None)
@@ -102,8 +100,8 @@ class Template:
         """The message that `variables` make in `language`.
 
         Raises:
-            MessagingError: `invalid_variables`, naming every variable that is missing, not known or breaks its
-                rule; `unknown_language`.
+            MessagingError: `invalid_variables`, naming every variable that is missing, not known or breaks
+                its rule; `unknown_language`.
         """
         body = self.wording(language).body
         values = self._checked(language, variables)
@@ -115,7 +113,7 @@ class Template:
         return Rendered(text, {str(n): values[name] for n, name in enumerate(placeholders(body), 1)})
 
     def content(self, language: str) -> dict[str, Any]:
-        """The JSON body of Twilio's `POST /v1/Content`. Its friendly name holds the hash of all that Twilio sees."""
+        """The JSON body of Twilio's `POST /v1/Content`. Its friendly name holds the version's hash."""
         fingerprint = self.version(language).partition("#")[2]
         friendly_name = re.sub("[^a-z0-9_]", "_", f"{self.name}_{language}_{fingerprint}".lower())
         return {"friendly_name": friendly_name, **self._layout(language)}
@@ -153,13 +151,12 @@ class Template:
         for name in self.variables.keys() & variables.keys():
             try:
                 values[name] = self.variables[name].text(variables[name], language)
-            except InvalidValue as rule:
+            except InvalidValueError as rule:
                 problems.append(f"{name} {rule}")
         if problems:
             takes = ", ".join(self.variables) or "no variables"
-            raise MessagingError(
-                "invalid_variables", f"{self.name} takes {takes}: {'; '.join(sorted(problems))}"
-            )
+            detail = f"{self.name} takes {takes}: {'; '.join(sorted(problems))}"
+            raise MessagingError("invalid_variables", detail)
         return values
 
 
@@ -176,13 +173,14 @@ def numbered(body: str) -> str:
 
 @cache
 def _environment() -> "jinja2.Environment":
-    """Sandboxed although only our own files are source: whoever words a message shall not reach Python."""
-    from jinja2 import (
-        StrictUndefined,
-    )  # the webhook knows templates, but renders none: it is spared the import
+    """Sandboxed although only our own files are source: whoever words a message shall not reach Python.
+
+    Imported here because the webhook knows templates but renders none.
+    """
+    from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # noqa: S701  # text, not HTML
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # text, not HTML
 
 
 @lru_cache(maxsize=128)

@@ -1,6 +1,6 @@
 """What may stand in a template's variable: each value is tidied, checked and localised by its type.
 
-A value is data. It never reaches Jinja as source, and no error here repeats it: values are names and times of patients.
+A value is data. It never reaches Jinja as source, and no error here repeats it: it may be a patient's name.
 """
 
 import re
@@ -26,15 +26,15 @@ DEFAULT_MAX_LENGTH: Mapping[str, int] = {
     "link": 200,
     "text": 120,
 }
-"""Characters, by type. Our own prudence: Twilio takes 1600 a value, but the whole text must stay within 1024."""
+"""Characters, by type. Our own prudence: Twilio takes 1600 a value, but the whole text must be ≤ 1024."""
 
 _FAILED_LOOKUPS = frozenset({"None", "null", "undefined", "NaN"})
 _JOINERS = "\u200c\u200d"
 """Zero-width joiners: invisible, but spelling in Indian scripts needs them."""
 
 
-class InvalidValue(ValueError):
-    """A value breaks its variable's rule. The text is the rule, fit to follow the variable's name; never the value."""
+class InvalidValueError(ValueError):
+    """A value breaks its variable's rule. The text is the rule, fit to follow the variable's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +52,30 @@ class Variable:
         """`value` as the patient will read it in `language`.
 
         Raises:
-            InvalidValue: with the rule that it breaks.
+            InvalidValueError: with the rule that it breaks.
         """
         text = _FORMATS[self.type](tidy(value), language)
         if len(text) > self.max_length:
-            raise InvalidValue(f"is longer than {self.max_length} characters")
+            raise InvalidValueError(f"is longer than {self.max_length} characters")
         return text
 
 
 def tidy(value: str) -> str:
     """One line, single spaces, nothing invisible.
 
-    WhatsApp takes no newline, tab or run of more than four spaces in a value (Twilio error 63013) and no empty one
-    (21656). White space is mended, since no meaning is lost; what is empty or a failed lookup is refused.
+    WhatsApp takes no newline, tab or run of more than four spaces in a value (Twilio error 63013), Twilio no
+    empty one (21656). White space is mended, since no meaning is lost; what is empty or a failed lookup is refused.
     """
     if not isinstance(value, str):
-        raise InvalidValue("is not text (numbers too are written in quotes)")
+        raise InvalidValueError("is not text (numbers too are written in quotes)")
     visible = (c for c in value if unicodedata.category(c) != "Cf" or c in _JOINERS)
     text = " ".join("".join(visible).split())
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
-        raise InvalidValue("holds a control character")
+        raise InvalidValueError("holds a control character")
     if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
-        raise InvalidValue("is empty")
+        raise InvalidValueError("is empty")
     if text in _FAILED_LOOKUPS:
-        raise InvalidValue("is a programming language's word for nothing, not a value")
+        raise InvalidValueError("is a programming language's word for nothing, not a value")
     return text
 
 
@@ -85,9 +85,9 @@ def _text(text: str, _language: str) -> str:
 
 def _name(text: str, _language: str) -> str:
     if not any(c.isalpha() for c in text):
-        raise InvalidValue("is not a name: it has no letter")
+        raise InvalidValueError("is not a name: it has no letter")
     if "://" in text:
-        raise InvalidValue("is not a name: it holds a link")
+        raise InvalidValueError("is not a name: it holds a link")
     return text
 
 
@@ -114,7 +114,7 @@ def _datetime(text: str, language: str) -> str:
 
 def _amount(text: str, _language: str) -> str:
     if not (found := re.fullmatch(r"(?:₹|Rs\.?|INR)? ?(\d[\d,]*(?:\.\d{1,2})?)", text, re.ASCII)):
-        raise InvalidValue("is not an amount in rupees: write 1250 or 1250.50")
+        raise InvalidValueError("is not an amount in rupees: write 1250 or 1250.50")
     return rupees(Decimal(found[1].replace(",", "")))
 
 
@@ -125,9 +125,9 @@ def _link(text: str, _language: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme != "https" or " " in text:
-        raise InvalidValue("is not a link: write https://… without spaces")
+        raise InvalidValueError("is not a link: write https://… without spaces")
     if parts.username is not None:
-        raise InvalidValue("holds a user name before the host, which hides where the link leads")
+        raise InvalidValueError("holds a user name before the host, which hides where the link leads")
     return text
 
 
@@ -146,7 +146,7 @@ _ENGLISH_DATE = re.compile(r"(\d{1,2}) ([A-Za-z]{3,9}),? (\d{4})", re.ASCII)
 
 
 def _read_date(text: str) -> date | None:
-    """`2026-11-24`, `24 November 2026` or `24 Nov 2026`. Digits with slashes are left out: 3/4 has two meanings."""
+    """`2026-11-24`, `24 November 2026` or `24 Nov 2026`. Not 3/4/2026, which has two meanings."""
     if written := _ENGLISH_DATE.fullmatch(text):
         names = [month.lower() for month in LANGUAGES["en"].months]
         word = written[2].lower()
@@ -193,5 +193,5 @@ def _as_written(text: str, example: str) -> str:
     """Words such as `tomorrow` pass; what was plainly meant as a date or time, and is none, does not."""
     meant_for_us = _CLOCK.fullmatch(text) or _ENGLISH_DATE.fullmatch(text) or re.match(r"\d{4}-\d", text)
     if meant_for_us or not any(c.isalpha() for c in text):
-        raise InvalidValue(f"cannot be read: write {example}")
+        raise InvalidValueError(f"cannot be read: write {example}")
     return text
