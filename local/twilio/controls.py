@@ -1,0 +1,174 @@
+"""The emulator's own controls under `/_emulator/`: JSON in and out, no credentials, 127.0.0.1 only."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from local.twilio.content import ContentApi, template_view
+from local.twilio.faults import Fault
+from local.twilio.inbound import Inbound
+from local.twilio.state import Account, Patient, bare, iso8601, message_view
+from local.twilio.tasks import Tasks
+
+SWITCHES = (
+    "profile_name", "external_user_id", "on_whatsapp", "blocked", "phone_on", "read_receipts", "opted_out",
+)  # fmt: skip
+
+
+class Controls:
+    def __init__(self, account: Account, inbound: Inbound, contents: ContentApi, tasks: Tasks) -> None:
+        self._account = account
+        self._inbound = inbound
+        self._contents = contents
+        self._tasks = tasks
+
+    def routes(self) -> list[Route]:
+        controls = {
+            ("GET", "ledger"): self.ledger,
+            ("GET", "state"): self.state,
+            ("GET", "events"): self.events,
+            ("GET", "faults"): self.list_faults,
+            ("POST", "faults"): self.add_fault,
+            ("DELETE", "faults"): self.clear_faults,
+            ("POST", "reset"): self.reset,
+            ("POST", "configure"): self.configure,
+            ("POST", "inbound"): self.inbound,
+            ("POST", "patients"): self.patients,
+            ("POST", "window"): self.window,
+            ("POST", "clock"): self.clock,
+            ("POST", "templates/{sid}/review"): self.review,
+        }
+        return [
+            Route(f"/_emulator/{path}", _forgiving(endpoint), methods=[method])
+            for (method, path), endpoint in controls.items()
+        ]
+
+    async def ledger(self, _: Request) -> Response:
+        return JSONResponse({"messages": self._account.ledger()})
+
+    async def state(self, _: Request) -> Response:
+        """All that a watcher needs to begin with; `events` continues from `last_event_id`."""
+        account = self._account
+        return JSONResponse(
+            {
+                "boot": account.events.boot,
+                "last_event_id": account.events.last_id,
+                "account_sid": account.sid,
+                "whatsapp_now": iso8601(account.whatsapp_now()),
+                "settings": asdict(account.settings),
+                "senders": [vars(sender) for sender in account.senders.values()],
+                "patients": [patient_view(patient) for patient in account.patients.values()],
+                "windows": account.open_windows(),
+                "messages": [message_view(message) for message in account.messages.values()],
+                "templates": [template_view(content) for content in account.contents.values()],
+                "faults": [vars(fault) for fault in account.faults.active],
+            }
+        )
+
+    async def events(self, request: Request) -> Response:
+        """Everything that happens from now on, or from `Last-Event-ID` on, as server-sent events."""
+        last = request.headers.get("Last-Event-ID") or request.query_params.get("last_event_id")
+        return StreamingResponse(
+            self._account.events.stream(last),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def list_faults(self, _: Request) -> Response:
+        return JSONResponse({"faults": [vars(fault) for fault in self._account.faults.active]})
+
+    async def add_fault(self, request: Request) -> Response:
+        fault = Fault.from_json(await request.json())
+        self._account.faults.add(fault)
+        self._publish_faults()
+        return JSONResponse(vars(fault), 201)
+
+    async def clear_faults(self, _: Request) -> Response:
+        self._account.faults.clear()
+        self._publish_faults()
+        return JSONResponse({"faults": []})
+
+    async def reset(self, _: Request) -> Response:
+        await self._tasks.cancel_all()
+        self._account.reset()
+        return JSONResponse({})
+
+    async def configure(self, request: Request) -> Response:
+        """Change settings; what is not named stays.
+
+        Raises:
+            ValueError: an unknown setting.
+        """
+        body = await request.json()
+        if url := body.pop("inbound_url", None):
+            self._account.set_inbound_url(url)
+        settings = self._account.settings
+        settings.status_delays_ms |= body.pop("status_delays_ms", {})
+        for name, value in body.items():
+            if name not in asdict(settings):
+                raise ValueError(f"unknown setting {name}")
+            setattr(settings, name, value)
+        return JSONResponse(asdict(settings))
+
+    async def inbound(self, request: Request) -> Response:
+        return JSONResponse(await self._inbound.receive(await request.json()))
+
+    async def patients(self, request: Request) -> Response:
+        """Turn one patient's switches; what is not named stays."""
+        body = await request.json()
+        patient = self._account.patient(body.pop("address"))
+        if "joined_sandbox" in body:
+            patient.joined_sandbox = self._account.whatsapp_now() if body.pop("joined_sandbox") else None
+        for name, value in body.items():
+            if name not in SWITCHES:
+                raise ValueError(f"unknown switch {name}")
+            setattr(patient, name, value)
+        self._account.events.publish("patient", patient=patient_view(patient))
+        return JSONResponse(patient_view(patient))
+
+    async def window(self, request: Request) -> Response:
+        """Open or close the 24-hour window of an address with one sender, or with all of them."""
+        body = await request.json()
+        change = self._account.open_window if body["open"] else self._account.close_window
+        for sender in [bare(body["sender"])] if body.get("sender") else list(self._account.senders):
+            change(bare(body["address"]), sender)
+        self._account.events.publish("windows", windows=self._account.open_windows())
+        return JSONResponse({"windows": self._account.open_windows()})
+
+    async def clock(self, request: Request) -> Response:
+        """Move WhatsApp's clock ahead (windows, caps, sandbox membership); Twilio's dates stay real."""
+        self._account.advance_clock(timedelta(seconds=float((await request.json())["advance_seconds"])))
+        return JSONResponse({"whatsapp_now": iso8601(self._account.whatsapp_now())})
+
+    async def review(self, request: Request) -> Response:
+        content = self._contents.review(request.path_params["sid"], await request.json())
+        return JSONResponse(template_view(content))
+
+    def _publish_faults(self) -> None:
+        self._account.events.publish("faults", faults=[vars(fault) for fault in self._account.faults.active])
+
+
+def patient_view(patient: Patient) -> dict[str, Any]:
+    joined = patient.joined_sandbox
+    return vars(patient) | {"joined_sandbox": iso8601(joined) if joined else None}
+
+
+def _forgiving(
+    endpoint: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """A control's wrong input is a 400 or 404 with a sentence, never a traceback."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except KeyError as error:
+            return JSONResponse({"error": f"not found, or missing: {error.args[0]}"}, 404)
+        except (ValueError, TypeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return answer

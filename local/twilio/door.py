@@ -1,0 +1,153 @@
+"""The door of Twilio's hosts: faults, then credentials, then the endpoint; errors leave in Twilio's shape."""
+
+import asyncio
+import hmac
+from base64 import b64decode
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from local.twilio.errors import TwilioError
+from local.twilio.faults import Fault
+from local.twilio.state import Account
+from local.twilio.tasks import Tasks
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Disconnect = Callable[[Request], None]
+"""Resets the connection that a request came on (TCP RST): its client never sees an answer."""
+
+HANG_SECONDS = 60.0
+LATE_SECONDS = 1.0
+
+
+class Door:
+    def __init__(self, account: Account, tasks: Tasks, disconnect: Disconnect) -> None:
+        self._account = account
+        self._tasks = tasks
+        self._disconnect = disconnect
+
+    def route(self, method: str, path: str, endpoint: Endpoint, *, creates_message: bool = False) -> Route:
+        """A Starlette route whose endpoint is reached through the door."""
+
+        async def guarded(request: Request) -> Response:
+            return await self._answer(request, endpoint, creates_message)
+
+        return Route(path, guarded, methods=[method])
+
+    async def _answer(self, request: Request, endpoint: Endpoint, creates_message: bool) -> Response:
+        to = await _recipient(request)
+        fault = self._account.faults.for_request(to, request.url.path, creates_message=creates_message)
+
+        async def honest() -> Response:
+            try:
+                self._authenticate(request)
+                return await endpoint(request)
+            except TwilioError as error:
+                return refusal(error)
+
+        if fault is None:
+            return await honest()
+        self._account.events.publish("fault", fault=fault.kind, path=request.url.path, to=to)
+        return await self._misbehave(fault, request, honest)
+
+    async def _misbehave(
+        self, fault: Fault, request: Request, honest: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Answer as `fault` says. What Twilio would refuse anyway is refused: no fault makes a bad request
+        look accepted."""
+        match fault.kind:
+            case "refuse":
+                self._disconnect(request)
+            case "http_429":
+                return refusal(TwilioError(20429))
+            case "http_500":
+                return refusal(TwilioError(20500))
+            case "http_503":
+                return refusal(TwilioError(20503))
+            case "error":
+                return refusal(TwilioError(fault.code or 20500))
+            case "accept_then_500":
+                return _unless_refused(await honest(), refusal(TwilioError(20500)))
+            case "accept_then_hang":
+                answer = await honest()
+                if answer.status_code >= 400:
+                    return answer
+                await self._hang(fault, request)
+            case "hang":
+                await self._hang(fault, request)
+            case "accept_late":
+                self._tasks.spawn(_later(fault.seconds or LATE_SECONDS, honest))
+                return refusal(TwilioError(20500))
+            case "truncate":
+                answer = await honest()
+                return _unless_refused(answer, CutShort(answer))
+        return Response()  # the connection is gone: nobody reads this
+
+    async def _hang(self, fault: Fault, request: Request) -> None:
+        """Keep silent until the time is up or the client has gone, then reset the connection."""
+        try:
+            async with asyncio.timeout(fault.seconds or HANG_SECONDS):
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            self._disconnect(request)
+
+    def _authenticate(self, request: Request) -> None:
+        """HTTP Basic with the account's sid and token, or with an API key.
+
+        Raises:
+            TwilioError: 20003 for wrong credentials, 20404 for a path under another account.
+        """
+        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+        try:
+            user, _, password = b64decode(encoded).decode().partition(":")
+        except ValueError:
+            raise TwilioError(20003) from None
+        accepted = {self._account.sid: self._account.auth_token, **self._account.api_keys}
+        expected = accepted.get(user)
+        if (
+            scheme.lower() != "basic"
+            or expected is None
+            or not hmac.compare_digest(expected.encode(), password.encode())
+        ):
+            raise TwilioError(20003)
+        if request.path_params.get("account_sid", self._account.sid) != self._account.sid:
+            raise TwilioError(20404)
+
+
+class CutShort(Response):
+    """Promises the whole body of `answer` and sends half of it; the server then closes the connection."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self._answer = answer
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        whole = bytes(self._answer.body)
+        headers = self._answer.raw_headers
+        await send({"type": "http.response.start", "status": self._answer.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": whole[: len(whole) // 2], "more_body": True})
+
+
+async def _recipient(request: Request) -> str | None:
+    """Whom a request is about: `To` of the form, or of the query for lists."""
+    if request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        to = (await request.form()).get("To")
+        return to if isinstance(to, str) else None
+    return request.query_params.get("To")
+
+
+async def _later(seconds: float, honest: Callable[[], Awaitable[Response]]) -> None:
+    await asyncio.sleep(seconds)
+    await honest()
+
+
+def _unless_refused(answer: Response, otherwise: Response) -> Response:
+    return answer if answer.status_code >= 400 else otherwise
+
+
+def refusal(error: TwilioError) -> JSONResponse:
+    return JSONResponse(error.body(), error.status)

@@ -1,0 +1,288 @@
+"""One emulated Twilio account and the WhatsApp around it: what it holds, nothing about HTTP."""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from secrets import token_hex
+from typing import Any, Literal
+
+from local.twilio.events import EventLog
+from local.twilio.faults import Faults
+
+API_VERSION = "2010-04-01"
+CHANNEL = "whatsapp:"
+WINDOW = timedelta(hours=24)
+SANDBOX_SENDER = "+14155238886"
+SANDBOX_MEMBERSHIP = timedelta(days=3)
+
+Direction = Literal["inbound", "outbound-api", "outbound-reply"]
+
+
+def new_sid(prefix: str) -> str:
+    return prefix + token_hex(16)
+
+
+def epoch_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def bare(address: str) -> str:
+    """`whatsapp:+9198…` -> `+9198…`; a business-scoped id loses its channel in the same way."""
+    return address.removeprefix(CHANNEL)
+
+
+def rfc2822(moment: datetime | None) -> str | None:
+    """The Messages API's dates: `Thu, 24 Aug 2023 05:01:45 +0000`."""
+    return format_datetime(moment) if moment else None
+
+
+def iso8601(moment: datetime) -> str:
+    """The Content API's dates: `2015-07-30T19:00:00Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Medium:
+    content_type: str
+    data: bytes
+    sid: str = field(default_factory=lambda: new_sid("ME"))
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass
+class CallbackAttempt:
+    """One HTTP request from the emulator to the product, for the page and the tests to look at."""
+
+    url: str
+    status: str
+    http_status: int | None
+    error: str | None
+    ms: int
+    at: int = field(default_factory=epoch_ms)
+
+
+@dataclass
+class Message:
+    sid: str
+    direction: Direction
+    to: str
+    from_: str
+    body: str
+    status: str
+    content_sid: str | None = None
+    content_variables: str | None = None
+    messaging_service_sid: str | None = None
+    status_callback: str | None = None
+    media: list[Medium] = field(default_factory=list)
+    media_urls: list[str] = field(default_factory=list)
+    send_at: datetime | None = None
+    rendered: dict[str, Any] = field(default_factory=dict)
+    """What the phone shows: `{"type", "body", "actions", …}`. Twilio's own answers never carry it."""
+    error_code: int | None = None
+    error_message: str | None = None
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    updated: datetime = field(default_factory=lambda: datetime.now(UTC))
+    sent: datetime | None = None
+    accepted_at: int = field(default_factory=epoch_ms)
+    accepted_body: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    """An inbound message's webhook form, as it was signed."""
+    callbacks: list[CallbackAttempt] = field(default_factory=list)
+    deleted: bool = False
+
+    @property
+    def patient(self) -> str:
+        return bare(self.from_ if self.direction == "inbound" else self.to)
+
+    @property
+    def sender(self) -> str:
+        """Our own number in this conversation."""
+        return bare(self.to if self.direction == "inbound" else self.from_)
+
+
+@dataclass
+class Approval:
+    """WhatsApp's review of one template: unsubmitted, pending, approved, rejected, paused or disabled."""
+
+    status: str = "unsubmitted"
+    name: str = ""
+    category: str = ""
+    content_type: str = ""
+    rejection_reason: str = ""
+    allow_category_change: bool = True
+
+
+@dataclass
+class Content:
+    friendly_name: str
+    language: str
+    types: dict[str, dict[str, Any]]
+    variables: dict[str, str]
+    sid: str = field(default_factory=lambda: new_sid("HX"))
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    updated: datetime = field(default_factory=lambda: datetime.now(UTC))
+    approval: Approval = field(default_factory=Approval)
+
+
+@dataclass
+class Patient:
+    """One WhatsApp user, with the switches a test or the phone page turns."""
+
+    address: str
+    profile_name: str = ""
+    external_user_id: str | None = None
+    on_whatsapp: bool = True
+    blocked: bool = False
+    phone_on: bool = True
+    read_receipts: bool = True
+    opted_out: bool = False
+    joined_sandbox: datetime | None = None
+
+
+@dataclass
+class Sender:
+    """A WhatsApp sender of this account; `webhook` and `profile` are what the Senders API sets."""
+
+    address: str
+    sid: str = field(default_factory=lambda: new_sid("XE"))
+    webhook: dict[str, str | None] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Settings:
+    """What `POST /_emulator/configure` changes. Delays are milliseconds after the status before."""
+
+    status_delays_ms: dict[str, int] = field(
+        default_factory=lambda: {"queued": 20, "sent": 50, "delivered": 100, "read": 200}
+    )
+    auto_approve: bool = False
+    read_receipts: bool = True
+
+
+class Account:
+    """Everything the emulator knows. Only the event loop's thread touches it, so there are no locks."""
+
+    def __init__(
+        self,
+        sid: str,
+        auth_token: str,
+        senders: Iterable[str],
+        *,
+        api_keys: dict[str, str] | None = None,
+        inbound_url: str | None = None,
+    ) -> None:
+        self.sid = sid
+        self.auth_token = auth_token
+        self.api_keys = api_keys or {}
+        self.events = EventLog()
+        self._addresses = [bare(sender) for sender in senders]
+        self._inbound_url = inbound_url
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the first minute: senders and webhook as started, nothing else."""
+        self.settings = Settings()
+        self.messages: dict[str, Message] = {}
+        self.contents: dict[str, Content] = {}
+        self.patients: dict[str, Patient] = {}
+        self.faults = Faults()
+        self._window_closes: dict[tuple[str, str], datetime] = {}
+        self._clock_offset = timedelta()
+        self.senders = {address: Sender(address) for address in self._addresses}
+        if self._inbound_url:
+            self.set_inbound_url(self._inbound_url)
+        self.events.publish("reset")
+
+    def set_inbound_url(self, url: str) -> None:
+        for sender in self.senders.values():
+            sender.webhook |= {"callback_url": url, "callback_method": "POST"}
+
+    # WhatsApp's clock: windows, caps and sandbox membership obey it. Dates that Twilio writes are real ones,
+    # because the product compares them with its own clock.
+
+    def whatsapp_now(self) -> datetime:
+        return datetime.now(UTC) + self._clock_offset
+
+    def advance_clock(self, by: timedelta) -> None:
+        self._clock_offset += by
+        self.events.publish("clock", whatsapp_now=iso8601(self.whatsapp_now()))
+
+    # Windows
+
+    def open_window(self, patient: str, sender: str) -> None:
+        self._window_closes[patient, sender] = self.whatsapp_now() + WINDOW
+
+    def close_window(self, patient: str, sender: str) -> None:
+        self._window_closes.pop((patient, sender), None)
+
+    def window_closes(self, patient: str, sender: str) -> datetime | None:
+        """When the window between these two closes, or None if it is closed now."""
+        closes = self._window_closes.get((patient, sender))
+        return closes if closes and closes > self.whatsapp_now() else None
+
+    def open_windows(self) -> list[dict[str, str]]:
+        return [
+            {"address": patient, "sender": sender, "closes_at": iso8601(closes)}
+            for (patient, sender) in self._window_closes
+            if (closes := self.window_closes(patient, sender))
+        ]
+
+    # Lookups
+
+    def patient(self, address: str) -> Patient:
+        """The patient at this address; one never seen before is an ordinary WhatsApp user."""
+        address = bare(address)
+        return self.patients.setdefault(address, Patient(address))
+
+    def message(self, sid: str) -> Message | None:
+        message = self.messages.get(sid)
+        return None if message is None or message.deleted else message
+
+    def accept(self, message: Message) -> None:
+        """Enter a message in the ledger. From here on Twilio has it, whatever its answer says."""
+        message.accepted_body = message.body
+        self.messages[message.sid] = message
+        self.events.publish("message", message=message_view(message))
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return [ledger_entry(message) for message in self.messages.values()]
+
+
+def ledger_entry(message: Message) -> dict[str, Any]:
+    return {
+        "sid": message.sid,
+        "direction": message.direction,
+        "to": message.to,
+        "from": message.from_,
+        "body": message.accepted_body,
+        "content_sid": message.content_sid,
+        "content_variables": message.content_variables,
+        "accepted_at": message.accepted_at,
+        "status": message.status,
+        "status_callback": message.status_callback,
+    }
+
+
+def message_view(message: Message) -> dict[str, Any]:
+    """One message, for watchers: the ledger's entry, what the phone shows, and every callback tried."""
+    return ledger_entry(message) | {
+        "patient": message.patient,
+        "rendered": message.rendered,
+        "error_code": message.error_code,
+        "media": [
+            {"sid": medium.sid, "content_type": medium.content_type, "size": len(medium.data)}
+            for medium in message.media
+        ],
+        "media_urls": message.media_urls,
+        "params": message.params,
+        "deleted": message.deleted,
+        "callbacks": [vars(attempt) for attempt in message.callbacks],
+    }
+
+
+E164 = re.compile(r"\+[1-9]\d{7,14}")
+"""ITU-T E.164: at most 15 digits, no leading zero; fewer than 8 reach nobody."""
