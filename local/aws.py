@@ -1,0 +1,46 @@
+"""boto3 clients for the embedded AWS, deaf to the user's own AWS profile, credentials and proxies."""
+
+import os
+from typing import Any, Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+REGION: Final = "ap-south-1"
+# Never anybody's real credentials: the embedded AWS takes these for the account's root.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+def server_environment(**variables: str) -> dict[str, str]:
+    """The whole environment of a server: nothing of the user's but the search path."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": REGION,
+        **CREDENTIALS,
+        **variables,
+    }
+
+
+def client(service: str, endpoint: str) -> Any:
+    """A client of `service` ("lambda", "sqs", …) at the embedded AWS.
+
+    Typed `Any`: boto3-stubs types only clients named by a literal. Annotate where you use it.
+    """
+    files = {"config_file": os.devnull, "credentials_file": os.devnull, "profile": None}
+    session = botocore.session.Session({name: (None, None, value, None) for name, value in files.items()})
+    return boto3.Session(
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=REGION,
+        botocore_session=session,
+    ).client(
+        service,  # type: ignore[call-overload]  # the overloads are for literals
+        endpoint_url=endpoint,
+        config=Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=150),
+    )

@@ -1,0 +1,156 @@
+"""The embedded AWS: ministack, with its gaps mended.
+
+Run as `python -m local.ministack`; the environment says the rest (`GATEWAY_PORT`, `LAMBDA_PYTHON`). Each mend
+touches ministack's private parts, hence the exact pin in pyproject.toml and one test a mend in
+tests/infra/test_ministack.py. When a new version makes a mend needless, its test still passes without it.
+"""
+
+# ruff: noqa: SLF001  # mending private parts is what this file is for
+
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.services import eventbridge
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+
+Properties = Mapping[str, Any]
+
+
+def take_routes_from_body() -> None:
+    """SAM writes an HTTP API's routes as OpenAPI in `Api.Body`, which ministack ignores: all are 404.
+
+    `*.execute-api.localhost`, which it gives as the API's address, does not resolve everywhere either: the
+    address becomes a path on 127.0.0.1.
+    """
+    api = provisioners._apigw_v2
+    create, update = provisioners._apigw_v2_api_create, provisioners._apigw_v2_api_update
+
+    def complete(api_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        api._routes[api_id], api._integrations[api_id] = {}, {}
+        for path, operations in properties.get("Body", {}).get("paths", {}).items():
+            for verb, operation in operations.items():
+                _add_route(api_id, verb, path, operation, stack)
+        endpoint = f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}/_aws/execute-api/{api_id}"
+        api._apis[api_id]["apiEndpoint"] = endpoint
+        return api_id, {"ApiId": api_id, "ApiEndpoint": endpoint}
+
+    def create_api(logical_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        return complete(create(logical_id, properties, stack)[0], properties, stack)
+
+    def update_api(
+        api_id: str, old: Properties, new: Properties, stack: str, logical_id: str | None = None
+    ) -> tuple[str, dict[str, str]]:
+        return complete(update(api_id, old, new, stack, logical_id)[0], new, stack)
+
+    provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"].update(create=create_api, update=update_api)
+
+
+def _add_route(api_id: str, verb: str, path: str, operation: Mapping[str, Any], stack: str) -> None:
+    integration = operation["x-amazon-apigateway-integration"]
+    integration_id, _ = provisioners._apigw_v2_integration_create(
+        "",
+        {
+            "ApiId": api_id,
+            "IntegrationType": integration["type"].upper(),
+            "IntegrationUri": integration["uri"],
+            "PayloadFormatVersion": integration["payloadFormatVersion"],
+        },
+        stack,
+    )
+    needs_iam = any("AWS_IAM" in scheme for scheme in operation.get("security", []))
+    provisioners._apigw_v2_route_create(
+        "",
+        {
+            "ApiId": api_id,
+            "RouteKey": f"{verb.upper()} {path}",
+            "Target": f"integrations/{integration_id}",
+            "AuthorizationType": "AWS_IAM" if needs_iam else "NONE",
+        },
+        stack,
+    )
+
+
+def keep_time_to_live() -> None:
+    """CloudFormation's `TimeToLiveSpecification` of a table is dropped."""
+    create = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["create"]
+
+    def create_table(logical_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        table, attributes = create(logical_id, properties, stack)
+        if ttl := properties.get("TimeToLiveSpecification"):
+            enabled = str(ttl["Enabled"]).lower() == "true"
+            specification = {"Enabled": enabled, "AttributeName": ttl["AttributeName"]}
+            provisioners._dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": specification})
+        return table, attributes
+
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["create"] = create_table
+
+
+def refer_to_secrets_by_arn() -> None:
+    """`!Ref` of a secret is its ARN on AWS, and its name here: policies that name it would allow nothing."""
+    create = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]["create"]
+
+    def create_secret(logical_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        _name, attributes = create(logical_id, properties, stack)
+        return attributes["Arn"], attributes
+
+    provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]["create"] = create_secret
+
+
+def give_sam_the_parameters() -> None:
+    """The SAM transform runs without the stack's parameters, so their defaults win over what was given."""
+    parameters: ContextVar[dict[str, str]] = ContextVar("parameters")
+    apply_transforms = engine._apply_transforms
+
+    def apply_with_parameters(template: dict[str, Any], provided: Any = None, previous: Any = None) -> Any:
+        token = parameters.set(engine._transform_parameters(template, provided, previous))
+        try:
+            return apply_transforms(template, provided, previous)
+        finally:
+            parameters.reset(token)
+
+    from samtranslator.translator import transform as sam
+
+    transform = sam.transform
+    sam.transform = lambda template, _given, policies: transform(template, parameters.get(), policies)
+    for module in (engine, handlers, changesets):
+        module._apply_transforms = apply_with_parameters
+
+
+def run_lambdas_on(python: str) -> None:
+    """`Runtime` is ignored: functions run on ministack's own interpreter and see its packages.
+
+    They get one that has nothing but boto3, as on AWS, so that a package missing in the layer shows.
+    """
+    detect = lambda_runtime._detect_runtime_binary
+
+    def interpreter_for(runtime: str) -> tuple[str, str]:
+        binary, worker = detect(runtime)
+        return (python if runtime.startswith("python") else binary), worker
+
+    lambda_runtime._detect_runtime_binary = interpreter_for
+
+
+def be_quick() -> None:
+    """Schedules are looked at every 10 s, and a handler that logs nothing is waited for for 50 ms."""
+    eventbridge._SCHEDULER_TICK_INTERVAL = 1
+    lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.002, 0.002, 0.25)
+
+
+def mend() -> None:
+    """Apply all mends. Before ministack starts."""
+    take_routes_from_body()
+    keep_time_to_live()
+    refer_to_secrets_by_arn()
+    give_sam_the_parameters()
+    run_lambdas_on(os.environ["LAMBDA_PYTHON"])
+    be_quick()
+
+
+if __name__ == "__main__":
+    from ministack.app import main
+
+    mend()
+    main()
