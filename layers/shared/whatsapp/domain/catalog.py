@@ -1,7 +1,7 @@
 """The message templates as files: one YAML each, all languages (docs/templates.md says how they are written).
 
-A file is read when its template is first asked for, and trusted: `make check` judged it before it was deployed.
-So the webhook, which needs one template's buttons now and then, pays for one file.
+A file is read when its template is first asked for, and trusted: `make check` judged it before it was
+deployed. So the webhook, which needs one template's buttons now and then, pays for one file.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Dates, times and amounts as a patient reads them, in each language of the catalog.
 
 The words are CLDR's (https://cldr.unicode.org), as the Babel package holds them; a test compares all of them
-with Babel. They stand here as a table because Babel would add 33 MB to the layer for one screen of words. Digits
-stay 0–9 in every language, as on the phone's own clock and in a bank's messages.
+with Babel. They stand here as a table because Babel would add 33 MB to the layer for one screen of words.
+Digits stay 0–9 in every language, as on the phone's own clock and in a bank's messages.
 """
 
 from dataclasses import dataclass

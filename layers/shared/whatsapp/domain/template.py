@@ -15,7 +15,8 @@ from whatsapp.domain.template_variables import InvalidValueError, Variable
 if TYPE_CHECKING:
     import jinja2
 
-Category = Literal["UTILITY", "MARKETING", "AUTHENTICATION"]
+Category = Literal["UTILITY", "MARKETING"]
+"""AUTHENTICATION is left out: WhatsApp words those itself, and we send no passcodes."""
 
 MAX_TEXT = 1024
 """Characters of a rendered template: WhatsApp's limit of a body, and Twilio's of `twilio/quick-reply`."""

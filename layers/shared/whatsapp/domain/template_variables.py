@@ -63,8 +63,9 @@ class Variable:
 def tidy(value: str) -> str:
     """One line, single spaces, nothing invisible.
 
-    WhatsApp takes no newline, tab or run of more than four spaces in a value (Twilio error 63013), Twilio no
-    empty one (21656). White space is mended, since no meaning is lost; what is empty or a failed lookup is refused.
+    WhatsApp takes no newline, tab or run of more than four spaces in a value (Twilio errors 21656 and 63013) and
+    no empty one (21656). White space is mended, since no meaning is lost; an empty value or a failed lookup is
+    refused.
     """
     if not isinstance(value, str):
         raise InvalidValueError("is not text (numbers too are written in quotes)")
