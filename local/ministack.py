@@ -7,13 +7,19 @@ tests/infra/test_ministack.py. When a new version makes a mend needless, its tes
 
 # ruff: noqa: SLF001  # mending private parts is what this file is for
 
+import hashlib
+import io
 import os
+import tempfile
+import threading
+import zipfile
 from collections.abc import Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
-from ministack.services import eventbridge
+from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 
 Properties = Mapping[str, Any]
@@ -119,6 +125,47 @@ def give_sam_the_parameters() -> None:
         module._apply_transforms = apply_with_parameters
 
 
+def read_concurrency_as_number() -> None:
+    """A `MaximumConcurrency` from a template parameter arrives as text, and the queue's poller trips over it."""
+    handler = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    create = handler["create"]
+
+    def create_mapping(logical_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, str]]:
+        scaling = {k: int(v) for k, v in properties.get("ScalingConfig", {}).items()}
+        given: tuple[str, dict[str, str]] = create(
+            logical_id, {**properties, "ScalingConfig": scaling}, stack
+        )
+        return given
+
+    handler["create"] = create_mapping
+
+
+def unpack_layers_once() -> None:
+    """Each cold start unpacks each layer anew, some 2 s: here all of them share one copy."""
+    spawn = lambda_runtime.Worker._spawn
+    unpacking = threading.Lock()
+
+    def unpacked(layer: Any) -> str:
+        content: bytes = lambda_svc._resolve_layer_zip(layer)
+        folder = Path(tempfile.gettempdir(), f"layer-{hashlib.sha256(content).hexdigest()[:20]}")
+        with unpacking:
+            if not folder.exists():
+                zipfile.ZipFile(io.BytesIO(content)).extractall(folder)
+        return str(folder)
+
+    def spawn_on_shared_layers(worker: Any) -> None:
+        config = worker.config
+        folders = os.pathsep.join(unpacked(layer) for layer in config.get("Layers", []))
+        variables = {**config.get("Environment", {}).get("Variables", {}), "_LAMBDA_LAYERS_DIRS": folders}
+        worker.config = {**config, "Layers": [], "Environment": {"Variables": variables}}
+        try:
+            spawn(worker)
+        finally:
+            worker.config = config
+
+    lambda_runtime.Worker._spawn = spawn_on_shared_layers
+
+
 def run_lambdas_on(python: str) -> None:
     """`Runtime` is ignored: functions run on ministack's own interpreter and see its packages.
 
@@ -145,6 +192,8 @@ def mend() -> None:
     keep_time_to_live()
     refer_to_secrets_by_arn()
     give_sam_the_parameters()
+    read_concurrency_as_number()
+    unpack_layers_once()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])
     be_quick()
 
