@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from jinja2 import TemplateError
+from jinja2.sandbox import SandboxedEnvironment
 from whatsapp.domain.localisation import LANGUAGES
 from whatsapp.domain.template import MAX_TEXT, PLACEHOLDER, placeholders
 from whatsapp.domain.template_variables import (
@@ -209,6 +211,17 @@ def plain_spacing(raw: Mapping[str, Any]) -> Iterator[Finding]:
 # Variables and languages
 
 
+def names_mean_nothing_in_jinja(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    for path, _ in find(raw, "variables", "*"):
+        name = str(path[-1])
+        try:
+            shown = SandboxedEnvironment().from_string(f"a {{{{ {name} }}}} b").render({name: "value"})
+        except TemplateError:
+            shown = ""
+        if shown != "a value b":
+            yield Finding(path, f"{name} means something else in Jinja2", "Give the variable another name")
+
+
 def samples_are_good_values(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, variable in find(raw, "variables", "*"):
         kind = variable.get("type") if isinstance(variable, dict) else None
@@ -326,6 +339,7 @@ RULES: tuple[Rule, ...] = (
     longest_values_fit,
     few_emoji,
     plain_spacing,
+    names_mean_nothing_in_jinja,
     samples_are_good_values,
     every_language_has_its_samples_and_titles,
     default_language_is_worded,

@@ -149,7 +149,7 @@ _ENGLISH_DATE = re.compile(r"(\d{1,2}) ([A-Za-z]{3,9}),? (\d{4})", re.ASCII)
 def _read_date(text: str) -> date | None:
     """`2026-11-24`, `24 November 2026` or `24 Nov 2026`. Not 3/4/2026, which has two meanings."""
     if written := _ENGLISH_DATE.fullmatch(text):
-        names = [month.lower() for month in LANGUAGES["en"].months]
+        names = LANGUAGES["en"].months.lower().split()
         word = written[2].lower()
         month = next((n for n, name in enumerate(names, 1) if word in (name, name[:3])), 0)
         text = f"{written[3]}-{month:02}-{int(written[1]):02}"
