@@ -27,19 +27,24 @@ def server_environment(**variables: str) -> dict[str, str]:
     }
 
 
+def session() -> boto3.Session:
+    """A session that reads none of the user's AWS files and settings."""
+    files = {"config_file": os.devnull, "credentials_file": os.devnull, "profile": None}
+    deaf = botocore.session.Session({name: (None, None, value, None) for name, value in files.items()})
+    return boto3.Session(
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=REGION,
+        botocore_session=deaf,
+    )
+
+
 def client(service: str, endpoint: str) -> Any:
     """A client of `service` ("lambda", "sqs", …) at the embedded AWS.
 
     Typed `Any`: boto3-stubs types only clients named by a literal. Annotate where you use it.
     """
-    files = {"config_file": os.devnull, "credentials_file": os.devnull, "profile": None}
-    session = botocore.session.Session({name: (None, None, value, None) for name, value in files.items()})
-    return boto3.Session(
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        region_name=REGION,
-        botocore_session=session,
-    ).client(
+    return session().client(
         service,  # type: ignore[call-overload]  # the overloads are for literals
         endpoint_url=endpoint,
         config=Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=150),

@@ -29,7 +29,7 @@ class Claim:
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _SECONDS_FOR_ORPHANS
         while not self._try():
-            if self._owner_lives() or time.monotonic() > deadline:
+            if _owner_lives(self._directory) or time.monotonic() > deadline:
                 raise DirectoryTakenError(f"another stack is running in {self._directory}")
             time.sleep(0.1)
         # What a killed stack left. Its servers are gone, or the lock would not be ours.
@@ -59,25 +59,27 @@ class Claim:
         os.close(descriptor)
         return False
 
-    def _owner_lives(self) -> bool:
-        try:
-            os.kill(int(self._owner.read_text()), 0)
-        except (FileNotFoundError, ValueError, ProcessLookupError):
-            return False
-        except PermissionError:
-            pass  # somebody else's process: alive
-        return True
-
 
 def is_taken(directory: Path) -> bool:
-    """Whether a stack lives there now."""
-    if not directory.is_dir():
-        return False
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Whether a stack lives there now. (Not one that was killed and whose servers are still ending.)"""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return _owner_lives(directory)
     finally:
         os.close(descriptor)
     return False
+
+
+def _owner_lives(directory: Path) -> bool:
+    try:
+        os.kill(int((directory / "owner").read_text()), 0)
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass  # somebody else's process: alive
+    return True

@@ -126,7 +126,7 @@ def give_sam_the_parameters() -> None:
 
 
 def read_concurrency_as_number() -> None:
-    """A `MaximumConcurrency` from a template parameter arrives as text, and the queue's poller trips over it."""
+    """A `MaximumConcurrency` from a template parameter arrives as text: the queue's poller trips over it."""
     handler = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
     create = handler["create"]
 

@@ -29,6 +29,10 @@ FROM_ADDRESS = "+12025550123"
 _SECONDS_TO_START = 30.0
 
 
+class StackError(Exception):
+    """The stack runs, but one of its parts did not do its work."""
+
+
 class Stack:
     """One running stack. Enter it to start it, leave it to stop it: nothing stays behind.
 
@@ -44,6 +48,7 @@ class Stack:
 
     def __init__(self, directory: Path, parameters: Mapping[str, str] | None = None) -> None:
         self.directory = directory.resolve()
+        self._work = self.directory / "work"
         self.account_sid = f"AC{secrets.token_hex(16)}"
         self.auth_token = secrets.token_hex(16)
         self.aws_endpoint = ""
@@ -63,16 +68,14 @@ class Stack:
 
     def __enter__(self) -> Self:
         with self._exits:
-            claim = self._exits.enter_context(Claim(self.directory))
-            self._work = self.directory / "work"
+            self._claim = self._exits.enter_context(Claim(self.directory))
             shutil.rmtree(self._work, ignore_errors=True)
             self._exits.callback(shutil.rmtree, self._work, ignore_errors=True)
             (self._work / "tmp").mkdir(parents=True)
-            self._start_aws(claim)
-            self._start_twilio(claim)
-            self.outputs = deploy(
-                self.aws("cloudformation"), self.aws("s3"), STACK_NAME, self._all_parameters()
-            )
+            self._start_aws()
+            self._start_twilio()
+            cloudformation, s3 = self.aws("cloudformation"), self.aws("s3")
+            self.outputs = deploy(cloudformation, s3, STACK_NAME, self._all_parameters())
             self._introduce_twilio()
             self._exits = self._exits.pop_all()
         return self
@@ -82,10 +85,67 @@ class Stack:
     ) -> None:
         self._exits.close()
 
-    def announce(self, phone_url: str | None = None) -> Path:
-        """Write stack.json: all is ready. It goes when the stack stops."""
-        target = self.directory / "stack.json"
-        description = {
+    def sync_templates(self) -> None:
+        """Submit the whole catalog and have WhatsApp approve it, as `make run` needs it.
+
+        Raises:
+            StackError: the sync failed.
+        """
+        self.tell_twilio(auto_approve=True)
+        try:
+            # The first one submits, the second one sees what became of it.
+            for _ in range(2):
+                self.invoke("TemplateSyncFunctionName", {"task": "sync"})
+        finally:
+            self.tell_twilio(auto_approve=False)
+
+    def invoke(self, function_output: str, event: Mapping[str, Any]) -> Any:
+        """Run a function, named by its output ("SendFunctionName", …), and return its answer.
+
+        Raises:
+            StackError: it raised. The text says what.
+        """
+        name = self.outputs[function_output]
+        response = self.aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        answer = json.loads(response["Payload"].read())
+        if "FunctionError" in response:
+            raise StackError(f"{name} failed: {answer.get('errorMessage', answer)}")
+        return answer
+
+    def tell_twilio(self, **settings: Any) -> None:
+        """Change settings of the emulated Twilio."""
+        request = urllib.request.Request(  # noqa: S310  # our own server's URL
+            f"{self.twilio_url}/_emulator/configure",
+            json.dumps(settings).encode(),
+            {"Content-Type": "application/json"},
+        )
+        _no_proxy.open(request, timeout=10).close()
+
+    def serve(self, module: str, *arguments: str) -> str:
+        """Start one of our servers for as long as the stack runs, and return its URL.
+
+        The server is told `--announce FILE`, and writes `{"url": …}` there when it is ready.
+
+        Raises:
+            ServerError: it did not get ready.
+        """
+        announcement = self._work / f"{module}.json"
+        environment = server_environment(HOME=str(self._work), TMPDIR=str(self._work / "tmp"))
+        server = start(
+            module,
+            [*arguments, "--announce", str(announcement)],
+            env=environment,
+            log=self._work / f"{module}.log",
+            keep_open=self._claim.descriptor,
+        )
+        self._exits.callback(server.stop)
+        server.wait_until(announcement.exists, _SECONDS_TO_START)
+        url: str = json.loads(announcement.read_text())["url"]
+        return url
+
+    def describe(self, phone_url: str | None = None) -> dict[str, Any]:
+        """Where everything is."""
+        return {
             "api_url": self.api_url,
             "public_url": self.api_url,
             "aws_endpoint": self.aws_endpoint,
@@ -98,13 +158,17 @@ class Stack:
             "auth_token": self.auth_token,
             "from_address": FROM_ADDRESS,
         }
+
+    def announce(self, phone_url: str | None = None) -> Path:
+        """Write stack.json: all is ready. It goes when the stack stops."""
+        target = self.directory / "stack.json"
         draft = self._work / "stack.json"
-        draft.write_text(json.dumps(description, indent=2) + "\n")
+        draft.write_text(json.dumps(self.describe(phone_url), indent=2) + "\n")
         draft.rename(target)
         self._exits.callback(target.unlink, missing_ok=True)
         return target
 
-    def _start_aws(self, claim: Claim) -> None:
+    def _start_aws(self) -> None:
         port = free_port()
         self.aws_endpoint = f"http://127.0.0.1:{port}"
         environment = server_environment(
@@ -119,27 +183,14 @@ class Stack:
             SFTP_ENABLED="0",
             IOT_MTLS_ENABLED="0",
         )
-        server = start(
-            "local.ministack", [], env=environment, log=self._work / "aws.log", keep_open=claim.descriptor
-        )
+        log = self._work / "aws.log"
+        server = start("local.ministack", [], env=environment, log=log, keep_open=self._claim.descriptor)
         self._exits.callback(server.stop)
         server.wait_until(lambda: _answers(f"{self.aws_endpoint}/_ministack/health"), _SECONDS_TO_START)
 
-    def _start_twilio(self, claim: Claim) -> None:
-        announcement = self._work / "twilio.json"
-        arguments = ["--port", "0", "--account-sid", self.account_sid, "--auth-token", self.auth_token]
-        arguments += ["--from", FROM_ADDRESS, "--announce", str(announcement)]
-        environment = server_environment(HOME=str(self._work), TMPDIR=str(self._work / "tmp"))
-        server = start(
-            "local.twilio",
-            arguments,
-            env=environment,
-            log=self._work / "twilio.log",
-            keep_open=claim.descriptor,
-        )
-        self._exits.callback(server.stop)
-        server.wait_until(announcement.exists, _SECONDS_TO_START)
-        self.twilio_url = json.loads(announcement.read_text())["url"]
+    def _start_twilio(self) -> None:
+        account = ["--account-sid", self.account_sid, "--auth-token", self.auth_token]
+        self.twilio_url = self.serve("local.twilio", "--port", "0", *account, "--from", FROM_ADDRESS)
 
     def _all_parameters(self) -> dict[str, str]:
         machine = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
@@ -152,13 +203,7 @@ class Stack:
         self.aws("secretsmanager").put_secret_value(
             SecretId=self.outputs["TwilioSecretArn"], SecretString=credentials
         )
-        settings = json.dumps({"inbound_url": f"{self.api_url}/twilio/inbound", "auto_approve": True})
-        request = urllib.request.Request(  # noqa: S310  # our own server's URL
-            f"{self.twilio_url}/_emulator/configure",
-            settings.encode(),
-            {"Content-Type": "application/json"},
-        )
-        _no_proxy.open(request, timeout=10).close()
+        self.tell_twilio(inbound_url=f"{self.api_url}/twilio/inbound")
 
 
 _no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))

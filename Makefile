@@ -1,0 +1,62 @@
+# `make` lists the commands. They make what is missing by themselves.
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check simulate templates invoke bench build
+
+python := .venv/bin/python
+sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
+# What the build recipes in functions/ and layers/ want to know. ARCHITECTURE=x86_64 builds for the other processor.
+ARCHITECTURE ?= arm64
+recipe := UV=$(CURDIR)/.venv/bin/uv PYTHON=$(CURDIR)/.venv-lambda/bin/python TARGET=$(ARCHITECTURE)
+N ?= 1000
+
+help:
+	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
+	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
+	@echo 'make test                       all tests'
+	@echo 'make check                      format, lint, types, templates, the SAM build and what it ships'
+	@echo 'make simulate N=1000            N random schedules of faults on the send and receive paths'
+	@echo 'make templates                  check the message templates and show each as it will look'
+	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
+	@echo 'make bench                      the benchmarks'
+	@echo 'make build                      what `sam deploy` ships, in .aws-sam/ (ARCHITECTURE=x86_64 for the other processor)'
+
+setup:
+	@sh local/setup.sh
+
+run: setup
+	@$(python) -m local run
+
+demo: setup
+	@$(python) -m local.demo
+
+test: setup
+	@$(python) -m pytest -n 2 --dist loadgroup
+
+simulate: setup
+	@$(python) -m tests.simulation $(N)
+
+templates: setup
+	@$(python) -m local.templates
+
+invoke: setup
+	@$(python) -m local invoke "$(FN)" "$(EVENT)"
+
+bench: setup
+	@$(python) -m tests.performance
+
+build:
+	@sh local/setup.sh sam
+	$(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+check:
+	@sh local/setup.sh sam
+	$(python) -m ruff format --check
+	$(python) -m ruff check
+	$(python) -m mypy
+	$(python) -m local.templates check
+	$(sam) validate --lint
+	$(recipe) $(sam) build
+	$(python) -m local.shipped .aws-sam/build $(ARCHITECTURE)
+	$(python) -m local.translate .aws-sam/translated.json
+	.venv/bin/cfn-lint .aws-sam/translated.json
+	@echo 'check: ok'

@@ -1,0 +1,172 @@
+"""`python -m local run` and `python -m local invoke FN EVENT`: what `make run` and `make invoke` call."""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from local.artifacts import ROOT, BuildError
+from local.aws import client
+from local.claim import DirectoryTakenError, is_taken
+from local.deploy import DeployError
+from local.processes import ServerError
+from local.stack import Stack, StackError
+
+STACKS = ROOT / ".local"
+_RESERVED = {"work", "owner"}  # what a stack in STACKS itself keeps there
+
+
+class UsageError(Exception):
+    """Something the user asked for cannot be. The text is one line that says why and what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command; its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="start a stack and its phone page, until Ctrl-C (PORT=, STACK=)")
+    invoke_parser = commands.add_parser("invoke", help="run a function of the running stack on an event")
+    invoke_parser.add_argument("function", metavar="FN", help="send, webhook or template_sync")
+    invoke_parser.add_argument("event", metavar="EVENT", help="a JSON file, such as those in events/")
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "invoke":
+            return invoke(given.function, given.event, os.environ.get("STACK", ""))
+        return run(os.environ.get("STACK", ""), os.environ.get("PORT", ""))
+    except (UsageError, BuildError, DeployError, ServerError, StackError, DirectoryTakenError) as error:
+        print(f"{given.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def run(name: str, port: str) -> int:
+    """Start a stack, say where it is, and keep it until Ctrl-C."""
+    check_port(port)
+    stop_on_signals()
+    with contextlib.suppress(KeyboardInterrupt), Stack(choose_directory(name)) as stack:
+        stack.sync_templates()
+        where = stack.announce()
+        print(
+            f"The stack is running: {where.relative_to(ROOT)} says where everything is. Ctrl-C ends it.",
+            flush=True,
+        )
+        signal.pause()
+    print("stopped")
+    return 0
+
+
+def invoke(function: str, event_file: str, name: str) -> int:
+    """Run a function on an event in the running stack and print its answer."""
+    outputs = {
+        "send": "SendFunctionName",
+        "webhook": "WebhookFunctionName",
+        "template_sync": "TemplateSyncFunctionName",
+    }
+    if function not in outputs:
+        raise UsageError(f"no function {function!r}: say FN=send, FN=webhook or FN=template_sync")
+    event = read_event(event_file)
+    stack = running_stack(name)
+    response = client("lambda", stack["aws_endpoint"]).invoke(
+        FunctionName=stack["outputs"][outputs[function]], Payload=event
+    )
+    answer = json.loads(response["Payload"].read())
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    return 1 if "FunctionError" in response else 0
+
+
+def read_event(event_file: str) -> bytes:
+    """The event's bytes.
+
+    Raises:
+        UsageError: no such file, or not JSON.
+    """
+    try:
+        event = Path(event_file).read_bytes()
+        json.loads(event)
+    except OSError as error:
+        raise UsageError(f"EVENT={event_file}: {error.strerror}. Samples are in events/.") from error
+    except ValueError as error:
+        raise UsageError(f"EVENT={event_file} is not JSON: {error}") from error
+    return event
+
+
+def running_stack(name: str) -> dict[str, Any]:
+    """What the stack.json of the running stack says.
+
+    Raises:
+        UsageError: none is running.
+    """
+    directory = directory_of(name)
+    description = directory / "stack.json"
+    if not description.exists() or not is_taken(directory):
+        raise UsageError(
+            "no stack is running: start one with `make run`" + (f" STACK={name}" if name else "")
+        )
+    found: dict[str, Any] = json.loads(description.read_text())
+    return found
+
+
+def directory_of(name: str) -> Path:
+    """Where the stack of that name lives; the nameless one in .local itself.
+
+    Raises:
+        UsageError: the name cannot be a folder's.
+    """
+    if name and (name in _RESERVED or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name)):
+        raise UsageError(f"STACK={name}: use small letters, digits and hyphens (and neither work nor owner)")
+    return STACKS / name
+
+
+def choose_directory(name: str) -> Path:
+    """The named stack's directory. Without a name, .local, or a numbered one beside it if that is taken."""
+    if name or not is_taken(STACKS):
+        return directory_of(name)
+    number = next(n for n in range(2, 1000) if not is_taken(STACKS / str(n)))
+    print(f"A stack is running already; this one is number {number}: say STACK={number} to `make invoke`.")
+    return STACKS / str(number)
+
+
+def check_port(port: str) -> None:
+    """Refuse a PORT that cannot be had, before anything is started.
+
+    Raises:
+        UsageError: not a port, or taken.
+    """
+    if not port:
+        return
+    if not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise UsageError(
+            f"PORT={port} is not a port: say a number from 1 to 65535, or nothing for a free one"
+        )
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            raise UsageError(
+                f"PORT={port} is not to be had ({error.strerror}): say another, or none"
+            ) from error
+
+
+def stop_on_signals() -> None:
+    """Ctrl-C, a polite kill and a closed terminal all end us in order; a second one changes nothing."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signals.append(signal.SIGHUP)
+    for number in signals:
+        signal.signal(number, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

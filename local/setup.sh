@@ -1,0 +1,75 @@
+#!/bin/sh
+# Makes what is missing, and only that:  sh local/setup.sh [sam]
+#   .venv         our own environment, from uv.lock
+#   .venv-lambda  what the functions run on here: boto3 and nothing else, as on AWS
+#   .venv-sam     the SAM CLI, whose boto3 ministack cannot live with; only when asked for
+# PYTHON=/path/to/python picks the interpreter; without it, the newest one that fits is found.
+set -eu
+cd "$(dirname "$0")/.."
+export UV_PYTHON_DOWNLOADS=never
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+# Prints "3.12" and so on; nothing if it is not a Python that runs. (pyenv leaves commands that only complain.)
+version_of() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true
+}
+
+find_python() {
+    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+        case "$(version_of "$candidate")" in
+            3.11 | 3.12 | 3.13) python=$candidate && return ;;
+        esac
+    done
+    [ -z "${PYTHON:-}" ] || found=$(version_of "$PYTHON")
+    [ -n "${PYTHON:-}" ] || found=$(version_of python3)
+    [ -n "$found" ] || fail "no Python found${PYTHON:+ at $PYTHON}. Install 3.11, 3.12 or 3.13 (Debian: apt-get install python3 python3-venv), or say PYTHON=/path/to/python."
+    fail "Python $found does not fit. Install 3.11, 3.12 or 3.13, or say PYTHON=/path/to/python."
+}
+
+# Functions run on 3.13 on AWS: take one if there is one.
+find_python_for_lambda() {
+    for candidate in ${LAMBDA_PYTHON:-} python3.13 "$HOME"/.pyenv/versions/3.13.*/bin/python; do
+        [ "$(version_of "$candidate")" = 3.13 ] && lambda_python=$candidate && return
+    done
+    lambda_python=.venv/bin/python
+}
+
+# An environment is current when it works and the lock it was made from is still the lock.
+current() {
+    cmp -s uv.lock "$1/made-from.lock" && [ -n "$(version_of "$1/bin/python")" ]
+}
+
+sync() { # environment, then uv's choice of groups
+    environment=$1
+    shift
+    UV_PROJECT_ENVIRONMENT=$environment .venv/bin/uv sync --quiet --frozen "$@" || fail "installing into $environment failed (see above)."
+    cp uv.lock "$environment/made-from.lock"
+}
+
+if ! current .venv; then
+    echo "setup: making .venv (a minute the first time)"
+    if [ -z "$(version_of .venv/bin/python)" ]; then
+        find_python
+        "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module (Debian: apt-get install python3-venv)."
+        "$python" -m venv --clear .venv || fail "$python could not make .venv."
+    fi
+    [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv || fail "installing uv failed (see above)."
+    sync .venv
+fi
+
+if ! current .venv-lambda; then
+    find_python_for_lambda
+    echo "setup: making .venv-lambda with Python $(version_of "$lambda_python")"
+    .venv/bin/uv venv --quiet --clear --python "$lambda_python" .venv-lambda || fail "making .venv-lambda failed (see above)."
+    sync .venv-lambda --only-group runtime
+fi
+
+if [ "${1:-}" = sam ] && ! current .venv-sam; then
+    echo "setup: making .venv-sam"
+    sync .venv-sam --only-group sam --python .venv/bin/python
+fi
