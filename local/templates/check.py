@@ -117,7 +117,7 @@ class _Lines:
                 line = node.start_mark.line
             else:
                 break
-        if finding.at and isinstance(node, yaml.ScalarNode) and node.style == "|":
+        if finding.at is not None and isinstance(node, yaml.ScalarNode) and node.style == "|":
             line = node.start_mark.line + 1 + node.value[: finding.at].count("\n")
         return int(line) + 1
 

@@ -52,7 +52,7 @@ class Finding:
     path: Path
     rule: str
     remedy: str
-    at: int = 0
+    at: int | None = None
 
 
 Rule = Callable[[Mapping[str, Any]], Iterator[Finding]]

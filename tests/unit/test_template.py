@@ -143,7 +143,7 @@ PIECES = (
 
 @pytest.mark.parametrize("seed", range(10))
 def test_random_renderings_leak_nothing(seed: int) -> None:
-    """5 000 in all. The text expected is put together by hand from the body's pieces and the tidied values."""
+    """5 000 in all. The text expected is put together by hand from the body's pieces and tidied values."""
     rng = random.Random(seed)
     templates = list(load_catalog())
     for _ in range(500):

@@ -63,8 +63,8 @@ class Variable:
 def tidy(value: str) -> str:
     """One line, single spaces, nothing invisible.
 
-    Twilio refuses a value with a newline, a tab or more than four spaces in a row (errors 21656, 63013) and an
-    empty one (21656). White space is mended, since no meaning is lost; what is empty, or a failed lookup, is
+    Twilio refuses a value with a newline, a tab or more than four spaces in a row (errors 21656, 63013) and
+    an empty one (21656). White space is mended, since no meaning is lost; what is empty or a failed lookup is
     refused.
     """
     if not isinstance(value, str):
