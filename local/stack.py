@@ -174,6 +174,7 @@ class Stack:
         environment = server_environment(
             GATEWAY_PORT=str(port),
             BIND_HOST="127.0.0.1",
+            AUTH="true",  # a function may do what its policy says, and nothing else
             MINISTACK_REGION=REGION,
             LAMBDA_PYTHON=str(LAMBDA_PYTHON),
             HOME=str(self._work),
