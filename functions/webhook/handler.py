@@ -1,5 +1,65 @@
-from typing import Any
+"""Twilio's door: inbound messages and status callbacks; and the schedules that finish what was cut short."""
+
+from typing import TYPE_CHECKING, Any
+
+from whatsapp import bootstrap
+from whatsapp.adapters.twilio_webhook import Forbidden
+from whatsapp.domain.ports import Deadline
+from whatsapp.observability import logger, metrics
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+"""Never a message: an answer in TwiML would pass by every limit we keep."""
 
 
-def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return {"statusCode": 200, "body": "{}"}
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Tell the ways in apart by the shape of the event."""
+    if "requestContext" in event:
+        return _webhook(event)
+    deadline = Deadline(bootstrap.app().clock.now() + context.get_remaining_time_in_millis())
+    return _task(event, deadline)
+
+
+def _webhook(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer Twilio. A failure to store is raised: the 5xx makes Twilio come again."""
+    try:
+        path = request.get("pathParameters") or {}
+        if "message_id" in path:
+            return _status(request, path["message_id"], path.get("attempt", ""))
+        return _inbound(request)
+    except Forbidden as refused:
+        logger.warning("forbidden", why=str(refused))
+        if refused.ours:
+            bootstrap.app().metrics.count("BadSignatures")
+        return {"statusCode": 403, "body": ""}
+
+
+def _inbound(request: dict[str, Any]) -> dict[str, Any]:
+    app = bootstrap.app()
+    inbound = app.receive_message(app.door().inbound(request))
+    logger.info(
+        "received",
+        message_id=inbound.message_id,
+        contact_id=inbound.contact_id,
+        kind=inbound.kind,
+        agent=inbound.agent,
+    )
+    return {"statusCode": 200, "headers": {"content-type": "text/xml"}, "body": EMPTY_TWIML}
+
+
+def _status(request: dict[str, Any], message_id: str, attempt: str) -> dict[str, Any]:
+    app = bootstrap.app()
+    update = app.door().status(request, message_id, attempt)
+    app.record_status(update)
+    logger.info("status", message_id=message_id, status=update.status, twilio_code=update.error_code)
+    return {"statusCode": 204, "body": ""}
+
+
+def _task(event: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    if event.get("task") == "publish":
+        return dict(bootstrap.app().publish_waiting(deadline))
+    raise ValueError("unknown event: this function knows webhooks and the task `publish`")

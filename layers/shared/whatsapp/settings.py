@@ -24,7 +24,7 @@ class Settings:
     send_queue_url: str
     send_dead_letter_queue_url: str
     twilio_secret: str
-    """Secret whose JSON holds account_sid, auth_token and optionally previous_auth_token, api_key_sid, api_key_secret."""
+    """Its JSON: account_sid, auth_token; optionally previous_auth_token, api_key_sid, api_key_secret."""
     contact_key_secret: str
     """Secret whose string is the key of `contact_id`'s hash. Never rotated: every contact would become a stranger."""
     public_url_parameter: str

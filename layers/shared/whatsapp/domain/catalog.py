@@ -61,9 +61,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The file with every scalar as text: `no` stays a language, `5:30` a time, `2026-11-24` a date."""
     import yaml
 
-    loader = getattr(
-        yaml, "CBaseLoader", yaml.BaseLoader
-    )  # in C where PyYAML was built so: ten times as fast
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # in C where PyYAML was built so: ten times as fast
     with path.open(encoding="utf-8") as file:
         found: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506  # a BaseLoader makes only text
     return found

@@ -102,10 +102,17 @@ class Template:
 
         Raises:
             MessagingError: `invalid_variables`, naming every variable that is missing, not known or breaks
-                its rule; `unknown_language`.
+                its rule; `unknown_language`; `template_not_approved`, when this is an older wording that still
+                serves, and it uses a variable that the catalog no longer has.
         """
         body = self.wording(language).body
         values = self._checked(language, variables)
+        if gone := [name for name in placeholders(body) if name not in values]:
+            raise MessagingError(
+                "template_not_approved",
+                f"{self.name}: the wording that serves until the new one is approved still uses {', '.join(gone)}",
+                retryable=True,
+            )
         text = _compiled(body).render(values)
         if len(text) > MAX_TEXT:
             raise MessagingError(
@@ -137,8 +144,7 @@ class Template:
             types: dict[str, Any] = {"twilio/text": {"body": body}}
         else:
             actions = [
-                {"type": "QUICK_REPLY", "title": reply.title, "id": reply.payload}
-                for reply in wording.quick_replies
+                {"type": "QUICK_REPLY", "title": reply.title, "id": reply.payload} for reply in wording.quick_replies
             ]
             types = {"twilio/quick-reply": {"body": body, "actions": actions}}
         return {"language": language, "variables": samples, "types": types}

@@ -1,0 +1,86 @@
+"""The HTTP routes of the send function (IAM auth is the API's)."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from whatsapp import bootstrap
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import Deadline
+from whatsapp.domain.request import ContactLookup, ContactUpdate, SendAnswer, answer_for, parse, refusal
+from whatsapp.observability import logger
+
+from functions.send.serve import serve
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+api = APIGatewayHttpResolver()
+
+
+def resolve(event: dict[str, Any], context: "LambdaContext", deadline: Deadline) -> dict[str, Any]:
+    """Answer one HTTP request."""
+    api.append_context(deadline=deadline)  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
+    return api.resolve(event, context)
+
+
+@api.post("/messages")
+def send() -> Response[Any]:
+    """Send a message."""
+    answer = serve(_json(), api.current_event.request_context.request_id, api.context["deadline"])
+    return _answer(answer, answer.http_status)
+
+
+@api.get("/messages/<message_id>")
+def get(message_id: str) -> Response[Any]:
+    """Show a message's record."""
+    message = bootstrap.app().messages.get(message_id)
+    if message is None:
+        raise MessagingError("not_found", "no outgoing message has this id")
+    return _answer(answer_for(message), 200)
+
+
+@api.delete("/messages/<message_id>")
+def cancel(message_id: str) -> Response[Any]:
+    """Call a message off."""
+    return _answer(bootstrap.app().cancel_message(message_id), 200)
+
+
+@api.post("/contacts/lookup")
+def lookup() -> dict[str, Any]:
+    """Give an address's contact_id."""
+    return bootstrap.app().manage_contacts.lookup(parse(ContactLookup, _json()).address)
+
+
+@api.put("/contacts")
+def put_contact() -> dict[str, Any]:
+    """Note who a number is."""
+    update = parse(ContactUpdate, _json())
+    return bootstrap.app().manage_contacts.put(update.address, update.values())
+
+
+@api.get("/contacts/<contact_id>/conversation")
+def conversation(contact_id: str) -> dict[str, Any]:
+    """Read a conversation, the newest page first."""
+    query = api.current_event.query_string_parameters or {}
+    limit = query.get("limit")
+    if limit is not None and not limit.isdecimal():
+        raise MessagingError("invalid_request", "limit: not a number")
+    return bootstrap.app().manage_contacts.conversation(contact_id, int(limit) if limit else None, query.get("before"))
+
+
+@api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped
+def refused(error: MessagingError) -> Response[Any]:
+    """Every refusal in one shape."""
+    logger.info("refused", code=error.code)
+    return _answer(refusal(error), error.http_status)
+
+
+def _json() -> object:
+    try:
+        return api.current_event.json_body
+    except (ValueError, TypeError):
+        raise MessagingError("invalid_request", "the body is not JSON") from None
+
+
+def _answer(answer: SendAnswer, status: int) -> Response[Any]:
+    return Response(status_code=status, content_type="application/json", body=answer.model_dump_json())

@@ -1,0 +1,25 @@
+"""What direct invoke and HTTP share: one request in, one answer out."""
+
+from whatsapp import bootstrap
+from whatsapp.domain.ports import Deadline, NotTold
+from whatsapp.domain.request import SendAnswer, parse_request
+from whatsapp.observability import logger
+
+
+def serve(body: object, default_key: str, deadline: Deadline) -> SendAnswer:
+    """Send a message; if it has to be tried again, see that the queue does.
+
+    Raises:
+        MessagingError: refused before anything was stored.
+    """
+    app = bootstrap.app()
+    request = parse_request(body)
+    answer = app.send_message(request, request.idempotency_key or default_key, deadline)
+    logger.info("send", message_id=answer.message_id, status=answer.status, duplicate=answer.duplicate)
+    if answer.status in ("pending", "retrying") and answer.message_id and answer.scheduled_for:
+        delay_s = max(0, int(answer.scheduled_for.timestamp() - app.clock.now() / 1000))
+        try:
+            app.queue.nudge(answer.message_id, delay_s)
+        except NotTold:
+            logger.warning("no nudge; the sweep will look", message_id=answer.message_id)
+    return answer

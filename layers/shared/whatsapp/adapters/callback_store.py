@@ -1,0 +1,57 @@
+"""Status callbacks in DynamoDB: each one an entry beside its message, marked until it is done with."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.domain.message import shard_of
+from whatsapp.domain.ports import StatusUpdate
+
+MARKER_MS = 60_000
+DAY_S = 86_400
+
+
+class DynamoCallbackStore:
+    """The `CallbackStore` port."""
+
+    def __init__(self, db: DynamoDB, messages_table: str, retention_days: int) -> None:
+        self._db = db
+        self._messages = messages_table
+        self._retention_days = retention_days
+
+    def put(self, update: StatusUpdate, now: int) -> bool:
+        """Store it once. True if it is still to be done: new, or stored by someone who did not finish."""
+        item = {
+            **_key(update),
+            "update": {name: value for name, value in asdict(update).items() if value is not None},
+            "noted_at": now,
+            "due_shard": shard_of("publish", update.message_id),
+            "due_at": now + MARKER_MS,
+            "ttl": now // 1000 + self._retention_days * DAY_S,
+        }
+        try:
+            self._db.write(Put(table=self._messages, item=item, condition=Attr("message_id").not_exists()))
+        except ConditionFailed as failed:
+            return bool(failed.items[0] and failed.items[0].get("due_at"))
+        return True
+
+    def done(self, update: StatusUpdate) -> None:
+        """Clear the marker."""
+        self._db.write(Change(table=self._messages, key=_key(update), set={"due_at": None, "due_shard": None}))
+
+    def unfinished(self, shard: str, until: int) -> Sequence[StatusUpdate]:
+        """What was stored and not done with until that time."""
+        page = self._db.query(self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due")
+        keys = [
+            {"message_id": i["message_id"], "entry": i["entry"]} for i in page.items if i["entry"].startswith("status#")
+        ]
+        return [_update_from(item) for item in self._db.get_many(self._messages, keys) if item.get("due_at")]
+
+
+def _key(update: StatusUpdate) -> dict[str, str]:
+    return {"message_id": update.message_id, "entry": f"status#{update.attempt}#{update.status}"}
+
+
+def _update_from(item: dict[str, Any]) -> StatusUpdate:
+    return StatusUpdate(**item["update"])

@@ -1,0 +1,309 @@
+"""DynamoDB as the stores use it: conditional changes, small transactions, and the two traps handled once.
+
+* **Was it me?** The SDK retries a write whose answer was lost; the retry then fails its own condition. Every write
+  carries a random `write_id`; a failed condition whose old item shows it counts as success.
+* **Conflict means try again.** `TransactionConflict` and throttling say nothing about the condition.
+"""
+
+import random
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+
+_CONFLICTS = frozenset(
+    {
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+)
+_CONFLICT_TRIES = 5
+
+_T = TypeVar("_T")
+
+
+class ConditionFailed(Exception):
+    """The condition did not hold. `items`: the old items, in the changes' order; None where it held or none is."""
+
+    def __init__(self, items: Sequence[Item | None], failed: Sequence[bool]) -> None:
+        super().__init__("a DynamoDB condition did not hold")
+        self.items = items
+        self.failed = failed
+
+
+class Contention(Exception):
+    """DynamoDB kept answering conflict or throttle: nothing is known about the condition. As after a lost reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """In `Change.set`: the old value of an attribute, or a default where it has none."""
+
+    attribute: str
+    default: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """An update of one item. A value of None removes the attribute."""
+
+    table: str
+    key: Mapping[str, str]
+    condition: ConditionBase | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
+    delete: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """A whole item, usually on the condition that there is none."""
+
+    table: str
+    item: Item
+    condition: ConditionBase | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a query, and where the next begins."""
+
+    items: list[Item]
+    next_key: Item | None
+
+
+def absent_or(name: str, condition: ConditionBase) -> ConditionBase:
+    """The attribute is not there, or the condition on it holds."""
+    return Attr(name).not_exists() | condition
+
+
+class DynamoDB:
+    """Tables by name, items as plain Python values (numbers are ints)."""
+
+    def __init__(self, client: "DynamoDBClient", sleep: Callable[[float], None]) -> None:
+        self._client = client
+        self._sleep = sleep
+
+    def get(self, table: str, key: Mapping[str, str]) -> Item | None:
+        """One item, read consistently."""
+        answer = self._retrying(lambda: self._client.get_item(TableName=table, Key=_dump(key), ConsistentRead=True))
+        return _load(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, table: str, keys: Sequence[Mapping[str, str]]) -> list[Item]:
+        """Items by key, read consistently, in no order; those that are not there are left out."""
+        items: list[Item] = []
+        for start in range(0, len(keys), 100):
+            request: Any = {table: {"Keys": [_dump(key) for key in keys[start : start + 100]], "ConsistentRead": True}}
+            while request:
+                answer = self._retrying(partial(self._client.batch_get_item, RequestItems=request))
+                items += map(_load, answer["Responses"].get(table, []))
+                request = answer.get("UnprocessedKeys")
+        return items
+
+    def query(
+        self,
+        table: str,
+        condition: ConditionBase,
+        *,
+        index: str | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        start: Item | None = None,
+    ) -> Page:
+        """One page of a query, oldest first unless asked otherwise."""
+        built = ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
+        request: dict[str, Any] = {
+            "TableName": table,
+            "KeyConditionExpression": built.condition_expression,
+            "ExpressionAttributeNames": built.attribute_name_placeholders,
+            "ExpressionAttributeValues": _dump(built.attribute_value_placeholders),
+            "Limit": limit,
+            "ScanIndexForward": not newest_first,
+        }
+        if index:
+            request["IndexName"] = index
+        else:
+            request["ConsistentRead"] = True
+        if start:
+            request["ExclusiveStartKey"] = _dump(start)
+        answer = self._retrying(lambda: self._client.query(**request))
+        last = answer.get("LastEvaluatedKey")
+        return Page(items=[_load(item) for item in answer["Items"]], next_key=_load(last) if last else None)
+
+    def query_all(self, table: str, condition: ConditionBase, *, index: str | None = None) -> Iterator[Item]:
+        """Every item of a query, page after page."""
+        start: Item | None = None
+        while True:
+            page = self.query(table, condition, index=index, start=start)
+            yield from page.items
+            if not (start := page.next_key):
+                return
+
+    def write(self, change: Change | Put) -> Item:
+        """Make one conditional write and return the item as it is now.
+
+        Raises:
+            ConditionFailed: with the old item.
+            Contention: DynamoDB would not say.
+        """
+        write_id = secrets.token_hex(6)
+        request = _request(change, write_id)
+        try:
+            if isinstance(change, Put):
+                self._retrying(lambda: self._client.put_item(**request))
+                return {**change.item, "write_id": write_id}
+            answer = self._retrying(lambda: self._client.update_item(**request, ReturnValues="ALL_NEW"))
+            return _load(answer["Attributes"])
+        except ClientError as error:
+            if _code(error) != "ConditionalCheckFailedException":
+                raise
+            old = _load(error.response["Item"]) if "Item" in error.response else None  # type: ignore[typeddict-item] # ALL_OLD puts it there
+            if old and old.get("write_id") == write_id:
+                return old
+            raise ConditionFailed([old], [True]) from None
+
+    def transact(self, *changes: Change | Put) -> None:
+        """Make all of these writes or none.
+
+        Raises:
+            ConditionFailed: with the old items of those whose condition failed.
+            Contention: DynamoDB would not say.
+        """
+        write_id = secrets.token_hex(6)
+        actions = [{"Put" if isinstance(c, Put) else "Update": _request(c, write_id)} for c in changes]
+        try:
+            # The SDK's own retries bear one ClientRequestToken, so a lost answer is no second transaction.
+            self._retrying(lambda: self._client.transact_write_items(TransactItems=actions))  # type: ignore[arg-type] # built above
+        except ClientError as error:
+            if _code(error) != "TransactionCanceledException":
+                raise
+            reasons: list[Any] = error.response.get("CancellationReasons", [])
+            failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+            items = [_load(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+            if any(item and item.get("write_id") == write_id for item in items):
+                return
+            raise ConditionFailed(items, failed) from None
+
+    def _retrying(self, call: Callable[[], _T]) -> _T:
+        for attempt in range(_CONFLICT_TRIES):
+            try:
+                return call()
+            except ClientError as error:
+                if not _is_conflict(error):
+                    raise
+                self._sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
+        raise Contention("DynamoDB kept answering conflict or throttle")
+
+
+def _is_conflict(error: ClientError) -> bool:
+    if _code(error) in _CONFLICTS:
+        return True
+    reasons: list[Any] = error.response.get("CancellationReasons", [])
+    codes = {reason.get("Code") for reason in reasons}
+    return bool(codes & _CONFLICTS) and "ConditionalCheckFailed" not in codes
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def _request(change: Change | Put, write_id: str) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    request: dict[str, Any] = {"TableName": change.table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    if isinstance(change, Put):
+        request["Item"] = _dump({**change.item, "write_id": write_id})
+    else:
+        request["Key"] = _dump(change.key)
+        request["UpdateExpression"] = _update_expression(change, write_id, names, values)
+    if change.condition is not None:
+        built = ConditionExpressionBuilder().build_expression(change.condition)
+        request["ConditionExpression"] = built.condition_expression
+        names |= built.attribute_name_placeholders
+        values |= built.attribute_value_placeholders
+    if names:
+        request["ExpressionAttributeNames"] = names
+    if values:
+        request["ExpressionAttributeValues"] = _dump(values)
+    return request
+
+
+def _update_expression(change: Change, write_id: str, names: dict[str, str], values: dict[str, Any]) -> str:
+    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": [], "DELETE": []}
+
+    def name(attribute: str) -> str:
+        placeholder = f"#u{len(names)}"
+        names[placeholder] = attribute
+        return placeholder
+
+    def value(content: Any) -> str:
+        placeholder = f":u{len(values)}"
+        values[placeholder] = content
+        return placeholder
+
+    for attribute, content in {**change.set, "write_id": write_id}.items():
+        if content is None or content == frozenset():
+            clauses["REMOVE"].append(name(attribute))
+        elif isinstance(content, Old):
+            old = f"if_not_exists({name(content.attribute)}, {value(content.default)})"
+            clauses["SET"].append(f"{name(attribute)} = {old}")
+        else:
+            clauses["SET"].append(f"{name(attribute)} = {value(content)}")
+    for verb, parts in (("ADD", change.add), ("DELETE", change.delete)):
+        clauses[verb] += [f"{name(attribute)} {value(content)}" for attribute, content in parts.items()]
+    return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def _dump(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Python values as DynamoDB's; None and empty sets are left out, since an absent attribute says the same."""
+    return {k: _serializer.serialize(v) for k, v in values.items() if v is not None and v != frozenset()}
+
+
+def _load(item: Mapping[str, Any]) -> Item:
+    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value
+
+
+__all__ = [
+    "Attr",
+    "Change",
+    "ConditionFailed",
+    "Contention",
+    "DynamoDB",
+    "Item",
+    "Key",
+    "Old",
+    "Page",
+    "Put",
+    "absent_or",
+]

@@ -1,0 +1,80 @@
+"""Twilio's credentials: read from Secrets Manager, kept for a while, read anew at a bounded rate."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from whatsapp.domain.errors import MessagingError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+KEEP_S = 900.0
+REFRESH_AT_MOST_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioCredentials:
+    """What the secret holds. `repr` shows none of it."""
+
+    account_sid: str
+    auth_token: str = field(repr=False)
+    previous_auth_token: str | None = field(default=None, repr=False)
+    """Accepted on webhooks beside the present one while the token is being rotated."""
+    api_key_sid: str | None = None
+    api_key_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def webhook_tokens(self) -> tuple[str, ...]:
+        """The tokens that may have signed a webhook: only auth tokens sign, API keys never do."""
+        return (self.auth_token, *((self.previous_auth_token,) if self.previous_auth_token else ()))
+
+
+class TwilioSecret:
+    """The secret, cached."""
+
+    def __init__(
+        self, client: "SecretsManagerClient", name: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._monotonic = monotonic
+        self._read_at = float("-inf")
+        self._credentials: TwilioCredentials | None = None
+
+    def get(self, *, refresh: bool = False) -> TwilioCredentials:
+        """The credentials; with `refresh`, read anew if the last reading is not too young.
+
+        Raises:
+            MessagingError: `account_problem`, if the secret is not filled in.
+        """
+        age = self._monotonic() - self._read_at
+        if self._credentials is None or age > KEEP_S or (refresh and age > REFRESH_AT_MOST_EVERY_S):
+            text = self._client.get_secret_value(SecretId=self._name)["SecretString"]
+            self._credentials = parse_credentials(text, self._name)
+            self._read_at = self._monotonic()
+        return self._credentials
+
+
+def parse_credentials(text: str, name: str) -> TwilioCredentials:
+    """Read the secret's JSON.
+
+    Raises:
+        MessagingError: `account_problem`, naming the secret and what it lacks, never what it holds.
+    """
+    try:
+        values = json.loads(text)
+        lacking = [key for key in ("account_sid", "auth_token") if not values.get(key)]
+    except (ValueError, AttributeError):
+        values, lacking = {}, ["account_sid", "auth_token"]
+    if lacking:
+        how = f"fill in the secret {name} with aws secretsmanager put-secret-value (README, Deploy)"
+        raise MessagingError(
+            "account_problem",
+            f"Twilio's credentials are missing ({', '.join(lacking)}): {how}",
+            retryable=True,
+        )
+    optional = {key: values.get(key) or None for key in ("previous_auth_token", "api_key_sid", "api_key_secret")}
+    return TwilioCredentials(account_sid=values["account_sid"], auth_token=values["auth_token"], **optional)

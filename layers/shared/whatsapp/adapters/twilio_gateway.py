@@ -1,0 +1,121 @@
+"""Twilio's Messages API. One POST is one POST, and every way it can end is one of four outcomes."""
+
+import json
+import ssl
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import requests
+import urllib3
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.rest import Client
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected
+
+CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
+"""Up to three retries on connection failure, timeout and 5xx (Twilio's default is one, on connection failure only).
+Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
+LIST_LIMIT = 200
+
+
+class TwilioGateway:
+    """The `Gateway` port.
+
+    Args:
+        client: gives the SDK's client; asked for each call, so that a rotated secret is taken up.
+        sender: our address.
+        public_url: base of the status callback's URL.
+    """
+
+    def __init__(self, client: Callable[[], Client], sender: Address, public_url: str) -> None:
+        self._client = client
+        self._sender = sender
+        self._public_url = public_url.rstrip("/")
+
+    def post(self, post: Post) -> Outcome:
+        """Hand a message to Twilio, once."""
+        parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
+        if post.content_sid:
+            parameters["content_sid"] = post.content_sid
+            parameters["content_variables"] = json.dumps(dict(post.content_variables or {}), ensure_ascii=False)
+        else:
+            parameters["body"] = post.body
+            parameters["media_url"] = [post.media_url] if post.media_url else None
+        return outcome_of(lambda: self._create(post.to, {k: v for k, v in parameters.items() if v is not None}))
+
+    def list_sent_to(self, to: str, since: int) -> Sequence[Listed]:
+        """What Twilio's list shows of ours to that address, newest first, back to `since` (epoch ms).
+
+        Twilio filters by the date of sending, which a message that is not yet sent lacks: so by address alone.
+        """
+        found: list[Listed] = []
+        for one in self._client().messages.stream(to=_channel(to), from_=self._sender.whatsapp, limit=LIST_LIMIT):
+            listed = _listed(one)
+            if listed.date_created < since:
+                break
+            found.append(listed)
+        return found
+
+    def fetch(self, twilio_sid: str) -> Listed | None:
+        """One message; None if Twilio no longer has it."""
+        try:
+            return _listed(self._client().messages(twilio_sid).fetch())
+        except TwilioRestException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _create(self, to: str, parameters: dict[str, Any]) -> str | None:
+        sid: str | None = self._client().messages.create(to=_channel(to), from_=self._sender.whatsapp, **parameters).sid
+        return sid
+
+
+def outcome_of(create: Callable[[], str | None]) -> Outcome:
+    """What one POST's end proves. Only what was never connected, or was answered 4xx, is certainly not sent."""
+    try:
+        sid = create()
+    except TwilioRestException as error:
+        if 400 <= error.status < 500:
+            return Rejected(error.code or None, error.status)
+        return InDoubt(f"Twilio answered {error.status}")
+    except requests.exceptions.ConnectTimeout:
+        return NotSent("no connection to Twilio in time")
+    except requests.exceptions.ConnectionError as error:
+        if _never_connected(error):
+            return NotSent("no connection to Twilio")
+        return InDoubt("the connection to Twilio broke off")
+    except requests.exceptions.RequestException as error:
+        return InDoubt(f"Twilio's answer did not come whole ({type(error).__name__})")
+    except (TwilioException, ValueError, KeyError, TypeError) as error:
+        return InDoubt(f"Twilio's answer could not be read ({type(error).__name__})")
+    return Accepted(sid) if sid else InDoubt("Twilio's answer bears no sid")
+
+
+def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether no connection was ever made: refused, no such host, or a certificate we do not trust."""
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    distrusted = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
+    unconnected = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)
+    return isinstance(reason, unconnected) or isinstance(distrusted, ssl.SSLCertVerificationError)
+
+
+def _channel(address: str) -> str:
+    return Address(address).whatsapp
+
+
+def _listed(message: Any) -> Listed:
+    created: datetime = message.date_created
+    return Listed(
+        twilio_sid=message.sid,
+        status=str(message.status),
+        direction=str(message.direction),
+        from_=(message.from_ or "").removeprefix("whatsapp:"),
+        to=(message.to or "").removeprefix("whatsapp:"),
+        body=message.body or "",
+        date_created=int(created.timestamp() * 1000),
+        error_code=message.error_code,
+        num_media=int(message.num_media or 0),
+    )

@@ -1,0 +1,327 @@
+"""The one place where adapters meet ports. Parts are made once per sandbox; imports are paid where used."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from whatsapp.adapters.alerts import SnsAlerts
+from whatsapp.adapters.callback_store import DynamoCallbackStore
+from whatsapp.adapters.clock import DynamoClock
+from whatsapp.adapters.contact_store import DynamoContactStore
+from whatsapp.adapters.dynamodb import DynamoDB
+from whatsapp.adapters.event_bus import EventBridgeBus
+from whatsapp.adapters.inbox_store import DynamoInboxStore
+from whatsapp.adapters.message_store import DynamoMessageStore, Limits
+from whatsapp.adapters.queue import SendQueue
+from whatsapp.adapters.template_store import DynamoTemplateStore
+from whatsapp.adapters.twilio_credentials import TwilioSecret
+from whatsapp.domain.address import Address
+from whatsapp.domain.catalog import Catalog, load_catalog
+from whatsapp.domain.contact import ContactIds
+from whatsapp.observability import PowertoolsMetrics
+from whatsapp.settings import Settings
+from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.publish_waiting import PublishWaiting
+from whatsapp.use_cases.receive_message import ReceiveMessage
+from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.settle_message import SettleMessage
+from whatsapp.use_cases.steps import Steps
+
+if TYPE_CHECKING:
+    from whatsapp.adapters.twilio_gateway import TwilioGateway
+    from whatsapp.adapters.twilio_webhook import TwilioDoor
+    from whatsapp.use_cases.cancel_message import CancelMessage
+    from whatsapp.use_cases.manage_contacts import ManageContacts
+    from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.sweep_due import SweepDue
+    from whatsapp.use_cases.sync_templates import SyncTemplates
+
+TEMPLATES_KEPT_S = 60.0
+
+
+@dataclass(frozen=True)
+class App:
+    """The product, joined together. Every part is made when it is first asked for, and then kept."""
+
+    settings: Settings
+
+    # --- the outside -----------------------------------------------------------------------------------------------
+
+    def client(self, service: str) -> Any:
+        """A client of an AWS service."""
+        return boto3.client(service)  # type: ignore[call-overload]  # the stubs know each service by its literal name
+
+    def _client_later(self, service: str) -> Callable[[], Any]:
+        return lru_cache(maxsize=1)(lambda: self.client(service))
+
+    @cached_property
+    def _dynamodb_client(self) -> Any:
+        return self.client("dynamodb")
+
+    @cached_property
+    def _secrets_client(self) -> Any:
+        return self.client("secretsmanager")
+
+    @cached_property
+    def clock(self) -> DynamoClock:
+        """Held to DynamoDB's own."""
+        return DynamoClock(self._dynamodb_client)
+
+    @cached_property
+    def db(self) -> DynamoDB:
+        """DynamoDB."""
+        return DynamoDB(self._dynamodb_client, self.clock.sleep)
+
+    @cached_property
+    def metrics(self) -> PowertoolsMetrics:
+        """Counts."""
+        return PowertoolsMetrics()
+
+    @cached_property
+    def twilio_secret(self) -> TwilioSecret:
+        """Twilio's credentials."""
+        return TwilioSecret(self._secrets_client, self.settings.twilio_secret)
+
+    @cached_property
+    def contact_ids(self) -> ContactIds:
+        """The maker of pseudonyms."""
+        secret = self._secrets_client.get_secret_value(SecretId=self.settings.contact_key_secret)
+        return ContactIds(secret["SecretString"])
+
+    @cached_property
+    def public_url(self) -> str:
+        """The base URL that Twilio calls and signs."""
+        parameter = self.client("ssm").get_parameter(Name=self.settings.public_url_parameter)
+        return str(parameter["Parameter"]["Value"])
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The templates."""
+        return load_catalog()
+
+    @cached_property
+    def messages(self) -> DynamoMessageStore:
+        """Outgoing messages."""
+        s = self.settings
+        limits = Limits(s.rate_limit_seconds * 1000, s.replies_per_inbound, s.retention_days)
+        return DynamoMessageStore(self.db, s.messages_table, s.contacts_table, limits)
+
+    @cached_property
+    def contacts(self) -> DynamoContactStore:
+        """Contacts."""
+        return DynamoContactStore(self.db, self.settings.contacts_table)
+
+    @cached_property
+    def templates(self) -> DynamoTemplateStore:
+        """The templates' copies at Twilio."""
+        return DynamoTemplateStore(self.db, self.settings.templates_table, TEMPLATES_KEPT_S)
+
+    @cached_property
+    def inbox(self) -> DynamoInboxStore:
+        """Inbound messages."""
+        s = self.settings
+        return DynamoInboxStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
+
+    @cached_property
+    def callbacks(self) -> DynamoCallbackStore:
+        """Status callbacks."""
+        return DynamoCallbackStore(self.db, self.settings.messages_table, self.settings.retention_days)
+
+    @cached_property
+    def bus(self) -> EventBridgeBus:
+        """The orchestrator's bus."""
+        return EventBridgeBus(self.client("events"), self.settings.bus_name)
+
+    @cached_property
+    def queue(self) -> SendQueue:
+        """The send queue. Its client is made at its first use: the webhook seldom needs it."""
+        return SendQueue(
+            self._client_later("sqs"), self.settings.send_queue_url, self.settings.send_dead_letter_queue_url
+        )
+
+    @cached_property
+    def alerts(self) -> SnsAlerts:
+        """Whoever is paged."""
+        return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
+
+    @cached_property
+    def gateway(self) -> "TwilioGateway":
+        """Twilio's Messages API."""
+        from whatsapp.adapters.twilio_gateway import TwilioGateway
+        from whatsapp.adapters.twilio_http import client
+
+        base_url = self.settings.twilio_base_url
+        return TwilioGateway(
+            lambda: client(self.twilio_secret.get(), base_url),
+            Address.parse(self.settings.sender_address),
+            self.public_url,
+        )
+
+    # --- what we do ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The lifecycle's steps."""
+        return Steps(messages=self.messages, bus=self.bus, alerts=self.alerts, queue=self.queue, clock=self.clock)
+
+    @cached_property
+    def continue_message(self) -> ContinueMessage:
+        """A new record for an old message."""
+        return ContinueMessage(messages=self.messages, clock=self.clock)
+
+    @cached_property
+    def settle(self) -> SettleMessage:
+        """What became of a POST."""
+        return SettleMessage(
+            messages=self.messages,
+            contacts=self.contacts,
+            templates=self.templates,
+            clock=self.clock,
+            metrics=self.metrics,
+            steps=self.steps,
+            continue_message=self.continue_message,
+            rate_limit_ms=self.settings.rate_limit_seconds * 1000,
+        )
+
+    @cached_property
+    def record_status(self) -> RecordStatus:
+        """Status callbacks."""
+        return RecordStatus(
+            messages=self.messages,
+            callbacks=self.callbacks,
+            clock=self.clock,
+            metrics=self.metrics,
+            steps=self.steps,
+            settle=self.settle,
+            continue_message=self.continue_message,
+        )
+
+    @cached_property
+    def receive_message(self) -> ReceiveMessage:
+        """Inbound messages."""
+        return ReceiveMessage(
+            inbox=self.inbox,
+            messages=self.messages,
+            contacts=self.contacts,
+            contact_ids=self.contact_ids,
+            bus=self.bus,
+            clock=self.clock,
+            metrics=self.metrics,
+            default_agent=self.settings.default_agent,
+        )
+
+    @cached_property
+    def publish_waiting(self) -> PublishWaiting:
+        """The webhook's sweep."""
+        return PublishWaiting(
+            inbox=self.inbox,
+            callbacks=self.callbacks,
+            receive_message=self.receive_message,
+            record_status=self.record_status,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    @cached_property
+    def send_message(self) -> "SendMessage":
+        """The outgoing story."""
+        from whatsapp.domain.schedule import QuietHours
+        from whatsapp.use_cases.send_message import SendMessage, SendPolicy
+
+        s = self.settings
+        policy = SendPolicy(s.rate_limit_seconds * 1000, QuietHours.parse(s.quiet_hours, s.quiet_hours_zone))
+        return SendMessage(
+            messages=self.messages,
+            contacts=self.contacts,
+            templates=self.templates,
+            gateway=self.gateway,
+            catalog=self.catalog,
+            contact_ids=self.contact_ids,
+            clock=self.clock,
+            steps=self.steps,
+            settle=self.settle,
+            policy=policy,
+        )
+
+    @cached_property
+    def cancel_message(self) -> "CancelMessage":
+        """Calling a message off."""
+        from whatsapp.use_cases.cancel_message import CancelMessage
+
+        return CancelMessage(messages=self.messages, clock=self.clock, steps=self.steps)
+
+    @cached_property
+    def manage_contacts(self) -> "ManageContacts":
+        """The contact routes."""
+        from whatsapp.adapters.conversation_store import DynamoConversationStore
+        from whatsapp.use_cases.manage_contacts import ManageContacts
+
+        conversations = DynamoConversationStore(self.db, self.settings.messages_table)
+        return ManageContacts(contacts=self.contacts, conversations=conversations, contact_ids=self.contact_ids)
+
+    @cached_property
+    def sweep_due(self) -> "SweepDue":
+        """The send function's sweep."""
+        from whatsapp.use_cases.resolve_doubt import ResolveDoubt
+        from whatsapp.use_cases.sweep_due import SweepDue
+
+        resolve = ResolveDoubt(
+            messages=self.messages,
+            gateway=self.gateway,
+            clock=self.clock,
+            steps=self.steps,
+            record_status=self.record_status,
+            continue_message=self.continue_message,
+        )
+        return SweepDue(
+            messages=self.messages,
+            queue=self.queue,
+            clock=self.clock,
+            metrics=self.metrics,
+            steps=self.steps,
+            resolve_doubt=resolve,
+        )
+
+    @cached_property
+    def sync_templates(self) -> "SyncTemplates":
+        """The catalog's way to Twilio."""
+        from whatsapp.adapters.twilio_content import TwilioContent
+        from whatsapp.adapters.twilio_http import client
+        from whatsapp.use_cases.sync_templates import SyncTemplates
+
+        content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
+        return SyncTemplates(
+            catalog=self.catalog,
+            templates=DynamoTemplateStore(self.db, self.settings.templates_table),
+            content=content,
+            bus=self.bus,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    def door(self) -> "TwilioDoor":
+        """Twilio's door, with the account it is for."""
+        from whatsapp.adapters.twilio_webhook import TwilioDoor
+
+        return TwilioDoor(self.public_url, self.twilio_secret.get().account_sid, self._webhook_tokens)
+
+    def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
+        return self.twilio_secret.get(refresh=refresh).webhook_tokens
+
+
+_app: list[App] = []
+
+
+def app() -> App:
+    """This sandbox's one App.
+
+    Raises:
+        ConfigurationError: an environment variable is missing or wrong.
+    """
+    if not _app:
+        _app.append(App(Settings.from_environ(os.environ)))
+    return _app[0]

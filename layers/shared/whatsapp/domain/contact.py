@@ -1,0 +1,65 @@
+"""One WhatsApp user, as far as sending and receiving need to know them."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from whatsapp.domain.address import Address
+
+WINDOW_MS = 24 * 3600 * 1000
+"""WhatsApp's customer-service window: free-form text may go out for 24 h after each inbound message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A contact's row. Times are epoch milliseconds; a field is None until something set it."""
+
+    contact_id: str
+    address: str | None = None
+    alias_of: str | None = None
+    """Set on the row of a second address: everything else stands on the row it names."""
+    user_id: str | None = None
+    language: str | None = None
+    agent: str | None = None
+    opted_in_at: int | None = None
+    opt_in_source: str | None = None
+    opted_out_at: int | None = None
+    erased_at: int | None = None
+    suppressed_code: int | None = None
+    """The Twilio code that proved this address unreachable; the next inbound message lifts it."""
+    last_inbound_at: int | None = None
+    last_outbound_at: int | None = None
+    last_outbound_agent: str | None = None
+    next_allowed_at: int | None = None
+    """No proactive message may be claimed before this."""
+    inflight: str | None = None
+    """`message_id#attempt` of the proactive send that holds the slot."""
+    inflight_at: int | None = None
+    last_accepted_at: int | None = None
+    """When Twilio last accepted a proactive message: what the limit is audited against."""
+
+    def window_open(self, now: int) -> bool:
+        """Whether free-form text may go out now."""
+        return self.last_inbound_at is not None and now < self.last_inbound_at + WINDOW_MS
+
+    def slot_opens_at(self, now: int, limit_ms: int) -> int | None:
+        """When a proactive message could go, or None if one could go now.
+
+        While another one is in flight, the slot opens a limit after that one started, unless it is refunded.
+        """
+        if self.inflight:
+            return (self.inflight_at or now) + limit_ms
+        if self.next_allowed_at is not None and self.next_allowed_at > now:
+            return self.next_allowed_at
+        return None
+
+
+class ContactIds:
+    """Makes pseudonyms: the same address gives the same `contact_id`, and nothing leads back without the key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def of(self, address: Address) -> str:
+        """A keyed hash of the address in its one canonical spelling; 32 hex digits."""
+        return hmac.new(self._key, address.canonical.encode(), hashlib.sha256).hexdigest()[:32]

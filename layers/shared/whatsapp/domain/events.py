@@ -1,0 +1,180 @@
+"""What the orchestrator hears on the bus: one dataclass per `detail-type`.
+
+Plain dataclasses, because the webhook's cold start pays for every import; `local.schemas` lets pydantic read them and
+writes `events/schemas/`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+
+SOURCE = "whatsapp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event carries. `event_id` is the same however often an event is delivered: consumers dedupe on it."""
+
+    detail_type: ClassVar[str]
+
+    event_id: str
+    occurred_at: str
+    """ISO 8601 with offset."""
+    contact_id: str | None = None
+    address: str | None = None
+    user_id: str | None = None
+    agent: str | None = None
+    version: Literal[1] = 1
+
+    def detail(self) -> dict[str, Any]:
+        """The event's `detail` as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A quick reply that the patient tapped."""
+
+    text: str
+    payload: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medium:
+    """A file the patient sent. `status` is `pending` until it is in our bucket."""
+
+    index: int
+    content_type: str
+    status: Literal["pending", "stored", "failed"] = "pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A place the patient shared."""
+
+    latitude: float
+    longitude: float
+    label: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InReplyTo:
+    """Which of our messages the patient answered."""
+
+    message_id: str | None
+    template: str | None = None
+
+
+Kind = Literal["text", "button", "image", "audio", "video", "document", "location", "contacts", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived(Event):
+    """A patient wrote. `text` is what a stranger typed: data, never instructions."""
+
+    detail_type: ClassVar[str] = "message.received"
+
+    message_id: str
+    kind: Kind
+    text: str
+    text_truncated: bool = False
+    """The text was too long for the bus: read the whole of it in the conversation."""
+    button: Button | None = None
+    media: list[Medium] = field(default_factory=list)
+    location: Location | None = None
+    profile_name: str | None = None
+    in_reply_to: InReplyTo | None = None
+    window_expires_at: str
+    content_trust: Literal["untrusted"] = "untrusted"
+    source: Literal["webhook", "backfill"] = "webhook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageMediaStored(Event):
+    """A medium is in our bucket, or why it is not."""
+
+    detail_type: ClassVar[str] = "message.media_stored"
+
+    message_id: str
+    index: int
+    status: Literal["stored", "failed"]
+    key: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventError:
+    """Why a message failed, in our stable words, with Twilio's code beside them."""
+
+    code: str
+    detail: str
+    twilio_code: int | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageStatusChanged(Event):
+    """An outgoing message took a step its caller should know of."""
+
+    detail_type: ClassVar[str] = "message.status_changed"
+
+    message_id: str
+    status: Literal["deferred", "sent", "delivered", "read", "failed", "undelivered", "expired", "canceled", "unknown"]
+    twilio_sid: str | None = None
+    template: str | None = None
+    scheduled_for: str | None = None
+    will_expire: bool = False
+    error: EventError | None = None
+    continues: str | None = None
+    continued_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactOptedOut(Event):
+    """The patient asked for silence: every later send is refused."""
+
+    detail_type: ClassVar[str] = "contact.opted_out"
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactOptedIn(Event):
+    """The patient asked to be written to again."""
+
+    detail_type: ClassVar[str] = "contact.opted_in"
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateStatusChanged(Event):
+    """WhatsApp's review came to a result, or changed its mind."""
+
+    detail_type: ClassVar[str] = "template.status_changed"
+
+    template: str
+    language: str
+    template_version: str
+    content_sid: str
+    status: Literal["submitted", "approved", "rejected", "paused", "disabled", "category_changed"]
+    reason: str | None = None
+    category: str | None = None
+
+
+EVENTS: tuple[type[Event], ...] = (
+    MessageReceived,
+    MessageMediaStored,
+    MessageStatusChanged,
+    ContactOptedOut,
+    ContactOptedIn,
+    TemplateStatusChanged,
+)
+
+
+def as_entry(event: Event) -> Mapping[str, Any]:
+    """The event as the bus takes it, without the bus's name."""
+    return {"Source": SOURCE, "DetailType": event.detail_type, "Detail": event.detail()}

@@ -1,0 +1,66 @@
+"""A patient's message: as Twilio tells it, and as it is kept."""
+
+from dataclasses import dataclass, field
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.events import Kind, Location
+
+MAX_EVENT_TEXT = 20_000
+"""Characters of text an event may carry: far below the bus's cap; WhatsApp's own limit is 4096."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMedium:
+    """A file at Twilio, fetched later."""
+
+    url: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundForm:
+    """An inbound webhook, verified and read. Optional fields that were missing or unreadable are None."""
+
+    twilio_sid: str
+    from_: Address
+    to: str
+    text: str = field(default="", repr=False)
+    kind: Kind = "text"
+    button_text: str | None = None
+    button_payload: str | None = None
+    media: tuple[InboundMedium, ...] = ()
+    location: Location | None = field(default=None, repr=False)
+    profile_name: str | None = field(default=None, repr=False)
+    replied_to_sid: str | None = None
+    external_user_id: Address | None = None
+    opt_out_type: str | None = None
+    more: dict[str, str] = field(default_factory=dict, repr=False)
+    """Fields that this version does not know: Twilio adds some without notice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """An inbound message's record; its event is made from it, so that publishing twice publishes the same."""
+
+    message_id: str
+    contact_id: str
+    address: str = field(repr=False)
+    received_at: int
+    text: str = field(default="", repr=False)
+    kind: Kind = "text"
+    button_text: str | None = None
+    button_payload: str | None = None
+    media: tuple[InboundMedium, ...] = ()
+    location: Location | None = field(default=None, repr=False)
+    profile_name: str | None = field(default=None, repr=False)
+    in_reply_to: str | None = None
+    in_reply_to_template: str | None = None
+    user_id: str | None = None
+    agent: str | None = None
+    source: str = "webhook"
+    opt: str | None = None
+    """`out` or `in` where the message is a STOP or a START."""
+    more: dict[str, str] = field(default_factory=dict, repr=False)
+    due_shard: str | None = None
+    due_at: int | None = None
+    """The outbox marker: while it stands, the message is not yet on the bus."""

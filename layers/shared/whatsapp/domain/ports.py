@@ -1,0 +1,279 @@
+"""What the use cases need of the outside. `bootstrap` joins each port to its adapter; the simulation to its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.events import Event
+from whatsapp.domain.inbound import Inbound
+from whatsapp.domain.lifecycle import Step
+from whatsapp.domain.message import Failure, Message
+from whatsapp.domain.template_version import TemplateVersion
+
+
+class Clock(Protocol):
+    """Epoch milliseconds, held to within two seconds of DynamoDB's own clock."""
+
+    def now(self) -> int: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When this invocation ends (epoch ms). Nobody may POST after it: it is the lease of every claim made in it."""
+
+    at: int
+
+
+# --- the outcomes of one POST to Twilio ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Twilio answered 2xx with a sid."""
+
+    twilio_sid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Certainly not sent, and no code to judge by: the connection was never made."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Twilio answered 4xx: certainly not sent. `code` is Twilio's, or None where it gave none."""
+
+    code: int | None
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """Perhaps sent: timeout, reset, 5xx, an answer cut short. `detail` is for people."""
+
+    detail: str
+
+
+Outcome = Accepted | NotSent | Rejected | InDoubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One message as it is handed to Twilio: free-form `body` and `media_url`, or `content_sid` with its variables."""
+
+    to: str
+    status_path: str = ""
+    """`/twilio/status/{message_id}/{attempt}`: how a callback finds its record when Twilio's answer was lost."""
+    rendered: str | None = None
+    """What the patient reads of a template, for the log."""
+    body: str | None = None
+    media_url: str | None = None
+    content_sid: str | None = None
+    content_variables: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A message as Twilio's list shows it."""
+
+    twilio_sid: str
+    status: str
+    direction: str
+    from_: str
+    to: str
+    body: str
+    date_created: int
+    error_code: int | None = None
+    num_media: int = 0
+
+
+class Gateway(Protocol):
+    """Twilio's Messages API."""
+
+    def post(self, post: Post) -> Outcome: ...
+    def list_sent_to(self, to: str, since: int) -> Sequence[Listed]: ...
+    def fetch(self, twilio_sid: str) -> Listed | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusUpdate:
+    """A status callback: what Twilio says became of one attempt of a message."""
+
+    message_id: str
+    attempt: str
+    twilio_sid: str
+    status: str
+    error_code: int | None = None
+
+
+# --- templates at Twilio ---------------------------------------------------------------------------------------------
+
+
+class ContentUnavailable(Exception):
+    """Twilio's Content API did not do what it was asked. Nothing that is known changes by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A content at Twilio and WhatsApp's verdict on it, in WhatsApp's words."""
+
+    content_sid: str
+    friendly_name: str
+    status: str
+    category: str | None = None
+    reason: str | None = None
+
+
+class ContentGateway(Protocol):
+    """Twilio's Content API."""
+
+    def approvals(self) -> Sequence[Approval]: ...
+    def create(self, content: dict[str, Any]) -> str: ...
+    def submit(self, content_sid: str, name: str, category: str) -> Approval: ...
+
+
+# --- stores ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim held: this worker's message, and the contact as it was just before."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLost:
+    """The claim did not hold. `message`: the stored one, if another worker has it; else what stood in the way."""
+
+    message: Message | None = None
+    contact: Contact | None = None
+    inbound_refused: bool = False
+    """The inbound message is over 24 h old or has had all its replies."""
+    reply_lane_busy: bool = False
+
+
+class MessageStore(Protocol):
+    """Outgoing messages and the contact's slot: every write is one conditional step of the lifecycle.
+
+    A step returns the message as it is now, or None if it was not this caller's to take.
+    """
+
+    def get(self, message_id: str) -> Message | None: ...
+    def put_new(self, message: Message) -> Message | None: ...
+    def claim(self, message: Message, *, is_new: bool, now: int, lease: int) -> Claimed | ClaimLost: ...
+    def fence(self, message: Message, *, now: int, text: str | None, content_sid: str | None) -> Message | None: ...
+    def accept(self, message: Message, *, twilio_sid: str, at: int, now: int) -> Message | None: ...
+    def refund(
+        self,
+        message: Message,
+        step: Step,
+        *,
+        now: int,
+        due_at: int | None,
+        error: Failure | None = None,
+        attempts: int | None = None,
+        throttled_since: int | None = None,
+        announce: frozenset[str] = frozenset(),
+    ) -> Message | None: ...
+    def step(
+        self,
+        message: Message,
+        step: Step,
+        *,
+        now: int,
+        due_at: int | None = None,
+        error: Failure | None = None,
+        scheduled_for: int | None = None,
+        release_slot: bool = False,
+        twilio_sid: str | None = None,
+        announce: frozenset[str] = frozenset(),
+    ) -> Message | None: ...
+    def request_stop(self, message: Message, reason: str) -> Message | None: ...
+    def book(self, message: Message, due_at: int, shard: str = "send") -> Message | None: ...
+    def announced(self, message: Message, *, due_at: int | None, shard: str = "send") -> Message | None: ...
+    def link_continuation(self, message: Message, continuation_id: str) -> None: ...
+    def due(self, shard: str, until: int, limit: int = 100) -> Sequence[Message]: ...
+    def of_contact(self, contact_id: str, since: int, until: int) -> Sequence[Message]: ...
+    def owners(self, twilio_sid: str) -> Sequence[str]: ...
+
+
+class ContactStore(Protocol):
+    """Contacts and what is known about them. A second address of one person leads to the one row."""
+
+    def get(self, contact_id: str) -> Contact | None: ...
+    def suppress(self, contact_id: str, code: int, now: int) -> None: ...
+    def update(self, contact_id: str, values: dict[str, Any]) -> None: ...
+
+
+class TemplateStore(Protocol):
+    """The catalog's copies at Twilio."""
+
+    def versions(self, template: str) -> Sequence[TemplateVersion]: ...
+    def report(self, template: str, content_sid: str, status: str) -> None: ...
+    def put_new(self, version: TemplateVersion) -> bool: ...
+    def update(self, version: TemplateVersion, **values: Any) -> None: ...
+
+
+class CallbackStore(Protocol):
+    """Every status callback as its own entry, marked until it is done with."""
+
+    def put(self, update: StatusUpdate, now: int) -> bool: ...
+    def done(self, update: StatusUpdate) -> None: ...
+    def unfinished(self, shard: str, until: int) -> Sequence[StatusUpdate]: ...
+
+
+class InboxStore(Protocol):
+    """Inbound messages, each with an outbox marker until it is on the bus."""
+
+    def get(self, message_id: str) -> Inbound | None: ...
+    def put(self, inbound: Inbound, contact: Contact) -> Inbound | None: ...
+    def published(self, inbound: Inbound) -> None: ...
+    def unpublished(self, shard: str, until: int) -> Sequence[Inbound]: ...
+    def book(self, inbound: Inbound, due_at: int) -> bool: ...
+
+
+class ConversationStore(Protocol):
+    """A contact's messages in order of time."""
+
+    def page(self, contact_id: str, limit: int, before: str | None) -> tuple[list[dict[str, Any]], str | None]: ...
+
+
+# --- the rest of the outside -----------------------------------------------------------------------------------------
+
+
+class NotTold(Exception):
+    """The bus, the queue or the topic did not take it. What was to be told still stands in the record."""
+
+
+class Queue(Protocol):
+    """The send queue. A queue message is only a nudge: the record is the truth."""
+
+    def nudge(self, message_id: str, delay_seconds: int = 0) -> None: ...
+    def dead_letter(self, message: Message) -> None: ...
+    def dead_letter_poison(self, body: str, error: MessagingError) -> None: ...
+    def put_back(self, receipt_handle: str, delay_seconds: int) -> None: ...
+
+
+class EventBus(Protocol):
+    """Where the orchestrator listens."""
+
+    def publish(self, events: Sequence[Event]) -> None: ...
+
+
+class Alerts(Protocol):
+    """The person who is paged at night."""
+
+    def about(self, message: Message) -> None: ...
+    def poison(self, queue_message_id: str, error: MessagingError) -> None: ...
+
+
+class Metrics(Protocol):
+    """Counts, by the names in `observability`."""
+
+    def count(self, name: str, value: int = 1) -> None: ...

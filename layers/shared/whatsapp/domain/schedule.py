@@ -1,0 +1,48 @@
+"""When a message may go: `send_at` and quiet hours."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A daily span in one time zone in which nobody is written to unasked. It may run past midnight."""
+
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    @classmethod
+    def parse(cls, span: str, zone: str) -> "QuietHours | None":
+        """Read `21:00-08:00`; an empty span means none.
+
+        Raises:
+            ValueError: the span is not two times.
+        """
+        if not span:
+            return None
+        start, _, end = span.partition("-")
+        return cls(time.fromisoformat(start.strip()), time.fromisoformat(end.strip()), ZoneInfo(zone))
+
+    def ends_after(self, now: int) -> int:
+        """The end of the quiet span that `now` lies in, or `now` itself outside of it (epoch ms)."""
+        local = datetime.fromtimestamp(now / 1000, UTC).astimezone(self.zone)
+        clock = local.time()
+        overnight = self.start > self.end
+        inside = (clock >= self.start or clock < self.end) if overnight else self.start <= clock < self.end
+        if not inside:
+            return now
+        day = local.date() + timedelta(days=1 if overnight and clock >= self.start else 0)
+        return int(datetime.combine(day, self.end, self.zone).timestamp() * 1000)
+
+
+def earliest(now: int, send_at: int | None, quiet: QuietHours | None) -> int:
+    """The first moment at or after `now` that `send_at` and the quiet hours allow (epoch ms)."""
+    at = max(now, send_at or now)
+    return quiet.ends_after(at) if quiet else at
+
+
+def iso(at: int, zone: str = "Asia/Kolkata") -> str:
+    """Epoch milliseconds as ISO 8601 with the zone's offset, rounded up to the second: never earlier than meant."""
+    return datetime.fromtimestamp(-(-at // 1000), UTC).astimezone(ZoneInfo(zone)).isoformat()

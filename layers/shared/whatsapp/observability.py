@@ -1,0 +1,36 @@
+"""Logs and metrics: made once, named once. Phone numbers, names and message texts never get here."""
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+METRICS = {
+    "MessagesSent": "Twilio accepted a message",
+    "MessagesDelivered": "a message reached the phone",
+    "MessagesRead": "a patient opened a message",
+    "MessagesFailed": "Twilio says that a message failed after it had accepted it",
+    "MessagesInDoubt": "a POST had no clear answer",
+    "MessagesReceived": "a patient wrote",
+    "RateLimitViolations": "two proactive acceptances for one contact lie closer together than the limit: must stay 0",
+    "RepliesPerContactHigh": "a contact got 20 replies or more within an hour: two bots may be talking to each other",
+    "BadSignatures": "a webhook that bears our AccountSid has a wrong signature: is the auth token current?",
+    "UnmatchedCallbacks": "a status callback belongs to no attempt of ours",
+    "PublishFailed": "the bus did not take an event; the sweep publishes it",
+    "DueStale": "waiting items that the sweep found over ten minutes late",
+    "TemplatesUnusable": "templates of the catalog without an approved version",
+}
+
+logger = Logger()
+metrics = Metrics()
+
+
+class PowertoolsMetrics:
+    """The `Metrics` port, as CloudWatch's embedded metric format."""
+
+    def count(self, name: str, value: int = 1) -> None:
+        """Add to a metric.
+
+        Raises:
+            KeyError: no such metric: add it to `METRICS`, and to the docs.
+        """
+        METRICS[name]
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

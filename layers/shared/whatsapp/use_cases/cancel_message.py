@@ -1,0 +1,70 @@
+"""An appointment was called off: see that its message does not go, or say that it is too late."""
+
+from dataclasses import dataclass
+
+from whatsapp.domain import lifecycle
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import Message
+from whatsapp.domain.ports import Clock, MessageStore
+from whatsapp.domain.request import SendAnswer, answer_for
+from whatsapp.use_cases.steps import EVENT, Steps
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelMessage:
+    """Cancels what is not yet sent, and whatever continues it."""
+
+    messages: MessageStore
+    clock: Clock
+    steps: Steps
+
+    def __call__(self, message_id: str) -> SendAnswer:
+        """Cancel. An id never seen is remembered, so that a queued copy that arrives later is refused.
+
+        Raises:
+            MessagingError: `too_late_to_cancel`; on a message in doubt it still forbids a resend.
+        """
+        for _ in range(_TRIES):
+            message = self.messages.get(message_id)
+            if message is None:
+                message = self._tombstone(message_id)
+                if self.messages.put_new(message) is None:
+                    return answer_for(message)
+            elif message.continued_as:
+                self.messages.request_stop(message, "canceled")
+                message_id = message.continued_as
+            elif answer := self._cancel(message):
+                return answer
+        raise MessagingError(
+            "too_late_to_cancel", "the message is being sent right now; ask again in a minute", retryable=True
+        )
+
+    def _cancel(self, message: Message) -> SendAnswer | None:
+        if message.status is Status.CANCELED:
+            return answer_for(message)
+        if message.is_waiting:
+            canceled = self.steps.take(message, lifecycle.CANCEL, announce=EVENT)
+            return answer_for(canceled) if canceled.status is Status.CANCELED else None
+        stopped = self.messages.request_stop(message, "canceled")
+        if stopped is None:
+            return None
+        if message.status is Status.CLAIMED:  # the fence fails on it, and the worker or the sweep writes `canceled`
+            return answer_for(message).model_copy(update={"status": "canceled", "scheduled_for": None})
+        raise MessagingError(
+            "too_late_to_cancel", f"the message is {message.status.face}: it can no longer be called back"
+        )
+
+    def _tombstone(self, message_id: str) -> Message:
+        now = self.clock.now()
+        return Message(
+            message_id=message_id,
+            contact_id="",
+            to="",
+            request_hash="",
+            created_at=now,
+            status_at=now,
+            status=Status.CANCELED,
+        )

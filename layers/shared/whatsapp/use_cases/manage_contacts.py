@@ -1,0 +1,58 @@
+"""Who a number is, known before the first message; and what was said so far."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import ContactStore, ConversationStore
+from whatsapp.domain.schedule import iso
+
+PAGE = 50
+LARGEST_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManageContacts:
+    """The contact routes of the send function."""
+
+    contacts: ContactStore
+    conversations: ConversationStore
+    contact_ids: ContactIds
+
+    def lookup(self, address: str) -> dict[str, Any]:
+        """The contact_id of an address: addresses never stand in a URL, which access logs keep."""
+        contact_id = self.contact_ids.of(Address.parse(address))
+        contact = self.contacts.get(contact_id)
+        return {"contact_id": contact.contact_id if contact else contact_id, "known": contact is not None}
+
+    def put(self, address: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Note what the caller knows of a contact. It also lifts a suppression: the caller vouches for the address."""
+        parsed = Address.parse(address)
+        contact_id = self.lookup(address)["contact_id"]
+        self.contacts.update(contact_id, {**values, "address": parsed.value, "suppressed_code": None})
+        return {"contact_id": contact_id}
+
+    def conversation(self, contact_id: str, limit: int | None, before: str | None) -> dict[str, Any]:
+        """The newest messages first-to-last, both directions, and where the page before begins.
+
+        Raises:
+            MessagingError: `not_found`; `invalid_request` for a limit or `before` that makes no sense.
+        """
+        size = PAGE if limit is None else limit
+        if not 1 <= size <= LARGEST_PAGE:
+            raise MessagingError("invalid_request", f"limit: a number from 1 to {LARGEST_PAGE}")
+        contact = self.contacts.get(contact_id)
+        if contact is None:
+            raise MessagingError(
+                "not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address"
+            )
+        messages, next_before = self.conversations.page(contact.contact_id, size, before)
+        return {
+            "contact_id": contact.contact_id,
+            "user_id": contact.user_id,
+            "opted_out": contact.opted_out_at is not None,
+            "messages": [{**message, "at": iso(message["at"])} for message in messages],
+            "next_before": next_before,
+        }

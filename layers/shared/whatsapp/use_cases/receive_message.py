@@ -1,0 +1,140 @@
+"""The incoming story: store with an outbox marker, publish, clear the marker. What is stored is never lost."""
+
+from dataclasses import dataclass, replace
+
+from whatsapp.domain.contact import WINDOW_MS, Contact, ContactIds
+from whatsapp.domain.conversation import choose_agent
+from whatsapp.domain.events import (
+    Button,
+    ContactOptedIn,
+    ContactOptedOut,
+    Event,
+    InReplyTo,
+    Medium,
+    MessageReceived,
+)
+from whatsapp.domain.inbound import MAX_EVENT_TEXT, Inbound, InboundForm
+from whatsapp.domain.message import Message, shard_of
+from whatsapp.domain.opt_out import opt_of
+from whatsapp.domain.ports import Clock, ContactStore, EventBus, InboxStore, MessageStore, Metrics, NotTold
+from whatsapp.domain.schedule import iso
+
+MARKER_MS = 60_000
+"""What is still unpublished after this long, the sweep publishes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveMessage:
+    """Takes in one inbound message, however often Twilio brings it."""
+
+    inbox: InboxStore
+    messages: MessageStore
+    contacts: ContactStore
+    contact_ids: ContactIds
+    bus: EventBus
+    clock: Clock
+    metrics: Metrics
+    default_agent: str
+
+    def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> Inbound:
+        """Store it once and publish it at least once."""
+        contact = self._contact(form)
+        inbound = self._record(form, contact, received_at or self.clock.now(), source)
+        stored = self.inbox.put(inbound, contact)
+        if stored is None:
+            self.metrics.count("MessagesReceived")
+        elif stored.due_at is None:
+            return stored  # seen before, and on the bus
+        return self.publish(stored or inbound)
+
+    def publish(self, inbound: Inbound) -> Inbound:
+        """Put it on the bus and clear the marker; if the bus does not take it, the marker stands."""
+        try:
+            self.bus.publish(events_of(inbound))
+        except NotTold:
+            self.metrics.count("PublishFailed")
+            return inbound
+        self.inbox.published(inbound)
+        return replace(inbound, due_at=None, due_shard=None)
+
+    def _contact(self, form: InboundForm) -> Contact:
+        """The row of the number; of the business-scoped id, where only that is shown."""
+        contact_id = self.contact_ids.of(form.from_)
+        return self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+
+    def _record(self, form: InboundForm, contact: Contact, now: int, source: str) -> Inbound:
+        answered = self._answered(form, contact)
+        return Inbound(
+            message_id=form.twilio_sid,
+            contact_id=contact.contact_id,
+            address=form.from_.value,
+            received_at=now,
+            text=form.text,
+            kind=form.kind,
+            button_text=form.button_text,
+            button_payload=form.button_payload,
+            media=form.media,
+            location=form.location,
+            profile_name=form.profile_name,
+            in_reply_to=answered.message_id if answered else None,
+            in_reply_to_template=answered.template if answered else None,
+            user_id=contact.user_id or (answered.user_id if answered else None),
+            agent=choose_agent(
+                form.button_payload, answered.agent if answered else None, contact, now, self.default_agent
+            ),
+            source=source,
+            opt=opt_of(form.text, form.opt_out_type),
+            more=form.more,
+            due_shard=shard_of("publish", contact.contact_id),
+            due_at=self.clock.now() + MARKER_MS,
+        )
+
+    def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
+        """Our message that the patient replied to, if it was one of theirs."""
+        if not form.replied_to_sid:
+            return None
+        found = (self.messages.get(message_id) for message_id in self.messages.owners(form.replied_to_sid))
+        return next((m for m in found if m and m.contact_id == contact.contact_id), None)
+
+
+def events_of(inbound: Inbound) -> list[Event]:
+    """The events of one inbound message: always the same for the same record."""
+    about = {
+        "occurred_at": iso(inbound.received_at),
+        "contact_id": inbound.contact_id,
+        "address": inbound.address,
+        "user_id": inbound.user_id,
+        "agent": inbound.agent,
+        "message_id": inbound.message_id,
+    }
+    button = (
+        Button(text=inbound.button_text or inbound.text, payload=inbound.button_payload)
+        if inbound.kind == "button"
+        else None
+    )
+    reply = (
+        InReplyTo(message_id=inbound.in_reply_to, template=inbound.in_reply_to_template)
+        if inbound.in_reply_to
+        else None
+    )
+    events: list[Event] = [
+        MessageReceived(
+            **about,  # type: ignore[arg-type]  # the fields every event shares
+            event_id=inbound.message_id,
+            kind=inbound.kind,
+            text=inbound.text[:MAX_EVENT_TEXT],
+            text_truncated=len(inbound.text) > MAX_EVENT_TEXT,
+            button=button,
+            media=[Medium(index=n, content_type=m.content_type) for n, m in enumerate(inbound.media)],
+            location=inbound.location,
+            profile_name=inbound.profile_name,
+            in_reply_to=reply,
+            window_expires_at=iso(inbound.received_at + WINDOW_MS),
+            source="backfill" if inbound.source == "backfill" else "webhook",
+        )
+    ]
+    if inbound.opt == "out":
+        events.append(ContactOptedOut(**about, event_id=f"{inbound.message_id}#opted_out"))  # type: ignore[arg-type]  # as above
+    elif inbound.opt == "in":
+        events.append(ContactOptedIn(**about, event_id=f"{inbound.message_id}#opted_in"))  # type: ignore[arg-type]  # as above
+    return events

@@ -1,0 +1,142 @@
+"""What became of one POST: settle the message and its slot by Twilio's answer, through the table of codes."""
+
+import random
+from dataclasses import dataclass, replace
+
+from whatsapp.domain import lifecycle
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.message import MAX_ATTEMPTS, Failure, Lane, Message
+from whatsapp.domain.ports import (
+    Accepted,
+    Clock,
+    ContactStore,
+    InDoubt,
+    MessageStore,
+    Metrics,
+    NotSent,
+    Outcome,
+    Rejected,
+    TemplateStore,
+)
+from whatsapp.domain.twilio_codes import Action, Audience, Row, row_for
+from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, SOON_MS, Steps
+
+THROTTLED_FOR_MS = 4 * 3_600_000
+"""How long a message that is only ever throttled is tried before it fails."""
+TOO_MANY_REQUESTS = 20429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleMessage:
+    """Settles what one POST left behind."""
+
+    messages: MessageStore
+    contacts: ContactStore
+    templates: TemplateStore
+    clock: Clock
+    metrics: Metrics
+    steps: Steps
+    continue_message: ContinueMessage
+    rate_limit_ms: int
+
+    def __call__(self, sending: Message, contact: Contact, outcome: Outcome) -> Message:
+        """Settle a message that is `sending`; `contact` is how it stood just before the POST."""
+        match outcome:
+            case Accepted(twilio_sid):
+                return self._accepted(sending, contact, twilio_sid)
+            case NotSent(detail):
+                return self._try_later(sending, Failure(code="twilio_unavailable", detail=detail, retryable=True))
+            case Rejected(code, http_status):
+                return self._rejected(sending, code, http_status)
+            case InDoubt(detail):
+                self.metrics.count("MessagesInDoubt")
+                doubt = Failure(code="twilio_unavailable", detail=f"{detail}: held until there is evidence")
+                return self.steps.take(sending, lifecycle.DOUBT, due_at=sending.due_at, error=doubt)
+
+    def failed_late(self, message: Message, *, status: str, code: int | None, twilio_sid: str | None) -> Message:
+        """Twilio took it and says by callback or list that it failed: no refund, the same table."""
+        row = row_for(code)
+        error = Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable)
+        self._note(message, row)
+        step = lifecycle.UNDELIVER if status == "undelivered" else lifecycle.FAIL
+        tried_again = row.action in (Action.FALL_BACK, Action.RETRY)
+        alert = not tried_again and (row.alert is not Audience.NOBODY or row.retryable)
+        failed = self.steps.take(
+            message,
+            step,
+            error=error,
+            release_slot=message.is_in_doubt,
+            twilio_sid=twilio_sid,
+            announce=EVENT_AND_ALERT if alert else EVENT,
+        )
+        if failed.status is not step.target:
+            return failed
+        self.metrics.count("MessagesFailed")
+        return self._continue(failed, row)
+
+    def _accepted(self, sending: Message, contact: Contact, twilio_sid: str) -> Message:
+        at = self.clock.now()
+        sent = self.messages.accept(sending, twilio_sid=twilio_sid, at=at, now=at)
+        if sent is None:  # a callback, or a sweep after a long pause, was there first: the record has the truth
+            return self.messages.get(sending.message_id) or sending
+        self.metrics.count("MessagesSent")
+        last = contact.last_accepted_at
+        if sending.lane is Lane.PROACTIVE and last and at - last < self.rate_limit_ms:
+            self.metrics.count("RateLimitViolations")
+        return self.steps.tell(sent)
+
+    def _rejected(self, sending: Message, code: int | None, http_status: int) -> Message:
+        row = row_for(TOO_MANY_REQUESTS if code is None and http_status == 429 else code)
+        error = Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable)
+        self._note(sending, row)
+        match row.action:
+            case Action.RETRY:
+                return self._try_later(sending, error)
+            case Action.SLOW_DOWN:
+                return self._slow_down(sending, error, row)
+            case Action.PAGE:
+                return self.steps.refund(sending, lifecycle.GIVE_UP, error=error, announce=EVERYONE)
+        announce = EVENT if row.alert is Audience.NOBODY else EVENT_AND_ALERT
+        return self._continue(self.steps.refund(sending, lifecycle.REFUSE, error=error, announce=announce), row)
+
+    def _note(self, message: Message, row: Row) -> None:
+        """What a code proves about the contact or the template outlives the message."""
+        if row.suppress:
+            self.contacts.suppress(message.contact_id, row.code, self.clock.now())
+        if row.template_status and message.template and message.content_sid:
+            self.templates.report(message.template, message.content_sid, row.template_status)
+
+    def _continue(self, failed: Message, row: Row) -> Message:
+        if row.action is Action.FALL_BACK:
+            return self.continue_message.with_template(failed)
+        if row.action is Action.RETRY:
+            return self.continue_message.retry(failed)
+        return failed
+
+    def _try_later(self, sending: Message, error: Failure) -> Message:
+        if sending.attempts >= MAX_ATTEMPTS:
+            final = replace(error, detail=f"{error.detail}; {MAX_ATTEMPTS} attempts failed", retryable=False)
+            return self.steps.refund(sending, lifecycle.GIVE_UP, error=final, announce=EVERYONE)
+        wait_ms = random.randint(5_000, 10_000) * 3 ** (sending.attempts - 1)  # noqa: S311 - jitter, not a secret
+        return self.steps.refund(sending, lifecycle.RETRY, error=error, due_at=self.clock.now() + wait_ms)
+
+    def _slow_down(self, sending: Message, error: Failure, row: Row) -> Message:
+        now = self.clock.now()
+        since = sending.throttled_since or now
+        if now - since >= THROTTLED_FOR_MS:
+            return self.steps.refund(
+                sending, lifecycle.GIVE_UP, error=replace(error, retryable=False), announce=EVERYONE
+            )
+        first = sending.throttled_since is None
+        alert = frozenset({"alert"}) if first and row.alert is not Audience.NOBODY else frozenset()
+        wait_ms = min(max(random.randint(3_000, 6_000), (now - since) // 2), 15 * SOON_MS)  # noqa: S311 - jitter
+        return self.steps.refund(
+            sending,
+            lifecycle.RETRY,
+            error=error,
+            due_at=now + wait_ms,
+            attempts=sending.attempts - 1,
+            throttled_since=since,
+            announce=alert,
+        )

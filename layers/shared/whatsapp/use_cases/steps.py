@@ -1,0 +1,141 @@
+"""Take a step of the lifecycle, then tell whoever is to know.
+
+A step that something must be told about stores what (`announce`) in the same write. A crash before the telling leaves
+it there, and the sweep tells it: nothing is silently lost, and a consumer that dedupes on `event_id` hears it once.
+"""
+
+from dataclasses import dataclass
+
+from whatsapp.domain.events import EventError, MessageStatusChanged
+from whatsapp.domain.lifecycle import Status, Step
+from whatsapp.domain.message import Failure, Message
+from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, NotTold, Queue
+from whatsapp.domain.schedule import iso
+
+SOON_MS = 60_000
+HOUR_MS = 3_600_000
+ASK_AFTER_MS = HOUR_MS
+"""A message that stays `sent` this long is asked about at Twilio."""
+RESEND_MS = 76 * 60_000
+"""After a claim: the limit has passed, and Twilio's latest acceptance with it. Only then may doubt be resent."""
+EVENT = frozenset({"event"})
+EVENT_AND_ALERT = frozenset({"event", "alert"})
+EVERYONE = frozenset({"event", "alert", "dlq"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The lifecycle's steps as the use cases take them."""
+
+    messages: MessageStore
+    bus: EventBus
+    alerts: Alerts
+    queue: Queue
+    clock: Clock
+
+    def take(
+        self,
+        message: Message,
+        step: Step,
+        *,
+        error: Failure | None = None,
+        due_at: int | None = None,
+        scheduled_for: int | None = None,
+        release_slot: bool = False,
+        twilio_sid: str | None = None,
+        announce: frozenset[str] = frozenset(),
+    ) -> Message:
+        """Take a step on the message itself. If it was not ours to take, the record as somebody else made it."""
+        now = self.clock.now()
+        after = self.messages.step(
+            message,
+            step,
+            now=now,
+            due_at=due_at or (now + SOON_MS if announce else None),
+            error=error,
+            scheduled_for=scheduled_for,
+            release_slot=release_slot,
+            twilio_sid=twilio_sid,
+            announce=announce,
+        )
+        return self._current(message) if after is None else self.tell(after)
+
+    def refund(
+        self,
+        message: Message,
+        step: Step,
+        *,
+        error: Failure | None = None,
+        due_at: int | None = None,
+        attempts: int | None = None,
+        throttled_since: int | None = None,
+        announce: frozenset[str] = frozenset(),
+    ) -> Message:
+        """Take a step that gives the contact's slot back, since certainly nothing was sent."""
+        now = self.clock.now()
+        after = self.messages.refund(
+            message,
+            step,
+            now=now,
+            due_at=due_at or (now + SOON_MS if announce else None),
+            error=error,
+            attempts=attempts,
+            throttled_since=throttled_since,
+            announce=announce,
+        )
+        return self._current(message) if after is None else self.tell(after)
+
+    def tell(self, message: Message) -> Message:
+        """Tell what is still to be told about the message's status, and note that it is told."""
+        if not message.announce:
+            return message
+        try:
+            if "event" in message.announce:
+                self.bus.publish([status_changed(message)])
+            if "dlq" in message.announce:
+                self.queue.dead_letter(message)
+            if "alert" in message.announce:
+                self.alerts.about(message)
+        except NotTold:
+            return message  # the mark stands: the sweep tells it
+        due_at, shard = _next_look(message)
+        return self.messages.announced(message, due_at=due_at, shard=shard) or self._current(message)
+
+    def _current(self, message: Message) -> Message:
+        return self.messages.get(message.message_id) or message
+
+
+def _next_look(message: Message) -> tuple[int | None, str]:
+    """When and by which sweep a message is looked at next, once all is told."""
+    if message.is_waiting:
+        return message.due_at, "send"
+    if message.status is Status.SENT:
+        return (message.accepted_at or message.created_at) + ASK_AFTER_MS, "status"
+    if message.status is Status.UNKNOWN_FINAL and message.on_unknown == "resend" and message.t0 is not None:
+        return message.t0 + RESEND_MS, "send"
+    return None, "send"
+
+
+def status_changed(message: Message) -> MessageStatusChanged:
+    """The event that tells a message's present status; the same status gives the same `event_id`."""
+    at = message.scheduled_for if message.status is Status.DEFERRED else None
+    error = message.error
+    return MessageStatusChanged(
+        event_id=f"{message.message_id}#{message.status.face}" + (f"#{at}" if at else ""),
+        occurred_at=iso(message.status_at or message.created_at),
+        contact_id=message.contact_id,
+        address=message.to,
+        user_id=message.user_id,
+        agent=message.agent,
+        message_id=message.message_id,
+        status=message.status.face,  # type: ignore[arg-type]  # only statuses that the event knows are announced
+        twilio_sid=message.twilio_sid,
+        template=message.template,
+        scheduled_for=iso(at) if at else None,
+        will_expire=bool(at and message.expires_at and at >= message.expires_at),
+        error=EventError(code=error.code, detail=error.detail, twilio_code=error.twilio_code, retryable=error.retryable)
+        if error
+        else None,
+        continues=message.continues,
+        continued_as=message.continued_as,
+    )

@@ -1,0 +1,87 @@
+"""Every minute: look at whatever is due, and take it one step on.
+
+A sweep books an item before acting on it, so two at once, or a backlog, act on it once. The index it reads is a hint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whatsapp.domain import lifecycle
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import MAX_ATTEMPTS, SHARDS, Failure, Lane, Message
+from whatsapp.domain.ports import Clock, Deadline, MessageStore, Metrics, Queue
+from whatsapp.use_cases.resolve_doubt import ResolveDoubt
+from whatsapp.use_cases.steps import EVENT, EVERYONE, SOON_MS, Steps
+
+BOOKED_FOR_MS = 2 * SOON_MS
+STALE_MS = 10 * SOON_MS
+ENOUGH_MS = 5_000
+"""Stop before the invocation ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepDue:
+    """Nudges what may go, expires what may not, takes back what a dead worker held, resolves what is in doubt."""
+
+    messages: MessageStore
+    queue: Queue
+    clock: Clock
+    metrics: Metrics
+    steps: Steps
+    resolve_doubt: ResolveDoubt
+
+    def __call__(self, deadline: Deadline) -> dict[str, int]:
+        """Sweep every shard; returns how many items were acted on, and how many had waited too long."""
+        acted = stale = 0
+        for shard in range(SHARDS):
+            now = self.clock.now()
+            seen = self.messages.due(f"send#{shard}", now + BOOKED_FOR_MS)
+            for message in seen:
+                if message.due_at is None or message.due_at > now or deadline.at - self.clock.now() < ENOUGH_MS:
+                    continue
+                stale += now - message.due_at > STALE_MS
+                booked = self.messages.book(message, now + BOOKED_FOR_MS)
+                if booked:
+                    self._act(booked, seen)
+                    acted += 1
+        self.metrics.count("DueStale", stale)
+        return {"acted": acted, "stale": stale}
+
+    def _act(self, message: Message, seen: Sequence[Message]) -> None:
+        if message.announce:
+            self.steps.tell(message)
+        elif message.is_waiting:
+            self._wake(message, seen)
+        elif message.status is Status.CLAIMED:
+            self._take_back(message)
+        elif message.is_in_doubt:
+            self.resolve_doubt(message)
+
+    def _wake(self, message: Message, seen: Sequence[Message]) -> None:
+        now = self.clock.now()
+        if message.expires_at is not None and message.expires_at <= now:
+            self.steps.take(message, lifecycle.EXPIRE, announce=EVENT)
+        elif _has_turn(message, seen):
+            self.queue.nudge(message.message_id)
+
+    def _take_back(self, message: Message) -> None:
+        """Its worker's lease has passed, and it did not reach the fence: certainly nothing was sent."""
+        died = Failure(code="twilio_unavailable", detail="the worker died before it could send", retryable=True)
+        if message.stop:
+            self.steps.refund(message, lifecycle.STOP, announce=EVENT)
+        elif message.attempts >= MAX_ATTEMPTS:
+            self.steps.refund(message, lifecycle.GIVE_UP, error=died, announce=EVERYONE)
+        else:
+            self.steps.refund(message, lifecycle.TAKE_BACK, error=died, due_at=self.clock.now())
+
+
+def _has_turn(message: Message, seen: Sequence[Message]) -> bool:
+    """Of a contact's waiting proactive messages only the one that expires first goes: the slot takes one."""
+    if message.lane is Lane.REPLY:
+        return True
+    rivals = [m for m in seen if m.contact_id == message.contact_id and m.is_waiting and m.lane is Lane.PROACTIVE]
+    first = min(
+        [message, *rivals],
+        key=lambda m: (m.expires_at is None, m.expires_at or 0, m.created_at, m.message_id),
+    )
+    return first.message_id == message.message_id
