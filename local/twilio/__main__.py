@@ -15,18 +15,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--account-sid", default=new_sid("AC"))
     parser.add_argument("--auth-token", default="0" * 32)
-    parser.add_argument(
-        "--from", dest="senders", action="append", required=True, help="a WhatsApp sender, +E164"
-    )
+    parser.add_argument("--from", dest="senders", action="append", required=True, help="a WhatsApp sender, +E164")
     parser.add_argument("--inbound-url", help="where patients' messages go; `configure` can set it later")
-    parser.add_argument("--announce", type=Path, help="a file to write {'url': …} to when ready")
+    parser.add_argument("--announce", type=Path, help="a file to write {'url', 'media_url', …} to when ready")
     return parser.parse_args()
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    account = Account(
-        arguments.account_sid, arguments.auth_token, arguments.senders, inbound_url=arguments.inbound_url
-    )
+    account = Account(arguments.account_sid, arguments.auth_token, arguments.senders, inbound_url=arguments.inbound_url)
     server = EmulatorServer(account, arguments.port)
     for stop in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(stop, server.stop)
@@ -34,7 +30,12 @@ async def serve(arguments: argparse.Namespace) -> None:
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     announcement = json.dumps(
-        {"url": server.url, "account_sid": account.sid, "auth_token": account.auth_token}
+        {
+            "url": server.url,
+            "media_url": server.media_host,
+            "account_sid": account.sid,
+            "auth_token": account.auth_token,
+        }
     )
     if arguments.announce:
         partial = arguments.announce.with_suffix(".partial")

@@ -17,6 +17,8 @@ import httpx
 
 from local.twilio.state import CallbackAttempt
 
+MEDIA_TIMEOUT_SECONDS = 5.0
+
 
 def sign(auth_token: str, url: str, params: Mapping[str, str]) -> str:
     """X-Twilio-Signature of a form: HMAC-SHA1 over the URL and every parameter in order of its name."""
@@ -60,18 +62,26 @@ class Overrides:
 
 
 class Caller:
-    """Makes the signed requests of one account."""
+    """Makes the requests of one account to the outside, webhooks signed."""
 
-    def __init__(self, account_sid: str, auth_token: str) -> None:
-        self._account_sid = account_sid
+    def __init__(self, auth_token: str) -> None:
         self._auth_token = auth_token
         # No connection is kept, so that every call connects anew and can fail to.
         self._http = httpx.AsyncClient(
-            follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+            trust_env=False, follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
         )
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        """Fetch a medium that MediaUrl names.
+
+        Raises:
+            httpx.HTTPError: no answer, or another than 2xx.
+        """
+        answer = await self._http.get(url, timeout=MEDIA_TIMEOUT_SECONDS)
+        return answer.raise_for_status()
 
     async def call(
         self, url: str, params: Mapping[str, str], status: str, method: str = "POST"
@@ -90,9 +100,7 @@ class Caller:
         attempts: list[CallbackAttempt] = []
         response = None
         for _ in range(1 + overrides.rc):
-            attempt, response = await self._attempt(
-                target, params, status, method, headers, overrides, deadline
-            )
+            attempt, response = await self._attempt(target, params, status, method, headers, overrides, deadline)
             attempts.append(attempt)
             if time.monotonic() >= deadline or not overrides.wants_retry(attempt):
                 break
@@ -114,9 +122,7 @@ class Caller:
         response, error = None, None
         try:
             async with asyncio.timeout(left):
-                response = await self._http.request(
-                    method, url, data=dict(params), headers=headers, timeout=timeout
-                )
+                response = await self._http.request(method, url, data=dict(params), headers=headers, timeout=timeout)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             error = "ct"
         except (httpx.TimeoutException, TimeoutError):

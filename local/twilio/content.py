@@ -3,18 +3,23 @@
 Source: https://www.twilio.com/docs/content/content-api-resources
 """
 
+import re
+from collections.abc import Callable
 from typing import Any
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.twilio.door import Door
+from local.twilio.door import Door, json_body
 from local.twilio.errors import TwilioError
 from local.twilio.paging import Page
-from local.twilio.state import Account, Approval, Content, iso8601
+from local.twilio.state import Account, Approval, Content, iso8601, now
+from local.twilio.template_rules import check_content, check_submission, rejection
 
 HOST = "https://content.twilio.com"
+VERDICTS = ("pending", "approved", "rejected", "paused", "disabled")
 
 
 class ContentApi:
@@ -27,6 +32,7 @@ class ContentApi:
             door.route("POST", contents, self.create),
             door.route("GET", contents, self.list_contents),
             door.route("GET", f"{contents}/{{sid}}", self.fetch),
+            door.route("PUT", f"{contents}/{{sid}}", self.update),
             door.route("DELETE", f"{contents}/{{sid}}", self.delete),
             door.route("POST", f"{contents}/{{sid}}/ApprovalRequests/whatsapp", self.submit),
             door.route("GET", f"{contents}/{{sid}}/ApprovalRequests", self.fetch_approval),
@@ -36,7 +42,8 @@ class ContentApi:
         ]
 
     async def create(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await json_body(request)
+        check_content(body)
         content = Content(
             friendly_name=body.get("friendly_name") or "",
             language=body["language"],
@@ -50,6 +57,20 @@ class ContentApi:
     async def fetch(self, request: Request) -> Response:
         return JSONResponse(self._resource(self._found(request)))
 
+    async def update(self, request: Request) -> Response:
+        """Change content that was not submitted yet; afterwards WhatsApp has it, and it is frozen."""
+        content, body = self._found(request), await json_body(request)
+        if content.approval.status != "unsubmitted":
+            raise TwilioError(20001, "content that was submitted to WhatsApp cannot be changed")
+        check_content({"language": content.language, **body})
+        content.types = body["types"]
+        content.language = body.get("language") or content.language
+        content.friendly_name = body.get("friendly_name") or content.friendly_name
+        content.variables = body.get("variables") or content.variables
+        content.updated = now()
+        self._publish(content)
+        return JSONResponse(self._resource(content))
+
     async def delete(self, request: Request) -> Response:
         content = self._found(request)
         del self._account.contents[content.sid]
@@ -60,23 +81,24 @@ class ContentApi:
         return self._page(request, self._resource)
 
     async def list_with_approvals(self, request: Request) -> Response:
-        def resource(content: Content) -> dict[str, Any]:
-            fields = self._resource(content)
-            del fields["url"], fields["links"]
-            return fields | {"approval_requests": vars(content.approval)}
-
-        return self._page(request, resource)
+        return self._page(request, self._resource_with_approval)
 
     async def submit(self, request: Request) -> Response:
-        content, body = self._found(request), await _json(request)
+        """Take a template in for review. The answer says `received`; what follows is WhatsApp's."""
+        content, body = self._found(request), await json_body(request)
+        check_submission(content, body)
+        reason = rejection(content)
+        verdict = "approved" if self._account.settings.auto_approve else "pending"
         content.approval = Approval(
-            status="approved" if self._account.settings.auto_approve else "pending",
+            status="rejected" if reason else verdict,
             name=body["name"],
             category=body["category"],
             content_type=next(iter(content.types)),
+            rejection_reason=reason or "",
+            allow_category_change=body.get("allow_category_change", True),
         )
         self._publish(content)
-        return JSONResponse(vars(content.approval) | {"status": "received"}, 201)
+        return JSONResponse(vars(content.approval) | {"status": "received", "rejection_reason": ""}, 201)
 
     async def fetch_approval(self, request: Request) -> Response:
         content = self._found(request)
@@ -90,36 +112,37 @@ class ContentApi:
         )
 
     def review(self, sid: str, verdict: dict[str, Any]) -> Content:
-        """WhatsApp's reviewer decides (the emulator's control, no Twilio endpoint).
+        """WhatsApp's reviewer decides: `{"status", "reason", "category"}`. No Twilio endpoint, but a control.
 
         Raises:
             KeyError: no such content.
-            ValueError: no such status, or a rejection without its reason.
+            ValueError: an unknown status, a rejection without a reason, or nothing that was submitted.
         """
         content, status = self._account.contents[sid], verdict.get("status")
-        if status not in ("pending", "approved", "rejected", "paused", "disabled"):
-            raise ValueError("status must be pending, approved, rejected, paused or disabled")
+        if status not in VERDICTS:
+            raise ValueError(f"status must be one of {', '.join(VERDICTS)}")
+        if content.approval.status == "unsubmitted":
+            raise ValueError("this content was not submitted")
+        if status == "rejected" and not verdict.get("reason"):
+            raise ValueError("a rejection needs its reason")
         content.approval.status = status
         content.approval.rejection_reason = verdict.get("reason") or ""
         content.approval.category = verdict.get("category") or content.approval.category
         self._publish(content)
         return content
 
-    def _page(self, request: Request, resource: Any) -> Response:
-        path = request.url.path.removeprefix("/content")
-        page = Page.of(
-            list(self._account.contents.values()), lambda content: content.sid, request.query_params
-        )
-        return JSONResponse(
-            page.as_meta("contents", [resource(content) for content in page.items], HOST + path)
-        )
+    def _page(self, request: Request, resource: Callable[[Content], dict[str, Any]]) -> Response:
+        path, query = request.url.path.removeprefix("/content"), request.query_params
+        contents = list(self._account.contents.values())
+        if path.startswith("/v2/"):
+            contents = _searched(contents, query)
+        page = Page.of(contents, lambda content: content.sid, query)
+        return JSONResponse(page.as_meta("contents", [resource(content) for content in page.items], HOST + path))
 
     def _found(self, request: Request) -> Content:
         content = self._account.contents.get(request.path_params["sid"])
         if content is None:
-            raise TwilioError(
-                20404, f"The requested resource {request.url.path.removeprefix('/content')} was not found"
-            )
+            raise TwilioError.not_found(request.url.path)
         return content
 
     def _publish(self, content: Content) -> None:
@@ -143,6 +166,36 @@ class ContentApi:
             },
         }
 
+    def _resource_with_approval(self, content: Content) -> dict[str, Any]:
+        fields = self._resource(content)
+        del fields["url"], fields["links"]
+        approval: dict[str, Any] = dict(vars(content.approval))
+        if self._account.settings.nested_approvals:
+            approval = {"whatsapp": {"type": "whatsapp", **approval}}
+        return fields | {"approval_requests": approval}
+
+
+def _searched(contents: list[Content], query: QueryParams) -> list[Content]:
+    """The v2 search: every filter given must hold; names and words are regular expressions."""
+
+    def wanted(content: Content) -> bool:
+        words = str(content.types)
+        eligibility = query.getlist("ChannelEligibility")
+        return (
+            re.search(query.get("ContentName", ""), content.friendly_name) is not None
+            and re.search(query.get("Content", ""), words) is not None
+            and content.language in (query.getlist("Language") or [content.language])
+            and bool(set(content.types) & set(query.getlist("ContentType") or content.types))
+            and (not eligibility or f"whatsapp:{content.approval.status}" in eligibility)
+            and query.get("DateCreatedAfter", "") <= iso8601(content.created)
+            and iso8601(content.created) <= query.get("DateCreatedBefore", "9999")
+        )
+
+    found = [content for content in contents if wanted(content)]
+    if order := query.get("SortByContentName"):
+        return sorted(found, key=lambda content: content.friendly_name, reverse=order == "desc")
+    return sorted(found, key=lambda content: content.created, reverse=query.get("SortByDate") == "desc")
+
 
 def template_view(content: Content) -> dict[str, Any]:
     """One template, for watchers."""
@@ -154,13 +207,3 @@ def template_view(content: Content) -> dict[str, Any]:
         "types": content.types,
         "approval": dict(vars(content.approval)),
     }
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        raise TwilioError(20001, "The request's body is not JSON") from None
-    if not isinstance(body, dict):
-        raise TwilioError(20001, "The request's body is not a JSON object")
-    return body

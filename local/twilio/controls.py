@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from local.twilio.connections import Connections
 from local.twilio.content import ContentApi, template_view
 from local.twilio.faults import Fault
 from local.twilio.inbound import Inbound
-from local.twilio.state import Account, Patient, bare, iso8601, message_view
+from local.twilio.state import Account, Patient, bare, iso8601, ledger_entry, message_view
 from local.twilio.tasks import Tasks
 
 SWITCHES = (
@@ -21,11 +22,19 @@ SWITCHES = (
 
 
 class Controls:
-    def __init__(self, account: Account, inbound: Inbound, contents: ContentApi, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        account: Account,
+        inbound: Inbound,
+        contents: ContentApi,
+        tasks: Tasks,
+        connections: Connections,
+    ) -> None:
         self._account = account
         self._inbound = inbound
         self._contents = contents
         self._tasks = tasks
+        self._connections = connections
 
     def routes(self) -> list[Route]:
         controls = {
@@ -42,6 +51,7 @@ class Controls:
             ("POST", "window"): self.window,
             ("POST", "clock"): self.clock,
             ("POST", "templates/{sid}/review"): self.review,
+            ("GET", "media/{sid}"): self.medium,
         }
         return [
             Route(f"/_emulator/{path}", _forgiving(endpoint), methods=[method])
@@ -49,7 +59,7 @@ class Controls:
         ]
 
     async def ledger(self, _: Request) -> Response:
-        return JSONResponse({"messages": self._account.ledger()})
+        return JSONResponse({"messages": [ledger_entry(message) for message in self._account.messages.values()]})
 
     async def state(self, _: Request) -> Response:
         """All that a watcher needs to begin with; `events` continues from `last_event_id`."""
@@ -67,6 +77,8 @@ class Controls:
                 "messages": [message_view(message) for message in account.messages.values()],
                 "templates": [template_view(content) for content in account.contents.values()],
                 "faults": [vars(fault) for fault in account.faults.active],
+                "media_requests": account.media_requests,
+                "warnings": account.warnings,
             }
         )
 
@@ -84,12 +96,14 @@ class Controls:
 
     async def add_fault(self, request: Request) -> Response:
         fault = Fault.from_json(await request.json())
-        self._account.faults.add(fault)
+        self._account.faults.active.append(fault)
         self._publish_faults()
+        if fault.closes_the_port:
+            self._tasks.spawn(self._close_the_port(fault))
         return JSONResponse(vars(fault), 201)
 
     async def clear_faults(self, _: Request) -> Response:
-        self._account.faults.clear()
+        self._account.faults.active.clear()
         self._publish_faults()
         return JSONResponse({"faults": []})
 
@@ -148,6 +162,21 @@ class Controls:
     async def review(self, request: Request) -> Response:
         content = self._contents.review(request.path_params["sid"], await request.json())
         return JSONResponse(template_view(content))
+
+    async def medium(self, request: Request) -> Response:
+        """A medium's bytes, for a page that shows the conversation."""
+        sid = request.path_params["sid"]
+        media = (medium for message in self._account.messages.values() for medium in message.media)
+        medium = next((medium for medium in media if medium.sid == sid), None)
+        if medium is None:
+            raise KeyError(sid)
+        return Response(medium.data, media_type=medium.content_type)
+
+    async def _close_the_port(self, fault: Fault) -> None:
+        await self._connections.refuse_connections(fault.seconds or 0)
+        if fault in self._account.faults.active:
+            self._account.faults.active.remove(fault)
+            self._publish_faults()
 
     def _publish_faults(self) -> None:
         self._account.events.publish("faults", faults=[vars(fault) for fault in self._account.faults.active])

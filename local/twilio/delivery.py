@@ -7,57 +7,81 @@ No callback is sent for a message's first status, and their order is not guarant
 import asyncio
 from datetime import UTC, datetime
 
-from local.twilio.callbacks import Caller
-from local.twilio.errors import CODES
-from local.twilio.faults import Fault
-from local.twilio.state import API_VERSION, Account, Message, message_view
-from local.twilio.tasks import Tasks
-from local.twilio.whatsapp_rules import judge
+import httpx
 
-PHONE_POLL_SECONDS = 0.05
-HELD_CALLBACK_SECONDS = 2.0
+from local.twilio.callbacks import Caller
+from local.twilio.errors import CODES, final_status
+from local.twilio.state import API_VERSION, Account, Medium, Message, message_view
+from local.twilio.tasks import Tasks
+from local.twilio.webhooks import Webhooks
+from local.twilio.whatsapp_rules import judge, judge_medium
+
+POLL_SECONDS = 0.02
 
 
 class Delivery:
-    def __init__(self, account: Account, caller: Caller, tasks: Tasks) -> None:
+    def __init__(self, account: Account, webhooks: Webhooks, caller: Caller, tasks: Tasks) -> None:
         self._account = account
+        self._webhooks = webhooks
         self._caller = caller
         self._tasks = tasks
-        self._held: dict[str, str] = {}
-        """Statuses whose callback `callbacks_reorder` holds back until the message's next one has gone."""
 
     def start(self, message: Message) -> None:
         self._tasks.spawn(self._deliver(message))
 
     async def _deliver(self, message: Message) -> None:
-        if message.status == "accepted":
-            await self._step(message, "queued")
-        code = self._failure_code(message)
-        outcome = (CODES[code].outcome if code in CODES else "undelivered") if code else None
-        if outcome == "failed":
+        if not await self._leave_the_queue(message):
+            return
+        code = await self._failure_code(message)
+        if code and final_status(code) == "failed":
             await self._step(message, "failed", code)
             return
         await self._step(message, "sent")
-        if outcome:
+        if code:
             await self._step(message, "undelivered", code)
             return
+        await self._reach_the_phone(message)
+
+    async def _leave_the_queue(self, message: Message) -> bool:
+        """Wait for a scheduled message's hour; False if it was canceled meanwhile."""
+        while message.send_at and self._account.whatsapp_now() < message.send_at and message.status == "scheduled":
+            await asyncio.sleep(POLL_SECONDS)
+        if message.status in ("accepted", "scheduled"):
+            await self._step(message, "queued")
+        return message.status != "canceled"
+
+    async def _failure_code(self, message: Message) -> int | None:
+        fault = self._account.faults.for_message(message.patient)
+        if fault:
+            return fault.code
+        return await self._fetch_media(message) or judge(self._account, message)
+
+    async def _fetch_media(self, message: Message) -> int | None:
+        """Fetch what MediaUrl names, as Twilio does before it hands a message on; the code if it cannot."""
+        for url in message.media_urls:
+            try:
+                answer = await self._caller.fetch(url)
+            except httpx.HTTPError:
+                return 63019
+            content_type = answer.headers.get("Content-Type", "").partition(";")[0]
+            if code := judge_medium(content_type, len(answer.content)):
+                return code
+            message.media.append(Medium(content_type, answer.content))
+        return None
+
+    async def _reach_the_phone(self, message: Message) -> None:
+        """A phone that is off, or whose owner blocked us, leaves the message at `sent`."""
         patient = self._account.patient(message.patient)
         while patient.blocked or not patient.phone_on:
-            await asyncio.sleep(PHONE_POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         await self._step(message, "delivered")
         if patient.read_receipts and self._account.settings.read_receipts:
             await self._step(message, "read")
 
-    def _failure_code(self, message: Message) -> int | None:
-        fault = self._account.faults.for_message(
-            ("status_failed",), message.to, message.status_callback or ""
-        )
-        return fault.code if fault else judge(self._account, message)
-
     async def _step(self, message: Message, status: str, code: int | None = None) -> None:
-        delays = self._account.settings.status_delays_ms
-        await asyncio.sleep(delays.get(status, delays["sent"]) / 1000)
-        self.set_status(message, status, code)
+        await asyncio.sleep(self._account.settings.delay(status))
+        if message.status != "canceled":
+            self.set_status(message, status, code)
 
     def set_status(self, message: Message, status: str, code: int | None = None) -> None:
         """Move a message to a status and tell the product."""
@@ -71,38 +95,10 @@ class Delivery:
         sender = self._account.senders.get(message.sender)
         url = message.status_callback or (sender.webhook.get("status_callback_url") if sender else None)
         if url:
-            self._tasks.spawn(self._notify(message, status, url))
+            self._tasks.spawn(self._notify(message, url, status))
 
-    async def _notify(self, message: Message, status: str, url: str) -> None:
-        """Send one status callback, or do with it what a fault says."""
-        fault = self._account.faults.for_message(
-            ("callbacks_drop", "callbacks_double", "callbacks_reorder", "callbacks_delay"), message.to, url
-        )
-        if fault:
-            self._account.events.publish("fault", fault=fault.kind, to=message.to, status=status)
-            if fault.kind == "callbacks_drop":
-                return
-            if fault.kind == "callbacks_delay":
-                await asyncio.sleep(fault.seconds or 1.0)
-        await self._in_turn(message, status, url, fault)
-
-    async def _in_turn(self, message: Message, status: str, url: str, fault: Fault | None) -> None:
-        if fault and fault.kind == "callbacks_reorder":
-            self._held[message.sid] = status
-            await asyncio.sleep(HELD_CALLBACK_SECONDS)
-            if self._held.pop(message.sid, None):
-                await self._call(message, status, url)
-            return
-        for _ in range(2 if fault and fault.kind == "callbacks_double" else 1):
-            await self._call(message, status, url)
-        if held := self._held.pop(message.sid, None):
-            await self._call(message, held, url)
-
-    async def _call(self, message: Message, status: str, url: str) -> None:
-        attempts, _ = await self._caller.call(url, self.callback_params(message, status), status)
-        message.callbacks += attempts
-        for attempt in attempts:
-            self._account.events.publish("callback", sid=message.sid, **vars(attempt))
+    async def _notify(self, message: Message, url: str, status: str) -> None:
+        await self._webhooks.send(message, url, self.callback_params(message, status), status)
 
     def callback_params(self, message: Message, status: str) -> dict[str, str]:
         """The form of a WhatsApp status callback, as captured ones look: `read` has no ChannelInstallSid,

@@ -4,30 +4,30 @@ import asyncio
 import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from local.twilio.connections import Connections
 from local.twilio.errors import TwilioError
 from local.twilio.faults import Fault
 from local.twilio.state import Account
 from local.twilio.tasks import Tasks
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-Disconnect = Callable[[Request], None]
-"""Resets the connection that a request came on (TCP RST): its client never sees an answer."""
 
 HANG_SECONDS = 60.0
 LATE_SECONDS = 1.0
 
 
 class Door:
-    def __init__(self, account: Account, tasks: Tasks, disconnect: Disconnect) -> None:
+    def __init__(self, account: Account, tasks: Tasks, connections: Connections) -> None:
         self._account = account
         self._tasks = tasks
-        self._disconnect = disconnect
+        self._connections = connections
 
     def route(self, method: str, path: str, endpoint: Endpoint, *, creates_message: bool = False) -> Route:
         """A Starlette route whose endpoint is reached through the door."""
@@ -53,14 +53,12 @@ class Door:
         self._account.events.publish("fault", fault=fault.kind, path=request.url.path, to=to)
         return await self._misbehave(fault, request, honest)
 
-    async def _misbehave(
-        self, fault: Fault, request: Request, honest: Callable[[], Awaitable[Response]]
-    ) -> Response:
+    async def _misbehave(self, fault: Fault, request: Request, honest: Callable[[], Awaitable[Response]]) -> Response:
         """Answer as `fault` says. What Twilio would refuse anyway is refused: no fault makes a bad request
         look accepted."""
         match fault.kind:
             case "refuse":
-                self._disconnect(request)
+                self._connections.reset_connection(request)
             case "http_429":
                 return refusal(TwilioError(20429))
             case "http_500":
@@ -93,7 +91,7 @@ class Door:
                 while (await request.receive())["type"] != "http.disconnect":
                     pass
         except TimeoutError:
-            self._disconnect(request)
+            self._connections.reset_connection(request)
 
     def _authenticate(self, request: Request) -> None:
         """HTTP Basic with the account's sid and token, or with an API key.
@@ -143,6 +141,21 @@ async def _recipient(request: Request) -> str | None:
 async def _later(seconds: float, honest: Callable[[], Awaitable[Response]]) -> None:
     await asyncio.sleep(seconds)
     await honest()
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """The body of a request to one of Twilio's JSON APIs.
+
+    Raises:
+        TwilioError: 20001 if it is no JSON object.
+    """
+    try:
+        body = await request.json()
+    except ValueError:
+        raise TwilioError(20001, "The request's body is not JSON") from None
+    if not isinstance(body, dict):
+        raise TwilioError(20001, "The request's body is not a JSON object")
+    return body
 
 
 def _unless_refused(answer: Response, otherwise: Response) -> Response:

@@ -17,18 +17,15 @@ RequestFault = Literal[
     "truncate",
     "error",
 ]
-"""Strikes one request to Twilio's API. Without `match.path` only the creation of a message is struck."""
-MessageFault = Literal[
-    "status_failed", "callbacks_drop", "callbacks_double", "callbacks_reorder", "callbacks_delay"
-]
-"""Strikes an accepted message (`status_failed`) or a callback; `match.path` is the callback URL's."""
-ListFault = Literal["list_lag"]
-"""Strikes lists of messages: for `seconds` after its acceptance a message is not in them yet."""
+"""Strikes one request to Twilio. Without `match.path` only the creation of a message is struck, so that a
+sync or a reconcile in the background does not use the fault up."""
+
+CallbackFault = Literal["callbacks_drop", "callbacks_double", "callbacks_reorder", "callbacks_delay"]
+"""Strikes one status callback, or with a `match.path` that is in its URL an inbound message's webhook."""
 
 REQUEST_KINDS: tuple[str, ...] = get_args(RequestFault)
-KINDS: tuple[str, ...] = REQUEST_KINDS + get_args(MessageFault) + get_args(ListFault)
-UNTIL_CLEARED = {"list_lag"}
-"""A condition rather than an event: it lasts until cleared unless `times` says otherwise."""
+CALLBACK_KINDS: tuple[str, ...] = get_args(CallbackFault)
+KINDS = (*REQUEST_KINDS, *CALLBACK_KINDS, "status_failed", "list_lag")
 
 _ids = count(1)
 
@@ -36,14 +33,15 @@ _ids = count(1)
 @dataclass
 class Fault:
     kind: str
-    times: int | None = 1
+    times: int | None
     """How many more times it strikes; None until cleared."""
-    to: str | None = None
-    path: str | None = None
-    seconds: float | None = None
-    code: int | None = None
+    to: str | None
+    """E.164 or `whatsapp:…`: the patient's address."""
+    path: str | None
+    """A part of the request's path, or of the callback's URL."""
+    seconds: float | None
+    code: int | None
     id: int = field(default_factory=lambda: next(_ids))
-    struck: int = 0
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> "Fault":
@@ -52,58 +50,72 @@ class Fault:
         Raises:
             ValueError: an unknown kind, or a kind whose `code` is missing.
         """
-        kind = body.get("kind")
+        kind, code, match = body.get("kind"), body.get("code"), body.get("match") or {}
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-        code = body.get("code")
         if kind in ("error", "status_failed") and code is None:
             raise ValueError(f"kind {kind} needs a code")
-        match = body.get("match") or {}
+        # A list that lags is a condition, not an event: it lasts until it is cleared.
+        times = body.get("times", None if kind == "list_lag" else 1)
         return cls(
             kind=kind,
-            times=body.get("times", None if kind in UNTIL_CLEARED else 1),
+            times=None if times is None else int(times),
             to=match.get("to"),
             path=match.get("path"),
             seconds=None if body.get("seconds") is None else float(body["seconds"]),
             code=None if code is None else int(code),
         )
 
+    @property
+    def closes_the_port(self) -> bool:
+        """`refuse` with `seconds` strikes every connection for that long, instead of single requests."""
+        return self.kind == "refuse" and self.seconds is not None
+
     def matches(self, to: str | None, path: str) -> bool:
-        same_to = self.to is None or (
-            to is not None and self.to.removeprefix("whatsapp:") == to.removeprefix("whatsapp:")
-        )
+        same_to = self.to is None or (to is not None and _bare(self.to) == _bare(to))
         return same_to and (self.path is None or self.path in path)
 
 
 class Faults:
-    """The faults that are on, oldest first. Taking one counts it, so `times` holds even under concurrency."""
+    """The faults that are on, oldest first. Taking one counts it, so `times` holds under any concurrency."""
 
     def __init__(self) -> None:
         self.active: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        self.active.append(fault)
-
-    def clear(self) -> None:
-        self.active.clear()
 
     def for_request(self, to: str | None, path: str, *, creates_message: bool) -> Fault | None:
         return self._take(
             fault
             for fault in self.active
-            if fault.kind in REQUEST_KINDS and (creates_message or fault.path) and fault.matches(to, path)
+            if fault.kind in REQUEST_KINDS and not fault.closes_the_port
+            if (creates_message or fault.path) and fault.matches(to, path)
         )
 
-    def for_message(self, kinds: tuple[str, ...], to: str, path: str) -> Fault | None:
-        return self._take(fault for fault in self.active if fault.kind in kinds and fault.matches(to, path))
+    def for_message(self, to: str) -> Fault | None:
+        """The `status_failed` that strikes a message just accepted."""
+        return self._take(
+            fault for fault in self.active if fault.kind == "status_failed" and fault.matches(to, fault.path or "")
+        )
+
+    def for_callback(self, to: str, url: str, *, is_status: bool) -> Fault | None:
+        return self._take(
+            fault
+            for fault in self.active
+            if fault.kind in CALLBACK_KINDS and (is_status or fault.path) and fault.matches(to, url)
+        )
+
+    def for_list(self, to: str | None) -> Fault | None:
+        return self._take(
+            fault for fault in self.active if fault.kind == "list_lag" and (fault.to is None or fault.matches(to, ""))
+        )
 
     def _take(self, candidates: Iterator[Fault]) -> Fault | None:
         fault = next(candidates, None)
-        if fault is None:
-            return None
-        fault.struck += 1
-        if fault.times is not None:
+        if fault and fault.times is not None:
             fault.times -= 1
             if fault.times <= 0:
                 self.active.remove(fault)
         return fault
+
+
+def _bare(address: str) -> str:
+    return address.removeprefix("whatsapp:")

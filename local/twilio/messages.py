@@ -3,27 +3,22 @@
 Source: https://www.twilio.com/docs/messaging/api/message-resource
 """
 
-import json
-import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-from starlette.datastructures import FormData
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local.twilio.create_request import CreateRequest
 from local.twilio.delivery import Delivery
 from local.twilio.door import Door
 from local.twilio.errors import TwilioError
 from local.twilio.paging import Page
-from local.twilio.state import API_VERSION, CHANNEL, E164, Account, Content, Message, bare, new_sid, rfc2822
-from local.twilio.whatsapp_rules import fill
+from local.twilio.state import API_VERSION, Account, Message, new_sid, now, rfc2822
 
-BODY_LIMIT = 1600
-MEDIA_LIMIT = 10
-CONTENT_SID = re.compile(r"HX[0-9a-fA-F]{32}")
+CANCELABLE = ("accepted", "scheduled", "queued")
 
 
 class MessagesApi:
@@ -42,7 +37,26 @@ class MessagesApi:
         ]
 
     async def create(self, request: Request) -> Response:
-        message = self._accept(await request.form())
+        self._throttle()
+        create = CreateRequest.read(self._account, await request.form())
+        message = Message(
+            sid=new_sid("MM" if create.media_urls else "SM"),
+            direction="outbound-api",
+            to=create.to,
+            from_=create.sender,
+            body=create.body,
+            status=create.initial_status,
+            content_sid=create.content.sid if create.content else None,
+            content_variables=create.content_variables,
+            messaging_service_sid=create.messaging_service_sid,
+            status_callback=create.status_callback,
+            media_urls=create.media_urls,
+            send_at=create.send_at,
+            rendered=create.rendered(),
+            variables=create.variables,
+        )
+        self._account.accept(message)
+        self._delivery.start(message)
         return JSONResponse(self._resource(message), 201)
 
     async def fetch(self, request: Request) -> Response:
@@ -50,92 +64,56 @@ class MessagesApi:
 
     async def list_messages(self, request: Request) -> Response:
         query = request.query_params
-        chosen = [message for message in reversed(self._listed()) if _selected(message, dict(query))]
+        lag = self._account.faults.for_list(query.get("To"))
+        newest = now() - timedelta(seconds=(lag.seconds or 0) if lag else 0)
+        chosen = [
+            message
+            for message in reversed(self._account.messages.values())
+            if not message.deleted and message.created <= newest and _selected(message, query)
+        ]
         page = Page.of(chosen, lambda message: message.sid, query)
         uri = f"/{API_VERSION}/Accounts/{self._account.sid}/Messages.json"
-        return JSONResponse(
-            page.as_2010("messages", [self._resource(message) for message in page.items], uri)
-        )
+        return JSONResponse(page.as_2010("messages", [self._resource(each) for each in page.items], uri))
 
     async def update(self, request: Request) -> Response:
         """Redact (`Body=""`) or cancel (`Status=canceled`)."""
         message, form = self._found(request), await request.form()
         if form.get("Status") == "canceled":
-            if message.status not in ("accepted", "scheduled", "queued"):
+            if message.status not in CANCELABLE:
                 raise TwilioError(20001, "The message can no longer be canceled")
             self._delivery.set_status(message, "canceled")
         if form.get("Body") == "":
-            message.body, message.updated = "", datetime.now(UTC)
+            message.body, message.updated = "", now()
         return JSONResponse(self._resource(message))
 
     async def delete(self, request: Request) -> Response:
         self._found(request).deleted = True
         return Response(status_code=204)
 
-    def _found(self, request: Request) -> Message:
-        message = self._account.message(request.path_params["sid"])
-        if message is None:
-            raise TwilioError(
-                20404, f"The requested resource {request.url.path.removeprefix('/api')} was not found"
-            )
-        return message
-
-    def _listed(self) -> list[Message]:
-        return [message for message in self._account.messages.values() if not message.deleted]
-
-    def _accept(self, form: FormData) -> Message:
-        """Check a create request and enter it in the ledger.
+    def _throttle(self) -> None:
+        """Refuse what is over the limits that `configure` sets.
 
         Raises:
-            TwilioError: the request is refused, and nothing was accepted.
+            TwilioError: 20429 or 63038.
         """
-        to, sender = self._addresses(form)
-        content = self._content(form)
-        variables = _variables(form, content)
-        body = "" if content else _body(form)
-        message = Message(
-            sid=new_sid("SM"),
-            direction="outbound-api",
-            to=to,
-            from_=sender,
-            body=body,
-            status="queued",
-            content_sid=content.sid if content else None,
-            content_variables=_text(form, "ContentVariables") or None,
-            status_callback=_status_callback(form),
-            rendered=_rendered(content, variables, body),
-        )
-        self._account.accept(message)
-        self._delivery.start(message)
+        settings = self._account.settings
+        for limit, span, code in (
+            (settings.messages_per_second, timedelta(seconds=1), 20429),
+            (settings.messages_per_day, timedelta(days=1), 63038),
+        ):
+            if limit is not None and len(self._account.accepted_within(span)) >= limit:
+                raise TwilioError(code)
+
+    def _found(self, request: Request) -> Message:
+        message = self._account.messages.get(request.path_params["sid"])
+        if message is None or message.deleted:
+            raise TwilioError.not_found(request.url.path)
         return message
-
-    def _addresses(self, form: FormData) -> tuple[str, str]:
-        to, sender = _text(form, "To"), _text(form, "From")
-        if not to:
-            raise TwilioError(21604)
-        if not sender:
-            raise TwilioError(21603)
-        if to.startswith(CHANNEL) != sender.startswith(CHANNEL):
-            raise TwilioError(21910)
-        if not E164.fullmatch(bare(to)):
-            raise TwilioError(21211, f"The 'To' number {to} is not a valid phone number.")
-        if bare(sender) not in self._account.senders:
-            raise TwilioError(63007)
-        return to, sender
-
-    def _content(self, form: FormData) -> Content | None:
-        sid = _text(form, "ContentSid")
-        if not sid:
-            if _text(form, "ContentVariables"):
-                raise TwilioError(21654)
-            return None
-        content = self._account.contents.get(sid)
-        if not CONTENT_SID.fullmatch(sid) or content is None:
-            raise TwilioError(21655)
-        return content
 
     def _resource(self, message: Message) -> dict[str, Any]:
         uri = f"/{API_VERSION}/Accounts/{self._account.sid}/Messages/{message.sid}"
+        # A Messaging Service has chosen no sender yet.
+        undecided = message.status in ("accepted", "scheduled")
         return {
             "account_sid": self._account.sid,
             "api_version": API_VERSION,
@@ -146,9 +124,9 @@ class MessagesApi:
             "direction": message.direction,
             "error_code": message.error_code,
             "error_message": message.error_message,
-            "from": message.from_,
+            "from": None if undecided else message.from_,
             "messaging_service_sid": message.messaging_service_sid,
-            "num_media": str(len(message.media) + len(message.media_urls)),
+            "num_media": str(len(message.media_urls or message.media)),
             "num_segments": "1",
             "price": None,
             "price_unit": None,
@@ -160,48 +138,27 @@ class MessagesApi:
         }
 
 
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    return value if isinstance(value, str) else ""
+def _selected(message: Message, query: QueryParams) -> bool:
+    """Whether a message passes the list's filters. One that was not sent yet has no DateSent to pass by."""
+    if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
+        return False
+    for name, value in query.items():
+        if not name.startswith("DateSent"):
+            continue
+        asked, whole_day = _moment(value)
+        if message.sent is None:
+            return False
+        sent = message.sent.replace(hour=0, minute=0, second=0, microsecond=0) if whole_day else message.sent
+        holds = {"DateSent": sent == asked, "DateSent<": sent <= asked, "DateSent>": sent >= asked}
+        if not holds.get(name, True):
+            return False
+    return True
 
 
-def _body(form: FormData) -> str:
-    body = _text(form, "Body")
-    if not body:
-        raise TwilioError(21602)
-    if len(body) > BODY_LIMIT:
-        raise TwilioError(21617)
-    return body
-
-
-def _variables(form: FormData, content: Content | None) -> dict[str, str]:
-    """The template's variables: the samples stored with it, overridden by what was sent."""
-    text = _text(form, "ContentVariables") or "{}"
+def _moment(text: str) -> tuple[datetime, bool]:
+    """A filter's date or date and time, in UTC, and whether it is a whole day."""
     try:
-        given = json.loads(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise TwilioError(21656) from None
-    if not isinstance(given, dict) or not all(isinstance(value, str) and value for value in given.values()):
-        raise TwilioError(21656)
-    return (content.variables if content else {}) | given
-
-
-def _status_callback(form: FormData) -> str | None:
-    url = _text(form, "StatusCallback")
-    if not url:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "_" in parts.hostname:
-        raise TwilioError(21609, f"The 'StatusCallback' URL {url} is not a valid URL.")
-    return url
-
-
-def _rendered(content: Content | None, variables: dict[str, str], body: str) -> dict[str, Any]:
-    if content is None:
-        return {"type": "twilio/text", "body": body}
-    kind, layout = next(iter(content.types.items()))
-    return {"type": kind, **fill(layout, variables)}
-
-
-def _selected(message: Message, query: dict[str, str]) -> bool:
-    return query.get("To", message.to) == message.to and query.get("From", message.from_) == message.from_
+        raise TwilioError(20001, f"{text} is no date") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC), len(text) == len("2026-11-23")

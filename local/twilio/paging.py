@@ -22,9 +22,7 @@ class Page(Generic[T]):
     previous_token: str | None
 
     @classmethod
-    def of(
-        cls, items: Sequence[T], sid: Callable[[T], str], query: QueryParams, default_size: int = 50
-    ) -> "Page[T]":
+    def of(cls, items: Sequence[T], sid: Callable[[T], str], query: QueryParams, default_size: int = 50) -> "Page[T]":
         """Cut one page out of `items`; an unreadable PageSize or an unknown token count as absent."""
         size = query.get("PageSize", "")
         size_number = min(max(int(size), 1), 1000) if size.isdecimal() else default_size
@@ -45,9 +43,7 @@ class Page(Generic[T]):
         )
 
     def _link(self, base: str, number: int, token: str | None) -> str:
-        filters = [
-            pair for pair in self.query.multi_items() if pair[0] not in ("PageSize", "Page", "PageToken")
-        ]
+        filters = [pair for pair in self.query.multi_items() if pair[0] not in ("PageSize", "Page", "PageToken")]
         paging: list[tuple[str, str]] = [("PageSize", str(self.size)), ("Page", str(number))]
         if token:
             paging.append(("PageToken", token))

@@ -14,27 +14,32 @@ from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local.twilio.callbacks import Caller
+from local.twilio.connections import Connections
 from local.twilio.content import ContentApi
 from local.twilio.controls import Controls
 from local.twilio.delivery import Delivery
-from local.twilio.door import Disconnect, Door, refusal
+from local.twilio.door import Door, refusal
 from local.twilio.errors import TwilioError
 from local.twilio.inbound import Inbound
+from local.twilio.media import MediaApi
 from local.twilio.messages import MessagesApi
+from local.twilio.senders import SendersApi
 from local.twilio.state import Account
 from local.twilio.tasks import Tasks
+from local.twilio.webhooks import Webhooks
 
 HOST = "127.0.0.1"
 
 
-def build_app(account: Account, disconnect: Disconnect) -> Starlette:
-    """Join the rooms. `disconnect` resets the connection a request came on; only the server can."""
+def build_app(account: Account, connections: Connections, media_host: str) -> Starlette:
+    """Join the rooms. `media_host` is the base URL that media redirect to: another origin than Twilio's."""
     tasks = Tasks()
-    caller = Caller(account.sid, account.auth_token)
-    door = Door(account, tasks, disconnect)
-    delivery = Delivery(account, caller, tasks)
+    caller = Caller(account.auth_token)
+    webhooks = Webhooks(account, caller)
+    delivery = Delivery(account, webhooks, caller, tasks)
+    inbound = Inbound(account, webhooks, delivery)
     contents = ContentApi(account)
-    controls = Controls(account, Inbound(account, caller), contents, tasks)
+    door = Door(account, tasks, connections)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -43,41 +48,47 @@ def build_app(account: Account, disconnect: Disconnect) -> Starlette:
         await caller.close()
 
     async def not_found(request: Request, _: Exception) -> Response:
-        return refusal(TwilioError(20404, f"The requested resource {request.url.path} was not found"))
+        return refusal(TwilioError.not_found(request.url.path))
 
     return Starlette(
-        routes=[*MessagesApi(account, delivery).routes(door), *contents.routes(door), *controls.routes()],
+        routes=[
+            *MessagesApi(account, delivery).routes(door),
+            *MediaApi(account, media_host).routes(door),
+            *contents.routes(door),
+            *SendersApi(account).routes(door),
+            *Controls(account, inbound, contents, tasks, connections).routes(),
+        ],
         exception_handlers={404: not_found},
         lifespan=lifespan,
     )
 
 
 class EmulatorServer(uvicorn.Server):
-    """uvicorn that can reset one connection, and that stops at once, whatever streams or hangs."""
+    """uvicorn that can reset and refuse connections, and that stops at once, whatever streams or hangs.
+
+    It listens twice: on `url` as Twilio and its controls, on `media_host` as the host that media redirect to.
+    """
 
     def __init__(self, account: Account, port: int = 0) -> None:
         self.account = account
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((HOST, port))
-        app = build_app(account, self._reset_connection)
+        self._twilio, self._media = _listen(port), _listen(0)
+        self._port = self._twilio.getsockname()[1]
+        self.url = f"http://{HOST}:{self._port}"
+        self.media_host = f"http://{HOST}:{self._media.getsockname()[1]}"
+        app = build_app(account, self, self.media_host)
         super().__init__(
             uvicorn.Config(
                 app,
+                http="h11",
                 log_level="critical",
                 access_log=False,
-                http="h11",
                 lifespan="on",
                 timeout_graceful_shutdown=1,
             )
         )
 
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self._socket.getsockname()[1]}"
-
     async def serve_until_stopped(self) -> None:
-        await self.serve(sockets=[self._socket])
+        await self.serve(sockets=[self._twilio, self._media])
 
     def stop(self) -> None:
         """Ask the server to end; safe from any thread and from a signal handler."""
@@ -85,9 +96,8 @@ class EmulatorServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.account.events.close()
-        for connection in list(self.server_state.connections):
-            if connection.transport is not None and not connection.transport.is_closing():
-                connection.transport.close()
+        for connection in self._connections():
+            connection.transport.close()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -95,29 +105,58 @@ class EmulatorServer(uvicorn.Server):
         """Leave signals to whoever started the server: uvicorn would raise them again and end us by force."""
         yield
 
-    def _reset_connection(self, request: Request) -> None:
-        """Send TCP RST instead of an answer."""
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, H11Protocol) and connection.client == tuple(request.client or ()):
+    def reset_connection(self, request: Request) -> None:
+        for connection in self._connections():
+            if connection.client == tuple(request.client or ()):
                 raw = connection.transport.get_extra_info("socket")
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.transport.abort()
 
+    async def refuse_connections(self, seconds: float) -> None:
+        self.servers[0].close()
+        for connection in self._connections():
+            connection.shutdown()  # so that nobody goes on with a connection kept from before
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            if not self.should_exit:
+                await self._listen_again()
+
+    async def _listen_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._twilio = _listen(self._port)
+        self.servers[0] = await loop.create_server(self._protocol, sock=self._twilio)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return H11Protocol(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+
+    def _connections(self) -> list[H11Protocol]:
+        return [each for each in self.server_state.connections if isinstance(each, H11Protocol)]
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
+
 
 @contextlib.contextmanager
-def running(account: Account, port: int = 0) -> Iterator[str]:
-    """Run the emulator on a thread and yield its URL; it has stopped when the block ends."""
+def running(account: Account, port: int = 0) -> Iterator[EmulatorServer]:
+    """Run the emulator on a thread; it has stopped when the block ends.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
     server = EmulatorServer(account, port)
-    thread = threading.Thread(
-        target=lambda: asyncio.run(server.serve_until_stopped()), name="twilio-emulator"
-    )
+    thread = threading.Thread(target=asyncio.run, args=(server.serve_until_stopped(),), name="twilio-emulator")
     thread.start()
     try:
         while not server.started:
             if not thread.is_alive():
                 raise RuntimeError("the emulator did not start")
             threading.Event().wait(0.01)
-        yield server.url
+        yield server
     finally:
         server.stop()
         thread.join(timeout=5)

@@ -15,8 +15,10 @@ from local.twilio.faults import Faults
 API_VERSION = "2010-04-01"
 CHANNEL = "whatsapp:"
 WINDOW = timedelta(hours=24)
-SANDBOX_SENDER = "+14155238886"
-SANDBOX_MEMBERSHIP = timedelta(days=3)
+E164 = re.compile(r"\+[1-9]\d{7,14}")
+"""ITU-T E.164: at most 15 digits, no leading zero; fewer than 8 reach nobody."""
+SCOPED_ID = re.compile(r"[A-Z]{2}\.\w+")
+"""A business-scoped user id: the address of somebody whose number WhatsApp hides."""
 
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
 
@@ -27,6 +29,10 @@ def new_sid(prefix: str) -> str:
 
 def epoch_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def bare(address: str) -> str:
@@ -49,7 +55,7 @@ class Medium:
     content_type: str
     data: bytes
     sid: str = field(default_factory=lambda: new_sid("ME"))
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    created: datetime = field(default_factory=now)
 
 
 @dataclass
@@ -60,6 +66,7 @@ class CallbackAttempt:
     status: str
     http_status: int | None
     error: str | None
+    """`ct` no connection, `rt` no answer in time, `broken` an answer that broke off; None if it answered."""
     ms: int
     at: int = field(default_factory=epoch_ms)
 
@@ -78,16 +85,23 @@ class Message:
     status_callback: str | None = None
     media: list[Medium] = field(default_factory=list)
     media_urls: list[str] = field(default_factory=list)
+    """What an outbound message names; the emulator fetches them into `media` before it delivers."""
     send_at: datetime | None = None
     rendered: dict[str, Any] = field(default_factory=dict)
     """What the phone shows: `{"type", "body", "actions", …}`. Twilio's own answers never carry it."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """The template's variables as filled in: the samples stored with it, overridden by what was sent."""
     error_code: int | None = None
     error_message: str | None = None
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
-    updated: datetime = field(default_factory=lambda: datetime.now(UTC))
+    created: datetime = field(default_factory=now)
+    updated: datetime = field(default_factory=now)
     sent: datetime | None = None
     accepted_at: int = field(default_factory=epoch_ms)
     accepted_body: str = ""
+    whatsapp_at: datetime = field(default_factory=now)
+    """Acceptance on WhatsApp's clock, which rolling limits count by."""
+    starts_conversation: bool = False
+    """Ours, and no window was open when it was accepted."""
     params: dict[str, str] = field(default_factory=dict)
     """An inbound message's webhook form, as it was signed."""
     callbacks: list[CallbackAttempt] = field(default_factory=list)
@@ -122,8 +136,8 @@ class Content:
     types: dict[str, dict[str, Any]]
     variables: dict[str, str]
     sid: str = field(default_factory=lambda: new_sid("HX"))
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
-    updated: datetime = field(default_factory=lambda: datetime.now(UTC))
+    created: datetime = field(default_factory=now)
+    updated: datetime = field(default_factory=now)
     approval: Approval = field(default_factory=Approval)
 
 
@@ -154,13 +168,31 @@ class Sender:
 
 @dataclass
 class Settings:
-    """What `POST /_emulator/configure` changes. Delays are milliseconds after the status before."""
+    """What `POST /_emulator/configure` changes. A limit of None is not enforced."""
 
     status_delays_ms: dict[str, int] = field(
         default_factory=lambda: {"queued": 20, "sent": 50, "delivered": 100, "read": 200}
     )
+    """Milliseconds after the status before; `sent` also serves the failures."""
     auto_approve: bool = False
+    """Submitted templates that break no rule are approved at once."""
     read_receipts: bool = True
+    nested_approvals: bool = False
+    """ContentAndApprovals answers `approval_requests.whatsapp`, as seen live, not the flat shape."""
+    advanced_opt_out: bool = False
+    """Twilio itself handles STOP, START and HELP, as in a Messaging Service with Advanced Opt-Out."""
+    messages_to_scoped_ids: bool = False
+    """`To` may be a business-scoped user id. Whether Twilio takes it is unsettled."""
+    messages_per_second: int | None = None
+    messages_per_day: int | None = None
+    new_conversations_per_day: int | None = None
+    marketing_per_day: int | None = None
+    messaging_services: dict[str, list[str]] = field(default_factory=dict)
+    """Senders by Messaging Service sid (`MG…`)."""
+
+    def delay(self, status: str) -> float:
+        """Seconds."""
+        return self.status_delays_ms.get(status, self.status_delays_ms["sent"]) / 1000
 
 
 class Account:
@@ -190,6 +222,10 @@ class Account:
         self.contents: dict[str, Content] = {}
         self.patients: dict[str, Patient] = {}
         self.faults = Faults()
+        self.media_requests: list[dict[str, Any]] = []
+        """What reached the host that media redirect to, and whether it was shown credentials."""
+        self.warnings: list[dict[str, Any]] = []
+        """What Twilio's Debugger would show: webhooks that failed or answered what Twilio cannot read."""
         self._window_closes: dict[tuple[str, str], datetime] = {}
         self._clock_offset = timedelta()
         self.senders = {address: Sender(address) for address in self._addresses}
@@ -205,13 +241,11 @@ class Account:
     # because the product compares them with its own clock.
 
     def whatsapp_now(self) -> datetime:
-        return datetime.now(UTC) + self._clock_offset
+        return now() + self._clock_offset
 
     def advance_clock(self, by: timedelta) -> None:
         self._clock_offset += by
         self.events.publish("clock", whatsapp_now=iso8601(self.whatsapp_now()))
-
-    # Windows
 
     def open_window(self, patient: str, sender: str) -> None:
         self._window_closes[patient, sender] = self.whatsapp_now() + WINDOW
@@ -231,28 +265,38 @@ class Account:
             if (closes := self.window_closes(patient, sender))
         ]
 
-    # Lookups
-
     def patient(self, address: str) -> Patient:
         """The patient at this address; one never seen before is an ordinary WhatsApp user."""
         address = bare(address)
         return self.patients.setdefault(address, Patient(address))
 
-    def message(self, sid: str) -> Message | None:
-        message = self.messages.get(sid)
-        return None if message is None or message.deleted else message
-
     def accept(self, message: Message) -> None:
         """Enter a message in the ledger. From here on Twilio has it, whatever its answer says."""
         message.accepted_body = message.body
+        message.whatsapp_at = self.whatsapp_now()
+        outbound, open_until = message.direction != "inbound", self.window_closes(message.patient, message.sender)
+        message.starts_conversation = outbound and open_until is None
+        self.patient(message.patient)
         self.messages[message.sid] = message
         self.events.publish("message", message=message_view(message))
 
-    def ledger(self) -> list[dict[str, Any]]:
-        return [ledger_entry(message) for message in self.messages.values()]
+    def accepted_within(self, span: timedelta) -> list[Message]:
+        """Outbound messages accepted in the last `span` of WhatsApp's clock."""
+        since = self.whatsapp_now() - span
+        return [
+            message
+            for message in self.messages.values()
+            if message.direction != "inbound" and message.whatsapp_at > since
+        ]
+
+    def warn(self, code: int, message: Message, url: str) -> None:
+        """Note what Twilio's Debugger would show about a webhook."""
+        self.warnings.append({"code": code, "sid": message.sid, "url": url, "at": epoch_ms()})
+        self.events.publish("warning", **self.warnings[-1])
 
 
 def ledger_entry(message: Message) -> dict[str, Any]:
+    """What Twilio accepted; later redaction does not change it, only `status` moves on."""
     return {
         "sid": message.sid,
         "direction": message.direction,
@@ -271,8 +315,10 @@ def message_view(message: Message) -> dict[str, Any]:
     """One message, for watchers: the ledger's entry, what the phone shows, and every callback tried."""
     return ledger_entry(message) | {
         "patient": message.patient,
+        "sender": message.sender,
         "rendered": message.rendered,
         "error_code": message.error_code,
+        "error_message": message.error_message,
         "media": [
             {"sid": medium.sid, "content_type": medium.content_type, "size": len(medium.data)}
             for medium in message.media
@@ -282,7 +328,3 @@ def message_view(message: Message) -> dict[str, Any]:
         "deleted": message.deleted,
         "callbacks": [vars(attempt) for attempt in message.callbacks],
     }
-
-
-E164 = re.compile(r"\+[1-9]\d{7,14}")
-"""ITU-T E.164: at most 15 digits, no leading zero; fewer than 8 reach nobody."""

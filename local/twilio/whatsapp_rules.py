@@ -1,14 +1,19 @@
-"""What WhatsApp lets through: the 24-hour window, template approval, recipients.
+"""What WhatsApp lets through: the 24-hour window, template approval, recipients, limits, media.
 
-Source: https://www.twilio.com/docs/whatsapp/key-concepts and the error dictionary's 63xxx pages.
+Sources: https://www.twilio.com/docs/whatsapp/key-concepts, docs/content/content-types-overview,
+docs/whatsapp/guidance-whatsapp-media-messages and the error dictionary's 63xxx pages.
 """
 
 import re
+from datetime import timedelta
 from typing import Any
 
-from local.twilio.state import SANDBOX_MEMBERSHIP, SANDBOX_SENDER, Account, Content, Message
+from local.twilio.state import SCOPED_ID, Account, Content, Message
 
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+SANDBOX_SENDER = "+14155238886"
+SANDBOX_MEMBERSHIP = timedelta(days=3)
+DAY = timedelta(hours=24)
 IN_SESSION_TYPES = {
     "twilio/text",
     "twilio/media",
@@ -19,36 +24,102 @@ IN_SESSION_TYPES = {
 """May be sent without approval while the window is open."""
 SESSION_ONLY_TYPES = {"twilio/list-picker", "twilio/location"}
 """Can never start a conversation, approved or not."""
+FORBIDDEN_VALUE = re.compile(r"[\n\r\t]| {5}")
+"""What a template variable's value may not hold."""
+
+IMAGE_LIMIT = 5 * 1024 * 1024
+MEDIA_LIMIT = 16 * 1024 * 1024
+DOCUMENTS = "application/vnd.openxmlformats-officedocument."
+MEDIA_TYPES = {
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "audio/ogg",
+    "audio/amr",
+    "audio/3gpp",
+    "audio/aac",
+    "audio/mpeg",
+    "video/mp4",
+    "application/pdf",
+    "application/msword",
+    f"{DOCUMENTS}wordprocessingml.document",
+    f"{DOCUMENTS}presentationml.presentation",
+    f"{DOCUMENTS}spreadsheetml.sheet",
+    "text/vcard",
+}
 
 
 def judge(account: Account, message: Message) -> int | None:
-    """The code WhatsApp fails this message with, or None if it goes out."""
+    """The code that WhatsApp fails this message with, or None if it goes out."""
+    return _judge_recipient(account, message) or _judge_content(account, message) or _judge_limits(account, message)
+
+
+def _judge_recipient(account: Account, message: Message) -> int | None:
     patient = account.patient(message.patient)
-    if not patient.on_whatsapp:
+    if account.settings.advanced_opt_out and patient.opted_out:
+        return 21610
+    if SCOPED_ID.fullmatch(message.patient) and not _known_scoped_id(account, message.patient):
         return 63003
-    if message.sender == SANDBOX_SENDER and not _joined(account, message.patient):
+    if not patient.on_whatsapp:
+        return 63024
+    joined = patient.joined_sandbox
+    if message.sender == SANDBOX_SENDER and (joined is None or account.whatsapp_now() - joined > SANDBOX_MEMBERSHIP):
         return 63015
-    content = account.contents.get(message.content_sid or "")
+    return None
+
+
+def _known_scoped_id(account: Account, scoped_id: str) -> bool:
+    return any(patient.external_user_id == scoped_id for patient in account.patients.values())
+
+
+def _judge_content(account: Account, message: Message) -> int | None:
     window_open = account.window_closes(message.patient, message.sender) is not None
+    content = account.contents.get(message.content_sid or "")
     if content is None:
         return None if window_open else 63016
-    return _judge_content(content, window_open)
+    code = _judge_approval(content, window_open)
+    if code is None and set(placeholders(content.types)) - set(message.variables):
+        return 63028
+    if code is None and any(FORBIDDEN_VALUE.search(value) for value in message.variables.values()):
+        return 63013
+    return code
 
 
-def _joined(account: Account, address: str) -> bool:
-    joined = account.patient(address).joined_sandbox
-    return joined is not None and account.whatsapp_now() - joined < SANDBOX_MEMBERSHIP
-
-
-def _judge_content(content: Content, window_open: bool) -> int | None:
-    status = content.approval.status
+def _judge_approval(content: Content, window_open: bool) -> int | None:
+    status, types = content.approval.status, set(content.types)
     if status in ("paused", "disabled"):
         return 63041 if status == "paused" else 63042
-    types = set(content.types)
-    approved = status == "approved" and bool(types - SESSION_ONLY_TYPES)
-    if not approved and not (window_open and types & IN_SESSION_TYPES):
-        return 63040 if status == "rejected" else 63016
+    if status == "approved" and types - SESSION_ONLY_TYPES:
+        return None
+    if window_open and types & IN_SESSION_TYPES:
+        return None
+    return 63040 if status == "rejected" else 63016
+
+
+def _judge_limits(account: Account, message: Message) -> int | None:
+    """Meta's rolling 24-hour limits: how many patients we write to first, and how much marketing each gets."""
+    conversations, marketing = account.settings.new_conversations_per_day, account.settings.marketing_per_day
+    if not message.starts_conversation or (conversations is None and marketing is None):
+        return None
+    today = [each for each in account.accepted_within(DAY) if each.starts_conversation and not each.error_code]
+    if conversations is not None and len({each.patient for each in today}) > conversations:
+        return 63018
+    if marketing is not None and _is_marketing(account, message):
+        same = [each for each in today if each.patient == message.patient and _is_marketing(account, each)]
+        return 63049 if len(same) > marketing else None
     return None
+
+
+def _is_marketing(account: Account, message: Message) -> bool:
+    content = account.contents.get(message.content_sid or "")
+    return content is not None and content.approval.category == "MARKETING"
+
+
+def judge_medium(content_type: str, size: int) -> int | None:
+    """The code for an outbound medium that WhatsApp does not take: 63021 by type, 63034 by size in bytes."""
+    if content_type not in MEDIA_TYPES:
+        return 63021
+    return 63034 if size > (IMAGE_LIMIT if content_type.startswith("image/") else MEDIA_LIMIT) else None
 
 
 def placeholders(value: Any) -> list[str]:

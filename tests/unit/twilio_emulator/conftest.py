@@ -13,8 +13,8 @@ FAST = {"queued": 1, "sent": 5, "delivered": 10, "read": 10}
 @pytest.fixture(scope="session")
 def running_emulator() -> Iterator[Emulator]:
     account = Account(ACCOUNT_SID, AUTH_TOKEN, [SENDER], api_keys={"SK" + "2" * 32: "key-secret"})
-    with running(account) as url:
-        yield Emulator(url, account)
+    with running(account) as server:
+        yield Emulator(server.url, account)
 
 
 @pytest.fixture

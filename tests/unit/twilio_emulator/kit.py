@@ -46,15 +46,13 @@ class Emulator:
     url: str
     account: Account
 
-    def client(
-        self, sid: str = ACCOUNT_SID, secret: str = AUTH_TOKEN, account_sid: str | None = None
-    ) -> Client:
+    def client(self, sid: str = ACCOUNT_SID, secret: str = AUTH_TOKEN, account_sid: str | None = None) -> Client:
         return Client(sid, secret, account_sid, http_client=RewritingHttpClient(self.url))
 
     def control(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         """Call a control and return its JSON; GET without a body, POST with one."""
         verb = method or ("GET" if body is None else "POST")
-        answer = httpx.request(verb, f"{self.url}/_emulator/{path}", json=body, timeout=20)
+        answer = httpx.request(verb, f"{self.url}/_emulator/{path}", json=body, timeout=20, trust_env=False)
         assert answer.status_code < 400, answer.text
         return answer.json()
 

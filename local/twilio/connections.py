@@ -1,0 +1,13 @@
+"""What only the server can do to a TCP connection, as the faults need it."""
+
+from typing import Protocol
+
+from starlette.requests import Request
+
+
+class Connections(Protocol):
+    def reset_connection(self, request: Request) -> None:
+        """Answer with TCP RST: the client cannot know whether Twilio accepted."""
+
+    async def refuse_connections(self, seconds: float) -> None:
+        """Stop listening: a client that connects sees ECONNREFUSED, and knows that nothing was sent."""
