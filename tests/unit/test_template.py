@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from jinja2.exceptions import SecurityError
 from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.template import (
@@ -36,9 +37,7 @@ def template(body: str, *names: str, replies: tuple[QuickReply, ...] = ()) -> Te
 
 def test_a_reminder_in_english() -> None:
     rendered = REMINDER.render("en", VARIABLES)
-    assert rendered.text.startswith(
-        "Hello Asha, a gentle reminder of your session with Dr. Rao.\n\nTime: 5:30 pm\n"
-    )
+    assert rendered.text.startswith("Hello Asha, a gentle reminder of your session with Dr. Rao.\n\nTime: 5:30 pm\n")
     assert rendered.content_variables == {"1": "Asha", "2": "Dr. Rao", "3": "5:30 pm"}
 
 
@@ -81,8 +80,16 @@ def test_values_are_data_never_source() -> None:
 
 def test_the_sandbox_holds_if_a_body_were_hostile() -> None:
     made = template("Hi {{ a.__class__.__mro__ }} end", "a")
-    with pytest.raises(Exception, match=r"unsafe|undefined"):
+    with pytest.raises(SecurityError, match="__class__"):
         made.render("en", {"a": "x"})
+
+
+def test_an_older_wording_that_uses_a_variable_no_longer_known() -> None:
+    older = replace(template("Hello {{ a }} there", "a"), variables={})
+    with pytest.raises(MessagingError, match="still uses a") as refused:
+        older.render("en", {})
+    assert refused.value.code == "template_not_approved"
+    assert refused.value.retryable
 
 
 def test_a_text_too_long_for_whatsapp_is_refused() -> None:
@@ -189,9 +196,7 @@ def test_the_content_that_twilio_takes() -> None:
 
 
 def test_without_buttons_it_is_a_text() -> None:
-    assert template("Hi {{ a }} there", "a").content("en")["types"] == {
-        "twilio/text": {"body": "Hi {{1}} there"}
-    }
+    assert template("Hi {{ a }} there", "a").content("en")["types"] == {"twilio/text": {"body": "Hi {{1}} there"}}
 
 
 def test_the_version_changes_with_all_that_a_reviewer_sees() -> None:
@@ -226,9 +231,7 @@ def test_the_version_does_not_change_with_what_only_we_see() -> None:
         ((), "en"),
     ],
 )
-def test_the_language_is_the_first_one_wanted_that_there_is(
-    wanted: tuple[str | None, ...], language: str
-) -> None:
+def test_the_language_is_the_first_one_wanted_that_there_is(wanted: tuple[str | None, ...], language: str) -> None:
     assert REMINDER.language_for(*wanted) == language
 
 
