@@ -13,9 +13,10 @@ import yaml
 from whatsapp.domain.catalog import DIRECTORY, duration, load_catalog, read_yaml, template_from
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.localisation import LANGUAGES
+from whatsapp.domain.template_variables import VARIABLE_TYPES
 
 from local.templates import form
-from local.templates.check import check_catalog
+from local.templates.check import check_catalog, check_file
 
 FILES = sorted(DIRECTORY.glob("*.yaml"))
 
@@ -94,6 +95,19 @@ def test_every_key_of_the_form_is_described() -> None:
 def test_the_form_has_the_languages_that_we_have_words_for() -> None:
     names = form.json_schema()["properties"]["languages"]["propertyNames"]["enum"]
     assert names == list(LANGUAGES)
+
+
+def test_the_page_for_those_who_word_them_is_complete() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert rows == {*load_catalog().names, *form.TemplateForm.model_fields, *VARIABLE_TYPES}
+
+
+def test_the_example_on_the_page_is_a_good_template(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
+    file = tmp_path / "session_reminder.yaml"
+    file.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    assert check_file(file) == []
 
 
 def read(tmp_path: Path, text: str) -> dict[str, object]:
