@@ -87,11 +87,7 @@ def _form_finding(kind: str, message: str, path: rules.Path) -> Finding:
         guess = get_close_matches(key, known, 1)
         remedy = f"Did you mean {guess[0]}?" if guess else f"Remove it; there may be {', '.join(known)}"
         return Finding(path, f"{key} is not known here", remedy)
-    rule = (
-        "is not of the right form"
-        if kind == "string_pattern_mismatch"
-        else f"{message[0].lower()}{message[1:]}"
-    )
+    rule = "is not of the right form" if kind == "string_pattern_mismatch" else f"{message[0].lower()}{message[1:]}"
     if key == "[key]":  # not the value is wrong, but its name: what stands above says which there may be
         return Finding(path[:-1], f"{path[-2]}: {rule}", form.advice(path[:-2]))
     return Finding(path, f"{key}: {rule}", form.advice(path))

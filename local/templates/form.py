@@ -135,9 +135,7 @@ def schema_at(path: tuple[str | int, ...]) -> dict[str, Any]:
     schema = json_schema()
     node: dict[str, Any] = schema
     for step in path:
-        by_key = node.get("additionalProperties") or next(
-            iter(node.get("patternProperties", {}).values()), None
-        )
+        by_key = node.get("additionalProperties") or next(iter(node.get("patternProperties", {}).values()), None)
         below = node.get("properties", {}).get(step) or by_key or node.get("items")
         if not below:
             break

@@ -262,18 +262,14 @@ def every_language_has_its_samples_and_titles(raw: Mapping[str, Any]) -> Iterato
 def default_language_is_worded(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, language in texts(raw, "default_language"):
         if (worded := languages_of(raw)) and language not in worded:
-            yield Finding(
-                path, f"the default language {language} has no body", f"Name one of {', '.join(worded)}"
-            )
+            yield Finding(path, f"the default language {language} has no body", f"Name one of {', '.join(worded)}")
 
 
 def name_fits_with_its_version(raw: Mapping[str, Any]) -> Iterator[Finding]:
     room = MAX_NAME - max((len(f"_{language}_") for language in languages_of(raw)), default=0) - 12
     for path, name in texts(raw, "name"):
         if len(name) > room:
-            yield Finding(
-                path, f"the name has {len(name)} characters, there is room for {room}", "Shorten it"
-            )
+            yield Finding(path, f"the name has {len(name)} characters, there is room for {room}", "Shorten it")
 
 
 # Buttons

@@ -119,9 +119,7 @@ def test_a_problem_names_line_rule_and_remedy(
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     bad = GOOD.replace("UTILITY", "OTP").replace("4h", "soon").replace("Confirm}", "👍}")
-    problems = check(
-        tmp_path, bad.replace("Hello {{ patient_name }}", "{{ patient_name }} {{ patient_name }}")
-    )
+    problems = check(tmp_path, bad.replace("Hello {{ patient_name }}", "{{ patient_name }} {{ patient_name }}"))
     assert [problem.line for problem in problems] == [4, 6, 15, 19, 19]
 
 

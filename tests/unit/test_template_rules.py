@@ -175,9 +175,7 @@ def test_every_rule_has_examples() -> None:
 
 
 def cases(which: int) -> list[Any]:
-    return [
-        pytest.param(rule, raw, id=rule.__name__) for rule, both in EXAMPLES.items() for raw in both[which]
-    ]
+    return [pytest.param(rule, raw, id=rule.__name__) for rule, both in EXAMPLES.items() for raw in both[which]]
 
 
 @pytest.mark.parametrize(("rule", "raw"), cases(0))
