@@ -140,6 +140,8 @@ class DynamoMessageStore:
         if message.status is Status.UNKNOWN_FINAL:
             return sent if self._try(change) else None
         spoken = {"last_outbound_at": at, "last_outbound_agent": message.agent}
+        if message.user_id:
+            spoken["user_id"] = message.user_id
         if message.lane is Lane.REPLY:
             slot = self._release_reply(message, spoken)
         else:
