@@ -27,6 +27,7 @@ from local.processes import free_port, start
 STACK_NAME = "whatsapp"
 FROM_ADDRESS = "+12025550123"
 _SECONDS_TO_START = 30.0
+_MOST_SYNCS = 5
 
 
 class StackError(Exception):
@@ -86,18 +87,23 @@ class Stack:
         self._exits.close()
 
     def sync_templates(self) -> None:
-        """Submit the whole catalog and have WhatsApp approve it, as `make run` needs it.
+        """Submit the whole catalog and have WhatsApp approve it.
 
         Raises:
-            StackError: the sync failed.
+            StackError: a template did not get there.
         """
         self.tell_twilio(auto_approve=True)
         try:
-            # The first one submits, the second one sees what became of it.
-            for _ in range(2):
-                self.invoke("TemplateSyncFunctionName", {"task": "sync"})
+            for _ in range(_MOST_SYNCS):
+                answer = self.invoke("TemplateSyncFunctionName", {"task": "sync"})
+                waiting = [
+                    f"{t['template']} ({t['language']})" for t in answer["templates"] if t["status"] != "approved"
+                ]
+                if not waiting and not answer["problems"]:
+                    return
         finally:
             self.tell_twilio(auto_approve=False)
+        raise StackError(f"templates not approved: {', '.join(waiting)} {'; '.join(answer['problems'])}")
 
     def invoke(self, function_output: str, event: Mapping[str, Any]) -> Any:
         """Run a function, named by its output ("SendFunctionName", …), and return its answer.
@@ -201,9 +207,7 @@ class Stack:
     def _introduce_twilio(self) -> None:
         """Give our functions Twilio's credentials, and Twilio our address."""
         credentials = json.dumps({"account_sid": self.account_sid, "auth_token": self.auth_token})
-        self.aws("secretsmanager").put_secret_value(
-            SecretId=self.outputs["TwilioSecretArn"], SecretString=credentials
-        )
+        self.aws("secretsmanager").put_secret_value(SecretId=self.outputs["TwilioSecretArn"], SecretString=credentials)
         self.tell_twilio(inbound_url=f"{self.api_url}/twilio/inbound")
 
 
