@@ -139,26 +139,23 @@ class MessagesApi:
 
 
 def _selected(message: Message, query: QueryParams) -> bool:
-    """Whether a message passes the list's filters. One that was not sent yet has no DateSent to pass by."""
+    """Whether a message passes the list's filters; one that was not sent yet passes no filter by DateSent."""
     if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
         return False
-    for name, value in query.items():
-        if not name.startswith("DateSent"):
-            continue
-        asked, whole_day = _moment(value)
-        if message.sent is None:
-            return False
-        sent = message.sent.replace(hour=0, minute=0, second=0, microsecond=0) if whole_day else message.sent
-        holds = {"DateSent": sent == asked, "DateSent<": sent <= asked, "DateSent>": sent >= asked}
-        if not holds.get(name, True):
-            return False
-    return True
+    return all(_sent(message, name, text) for name, text in query.items() if name.startswith("DateSent"))
 
 
-def _moment(text: str) -> tuple[datetime, bool]:
-    """A filter's date or date and time, in UTC, and whether it is a whole day."""
+def _sent(message: Message, name: str, text: str) -> bool:
+    """`DateSent=` names a day in UTC; `DateSent<=` and `DateSent>=` a day or a moment."""
     try:
-        moment = datetime.fromisoformat(text)
+        asked = datetime.fromisoformat(text)
     except ValueError:
         raise TwilioError(20001, f"{text} is no date") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC), len(text) == len("2026-11-23")
+    if message.sent is None:
+        return False
+    if name == "DateSent":
+        return message.sent.date() == asked.date()
+    if len(text) == len("2026-11-23"):
+        return message.sent.date() <= asked.date() if name == "DateSent<" else message.sent.date() >= asked.date()
+    asked = asked if asked.tzinfo else asked.replace(tzinfo=UTC)
+    return message.sent <= asked if name == "DateSent<" else message.sent >= asked

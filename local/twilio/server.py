@@ -83,7 +83,7 @@ class EmulatorServer(uvicorn.Server):
                 log_level="critical",
                 access_log=False,
                 lifespan="on",
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=0,
             )
         )
 

@@ -1,20 +1,32 @@
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from twilio.rest import Client
 
 from local.twilio.server import running
 from local.twilio.state import Account
-from tests.unit.twilio_emulator.kit import ACCOUNT_SID, AUTH_TOKEN, SENDER, Door, Emulator, open_door
+from tests.unit.twilio_emulator.kit import (
+    ACCOUNT_SID,
+    API_KEY,
+    API_SECRET,
+    AUTH_TOKEN,
+    SENDER,
+    Door,
+    Emulator,
+    open_door,
+)
 
 FAST = {"queued": 1, "sent": 5, "delivered": 10, "read": 10}
 
 
 @pytest.fixture(scope="session")
 def running_emulator() -> Iterator[Emulator]:
-    account = Account(ACCOUNT_SID, AUTH_TOKEN, [SENDER], api_keys={"SK" + "2" * 32: "key-secret"})
-    with running(account) as server:
-        yield Emulator(server.url, account)
+    account = Account(ACCOUNT_SID, AUTH_TOKEN, [SENDER], api_keys={API_KEY: API_SECRET})
+    no_keep_alive = httpx.Limits(max_keepalive_connections=0)
+    http = httpx.Client(timeout=20, trust_env=False, limits=no_keep_alive)
+    with running(account) as server, http:
+        yield Emulator(server.url, account, http)
 
 
 @pytest.fixture

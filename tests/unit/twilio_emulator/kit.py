@@ -13,6 +13,8 @@ import httpx
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+from twilio.rest.content.v1.content import ContentList
+from twilio.rest.content.v1.content.approval_create import ApprovalCreateList
 
 from local.twilio.state import Account
 
@@ -20,7 +22,9 @@ ACCOUNT_SID = "AC" + "1" * 32
 AUTH_TOKEN = "a" * 32
 SENDER = "+14155550100"
 PATIENT = "+919812345678"
+API_KEY, API_SECRET = "SK" + "2" * 32, "key-secret"
 FROM, TO = f"whatsapp:{SENDER}", f"whatsapp:{PATIENT}"
+MESSAGES = f"/api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
 
 T = TypeVar("T")
 
@@ -45,6 +49,7 @@ class Emulator:
 
     url: str
     account: Account
+    http: httpx.Client
 
     def client(self, sid: str = ACCOUNT_SID, secret: str = AUTH_TOKEN, account_sid: str | None = None) -> Client:
         return Client(sid, secret, account_sid, http_client=RewritingHttpClient(self.url))
@@ -52,7 +57,7 @@ class Emulator:
     def control(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         """Call a control and return its JSON; GET without a body, POST with one."""
         verb = method or ("GET" if body is None else "POST")
-        answer = httpx.request(verb, f"{self.url}/_emulator/{path}", json=body, timeout=20, trust_env=False)
+        answer = self.http.request(verb, f"{self.url}/_emulator/{path}", json=body)
         assert answer.status_code < 400, answer.text
         return answer.json()
 
@@ -60,8 +65,38 @@ class Emulator:
         messages: list[dict[str, Any]] = self.control("ledger")["messages"]
         return messages
 
-    def messages_url(self, suffix: str = ".json") -> str:
-        return f"{self.url}/api/2010-04-01/Accounts/{ACCOUNT_SID}/Messages{suffix}"
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A plain request with the account's credentials to `/api/…`, `/content/…` or `/messaging/…`."""
+        return self.http.request(method, self.url + path, **{"auth": (ACCOUNT_SID, AUTH_TOKEN), **options})
+
+    def create_message(self, **form: Any) -> httpx.Response:
+        """Create a message by a bare form; To and From are filled in, None leaves a field out."""
+        fields = {"To": TO, "From": FROM, **form}
+        return self.call("POST", MESSAGES, data={name: value for name, value in fields.items() if value is not None})
+
+    def open_window(self, address: str = PATIENT) -> None:
+        self.control("window", {"address": address, "open": True})
+
+    def template(self, client: Client, **fields: Any) -> str:
+        """Create content, submit it, and have it approved; its sid."""
+        content = client.content.v1.contents.create(
+            ContentList.ContentCreateRequest(
+                {
+                    "friendly_name": "session_reminder",
+                    "language": "en",
+                    "variables": {"1": "Asha"},
+                    "types": {"twilio/text": {"body": "Dear {{1}}, your session is tomorrow."}},
+                    **{name: value for name, value in fields.items() if name != "category"},
+                }
+            )
+        )
+        client.content.v1.contents(content.sid).approval_create.create(
+            ApprovalCreateList.ContentApprovalRequest(
+                {"name": "session_reminder", "category": fields.get("category", "UTILITY")}
+            )
+        )
+        self.control(f"templates/{content.sid}/review", {"status": "approved"})
+        return str(content.sid)
 
 
 @dataclass
