@@ -1,0 +1,143 @@
+"""One test a mend of local/ministack.py. Each fails when its mend is taken out."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from local.artifacts import LAMBDA_PYTHON
+from local.aws import REGION
+from local.stack import STACK_NAME, Stack
+
+pytestmark = pytest.mark.xdist_group("infra-stack")
+
+# Answers with what it is asked for: an expression's value.
+PROBE = "import os, sys\ndef handler(event, context):\n    return eval(event['python'])\n"
+
+
+def status_of(stack: Stack, verb: str, path: str, headers: dict[str, str] | None = None) -> int:
+    return httpx.request(verb, f"{stack.api_url}{path}", headers=headers, trust_env=False, timeout=20).status_code
+
+
+@pytest.fixture(scope="module")
+def ask(stack: Stack) -> Callable[[str], Any]:
+    """Evaluates a Python expression inside a Lambda that has the stack's own layers."""
+    functions = stack.aws("lambda")
+    model = functions.get_function_configuration(FunctionName=stack.outputs["SendFunctionName"])
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("probe.py", PROBE)
+    functions.create_function(
+        FunctionName="probe",
+        Runtime="python3.13",
+        Handler="probe.handler",
+        Role=model["Role"],
+        Layers=[layer["Arn"] for layer in model["Layers"]],
+        Code={"ZipFile": archive.getvalue()},
+    )
+
+    def ask(python: str) -> Any:
+        response = functions.invoke(FunctionName="probe", Payload=json.dumps({"python": python}))
+        return json.loads(response["Payload"].read())
+
+    return ask
+
+
+def test_routes_of_the_sam_api_are_served(stack: Stack) -> None:
+    assert status_of(stack, "POST", "/twilio/inbound") == 403, "the webhook's own no: there is no signature"
+    assert status_of(stack, "GET", "/nothing/here") == 404
+
+
+def test_routes_with_iam_refuse_unsigned_calls(stack: Stack) -> None:
+    assert status_of(stack, "GET", "/messages/none") == 403
+    assert status_of(stack, "GET", "/messages/none", {"Authorization": "anything passes here"}) == 404
+
+
+def test_api_address_is_on_127_0_0_1(stack: Stack) -> None:
+    assert stack.api_url.startswith("http://127.0.0.1:")
+    parameter = stack.aws("ssm").get_parameter(Name=stack.outputs["PublicUrlParameterName"])
+    assert parameter["Parameter"]["Value"] == stack.api_url
+
+
+@pytest.mark.parametrize("table", ["MessagesTableName", "ContactsTableName", "TemplatesTableName"])
+def test_tables_forget_by_ttl(stack: Stack, table: str) -> None:
+    found = stack.aws("dynamodb").describe_time_to_live(TableName=stack.outputs[table])
+    assert found["TimeToLiveDescription"] == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}
+
+
+def test_secret_is_referred_to_by_arn(stack: Stack) -> None:
+    assert stack.outputs["TwilioSecretArn"].startswith(f"arn:aws:secretsmanager:{REGION}:")
+
+
+def test_parameters_reach_the_functions(stack: Stack) -> None:
+    configuration = stack.aws("lambda").get_function_configuration(FunctionName=stack.outputs["SendFunctionName"])
+    assert configuration["Environment"]["Variables"]["RATE_LIMIT_SECONDS"] == "77"
+
+
+def test_queue_reaches_the_function(stack: Stack) -> None:
+    """With the concurrency as text the poller dies, and no message is ever taken."""
+    (mapping,) = stack.aws("lambda").list_event_source_mappings()["EventSourceMappings"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
+    sqs, queue = stack.aws("sqs"), stack.outputs["SendQueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="not even JSON")
+    deadline = time.monotonic() + 20
+    while waiting(sqs, queue) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not waiting(sqs, queue)
+
+
+def waiting(sqs: Any, queue: str) -> int:
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def test_functions_run_on_an_interpreter_of_their_own(ask: Callable[[str], Any]) -> None:
+    prefix = [LAMBDA_PYTHON, "-c", "import sys; print(sys.prefix)"]
+    assert ask("sys.prefix") == subprocess.run(prefix, capture_output=True, text=True).stdout.strip()
+    assert ask("__import__('importlib.util').util.find_spec('ministack')") is None
+    assert ask("__import__('whatsapp').__name__") == "whatsapp"
+
+
+def test_functions_know_nothing_of_the_users_environment(ask: Callable[[str], Any]) -> None:
+    """Only what the server was given: no token or profile of whoever started the stack gets into a function."""
+    names = set(ask("sorted(os.environ)"))
+    assert not names & {"VIRTUAL_ENV", "PYTHONPATH", "SSH_AUTH_SOCK", "PYTEST_CURRENT_TEST", "AWS_PROFILE", "USER"}
+    assert ask("os.environ['AWS_CONFIG_FILE']") == "/dev/null"
+
+
+def test_layers_are_unpacked_once(stack: Stack, ask: Callable[[str], Any]) -> None:
+    layers = ask("os.environ['_LAMBDA_LAYERS_DIRS']").split(":")
+    assert len(set(layers)) == 2
+    unpacked = stack.directory / "work" / "tmp"
+    assert {str(folder) for folder in unpacked.glob("layer-*")} == set(layers)
+    assert not list(unpacked.glob("ministack-lambda-*/layer_*"))
+
+
+def test_schedules_are_looked_at_every_second_and_silence_costs_nothing() -> None:
+    """In a process of its own: a mend changes ministack for good."""
+    look = (
+        "import os, local.ministack as mended\n"
+        "mended.be_quick()\n"
+        "from ministack.services import eventbridge as e\n"
+        "from ministack.core.lambda_runtime import Worker as w\n"
+        "import inspect\n"
+        "defaults = inspect.signature(w._drain_stderr_bounded).parameters\n"
+        "print(e._SCHEDULER_TICK_INTERVAL, defaults['first_line_wait'].default)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+    assert found.stdout.split() == ["1", "0.002"], found.stderr
+
+
+def test_policies_are_enforced(stack: Stack, ask: Callable[[str], Any]) -> None:
+    """The probe has send's role: what that does not allow fails here as it would on AWS."""
+    boto3 = "__import__('boto3')"
+    event = {"Source": "test", "DetailType": "test", "Detail": "{}", "EventBusName": STACK_NAME}
+    assert "AccessDenied" in ask(f"{boto3}.client('s3').list_buckets()")["errorMessage"]
+    assert ask(f"{boto3}.client('events').put_events(Entries=[{event}])['FailedEntryCount']") == 0
