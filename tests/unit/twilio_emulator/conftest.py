@@ -6,6 +6,7 @@ from twilio.rest import Client
 
 from local.twilio.server import running
 from local.twilio.state import Account
+from local.twilio.whatsapp_rules import SANDBOX_SENDER
 from tests.unit.twilio_emulator.kit import (
     ACCOUNT_SID,
     API_KEY,
@@ -22,7 +23,7 @@ FAST = {"queued": 1, "sent": 5, "delivered": 10, "read": 10}
 
 @pytest.fixture(scope="session")
 def running_emulator() -> Iterator[Emulator]:
-    account = Account(ACCOUNT_SID, AUTH_TOKEN, [SENDER], api_keys={API_KEY: API_SECRET})
+    account = Account(ACCOUNT_SID, AUTH_TOKEN, [SENDER, SANDBOX_SENDER], api_keys={API_KEY: API_SECRET})
     no_keep_alive = httpx.Limits(max_keepalive_connections=0)
     http = httpx.Client(timeout=20, trust_env=False, limits=no_keep_alive)
     with running(account) as server, http:

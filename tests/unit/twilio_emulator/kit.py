@@ -77,8 +77,8 @@ class Emulator:
     def open_window(self, address: str = PATIENT) -> None:
         self.control("window", {"address": address, "open": True})
 
-    def template(self, client: Client, **fields: Any) -> str:
-        """Create content, submit it, and have it approved; its sid."""
+    def content(self, client: Client, **fields: Any) -> str:
+        """Create content, a one-line reminder unless `fields` say otherwise; its sid."""
         content = client.content.v1.contents.create(
             ContentList.ContentCreateRequest(
                 {
@@ -86,17 +86,23 @@ class Emulator:
                     "language": "en",
                     "variables": {"1": "Asha"},
                     "types": {"twilio/text": {"body": "Dear {{1}}, your session is tomorrow."}},
-                    **{name: value for name, value in fields.items() if name != "category"},
+                    **fields,
                 }
             )
         )
-        client.content.v1.contents(content.sid).approval_create.create(
-            ApprovalCreateList.ContentApprovalRequest(
-                {"name": "session_reminder", "category": fields.get("category", "UTILITY")}
-            )
-        )
-        self.control(f"templates/{content.sid}/review", {"status": "approved"})
         return str(content.sid)
+
+    def submit(self, client: Client, sid: str, category: str = "UTILITY") -> None:
+        client.content.v1.contents(sid).approval_create.create(
+            ApprovalCreateList.ContentApprovalRequest({"name": "session_reminder", "category": category})
+        )
+
+    def template(self, client: Client, category: str = "UTILITY", **fields: Any) -> str:
+        """Create content, submit it, and have it approved; its sid."""
+        sid = self.content(client, **fields)
+        self.submit(client, sid, category)
+        self.control(f"templates/{sid}/review", {"status": "approved"})
+        return sid
 
 
 @dataclass
@@ -113,6 +119,8 @@ class Door:
 
     url: str
     received: list[Received] = field(default_factory=list)
+    media: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
+    """(status, content type, body) by path, for GET."""
     answers: list[tuple[int, str, str]] = field(default_factory=list)
     """(status, content type, body) for the next requests; afterwards 204."""
     delay: float = 0.0
@@ -124,6 +132,14 @@ class Door:
 @contextlib.contextmanager
 def open_door() -> Iterator[Door]:
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content_type, data = door.media[self.path]
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = dict(parse_qsl(body, keep_blank_values=True))
