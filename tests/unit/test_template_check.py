@@ -84,6 +84,8 @@ def test_a_good_file_has_no_problem(tmp_path: Path) -> None:
         ("free_form: false", "agent: mood", 7, "agent stands here twice", "Remove one"),
         ("  patient_name:\n", "  Patient:\n", 9, "Patient: is not of the right form", "lower-case letters"),
         ("type: name", "type: nmae", 10, "type: input should be 'name', 'date'", "date, time"),
+        ("sample: Asha", "sample: Asha\n    sample: Ravi", 13, "sample stands here twice", "Remove one"),
+        ("titles: {en: Confirm}", "titles: {en: Yes I do, en: Confirm}", 15, "en stands here twice", "Remove one"),
         ("sample: Asha", "sample: [Asha]", 12, "sample: input should be a valid string", "one for all"),
         (
             "sample: Asha",

@@ -66,6 +66,7 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
             worded("*{{ name }}* hello to you"),
             worded("Hello to you, {{ name }}"),
             worded("Hello to you, {{ name }}."),
+            worded("Hello {{ name }}, it is {{ hour }}"),
             worded("Hello to you, {{ name }} 🙏 !"),
         ],
     ),
