@@ -18,7 +18,7 @@ from tests.unit.twilio_emulator.kit import (
     open_door,
 )
 
-FAST = {"queued": 1, "sent": 5, "delivered": 10, "read": 10}
+FAST = {"queued": 1, "sent": 5, "delivered": 25, "read": 25}
 
 
 @pytest.fixture(scope="session")
