@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check simulate templates invoke bench build
+.PHONY: help setup run demo test check simulate templates invoke bench build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -60,3 +60,7 @@ check:
 	$(python) -m local.translate .aws-sam/translated.json
 	.venv/bin/cfn-lint .aws-sam/translated.json
 	@echo 'check: ok'
+
+# After a change of dependencies: what the layer ships follows the lock.
+requirements: setup
+	.venv/bin/uv export --frozen --no-dev --no-emit-project --no-header --no-annotate --quiet -o layers/dependencies/requirements.txt

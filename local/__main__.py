@@ -52,7 +52,7 @@ def run(name: str, port: str) -> int:
         stack.sync_templates()
         where = stack.announce()
         print(
-            f"The stack is running: {where.relative_to(ROOT)} says where everything is. Ctrl-C ends it.",
+            f"The stack is running: {where} says where everything is. Ctrl-C ends it.",
             flush=True,
         )
         signal.pause()
@@ -85,6 +85,8 @@ def read_event(event_file: str) -> bytes:
     Raises:
         UsageError: no such file, or not JSON.
     """
+    if not event_file:
+        raise UsageError("say which sample: EVENT=events/send/…json")
     try:
         event = Path(event_file).read_bytes()
         json.loads(event)
@@ -104,9 +106,7 @@ def running_stack(name: str) -> dict[str, Any]:
     directory = directory_of(name)
     description = directory / "stack.json"
     if not description.exists() or not is_taken(directory):
-        raise UsageError(
-            "no stack is running: start one with `make run`" + (f" STACK={name}" if name else "")
-        )
+        raise UsageError("no stack is running: start one with `make run`" + (f" STACK={name}" if name else ""))
     found: dict[str, Any] = json.loads(description.read_text())
     return found
 
@@ -140,17 +140,13 @@ def check_port(port: str) -> None:
     if not port:
         return
     if not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise UsageError(
-            f"PORT={port} is not a port: say a number from 1 to 65535, or nothing for a free one"
-        )
+        raise UsageError(f"PORT={port} is not a port: say a number from 1 to 65535, or nothing for a free one")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", int(port)))
         except OSError as error:
-            raise UsageError(
-                f"PORT={port} is not to be had ({error.strerror}): say another, or none"
-            ) from error
+            raise UsageError(f"PORT={port} is not to be had ({error.strerror}): say another, or none") from error
 
 
 def stop_on_signals() -> None:

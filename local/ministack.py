@@ -14,13 +14,12 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc
-from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+from ministack.services.cloudformation import provisioners
 
 Properties = Mapping[str, Any]
 
@@ -105,26 +104,6 @@ def refer_to_secrets_by_arn() -> None:
     provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]["create"] = create_secret
 
 
-def give_sam_the_parameters() -> None:
-    """The SAM transform runs without the stack's parameters, so their defaults win over what was given."""
-    parameters: ContextVar[dict[str, str]] = ContextVar("parameters")
-    apply_transforms = engine._apply_transforms
-
-    def apply_with_parameters(template: dict[str, Any], provided: Any = None, previous: Any = None) -> Any:
-        token = parameters.set(engine._transform_parameters(template, provided, previous))
-        try:
-            return apply_transforms(template, provided, previous)
-        finally:
-            parameters.reset(token)
-
-    from samtranslator.translator import transform as sam
-
-    transform = sam.transform
-    sam.transform = lambda template, _given, policies: transform(template, parameters.get(), policies)
-    for module in (engine, handlers, changesets):
-        module._apply_transforms = apply_with_parameters
-
-
 def read_concurrency_as_number() -> None:
     """A `MaximumConcurrency` from a template parameter arrives as text: the queue's poller trips over it."""
     handler = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
@@ -132,9 +111,7 @@ def read_concurrency_as_number() -> None:
 
     def create_mapping(logical_id: str, properties: Properties, stack: str) -> tuple[str, dict[str, str]]:
         scaling = {k: int(v) for k, v in properties.get("ScalingConfig", {}).items()}
-        given: tuple[str, dict[str, str]] = create(
-            logical_id, {**properties, "ScalingConfig": scaling}, stack
-        )
+        given: tuple[str, dict[str, str]] = create(logical_id, {**properties, "ScalingConfig": scaling}, stack)
         return given
 
     handler["create"] = create_mapping
@@ -191,7 +168,6 @@ def mend() -> None:
     take_routes_from_body()
     keep_time_to_live()
     refer_to_secrets_by_arn()
-    give_sam_the_parameters()
     read_concurrency_as_number()
     unpack_layers_once()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])

@@ -1,0 +1,117 @@
+"""`make run` and `make invoke` asked for what cannot be: one clear line, and nothing started."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+import local.__main__ as commands
+from local.claim import Claim
+
+
+@pytest.fixture(autouse=True)
+def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place for stacks that has none."""
+    monkeypatch.setattr(commands, "STACKS", tmp_path / "stacks")
+    for variable in ("STACK", "PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    return commands.STACKS
+
+
+def line_of(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert not captured.out
+    return line
+
+
+@pytest.fixture
+def event(tmp_path: Path) -> Path:
+    file = tmp_path / "event.json"
+    file.write_text('{"task": "sweep"}')
+    return file
+
+
+def test_invoke_without_a_stack(event: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["invoke", "send", str(event)]) == 1
+    assert line_of(capsys) == "invoke: no stack is running: start one with `make run`"
+
+
+def test_invoke_after_a_killed_stack(stacks: Path, event: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stacks.mkdir()
+    (stacks / "stack.json").write_text("{}")
+    (stacks / "owner").write_text("1")
+    assert commands.main(["invoke", "send", str(event)]) == 1
+    assert "no stack is running" in line_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("function", "file", "expected"),
+    [
+        ("sned", None, "no function 'sned': say FN=send"),
+        ("send", "no/such.json", "no/such.json: No such file or directory"),
+        ("send", "", "say which sample: EVENT=events/send/"),
+        ("", None, "no function ''"),
+    ],
+)
+def test_invoke_of_what_is_not_there(
+    function: str, file: str | None, expected: str, event: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands.main(["invoke", function, str(event) if file is None else file]) == 1
+    assert expected in line_of(capsys)
+
+
+def test_invoke_with_broken_json(event: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    event.write_text('{"task": ')
+    assert commands.main(["invoke", "send", str(event)]) == 1
+    assert "is not JSON: Expecting value" in line_of(capsys)
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_run_on_what_is_no_port(port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PORT", port)
+    assert commands.main(["run"]) == 1
+    assert f"PORT={port} is not a port" in line_of(capsys)
+
+
+def test_run_on_a_taken_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("PORT", str(port))
+        assert commands.main(["run"]) == 1
+    assert f"PORT={port} is not to be had (Address already in use)" in line_of(capsys)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "work", "owner", "A", "a b"])
+def test_run_under_a_name_that_is_no_folders(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STACK", name)
+    assert commands.main(["run"]) == 1
+    assert f"STACK={name}: use small letters" in line_of(capsys)
+
+
+def test_run_under_a_taken_name(
+    stacks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STACK", "busy")
+    with Claim(stacks / "busy"):
+        assert commands.main(["run"]) == 1
+    assert "another stack is running in" in line_of(capsys)
+
+
+def test_second_stack_without_a_name_gets_a_number(stacks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.choose_directory("") == stacks
+    with Claim(stacks):
+        assert commands.choose_directory("") == stacks / "2"
+        with Claim(stacks / "2"):
+            assert commands.choose_directory("") == stacks / "3"
+    assert "this one is number 3: say STACK=3" in capsys.readouterr().out
+
+
+def test_running_stack_is_found_by_name(stacks: Path) -> None:
+    with Claim(stacks / "mine"):
+        (stacks / "mine" / "stack.json").write_text(json.dumps({"region": "here"}))
+        assert commands.running_stack("mine") == {"region": "here"}
+        (stacks / "mine" / "stack.json").unlink()

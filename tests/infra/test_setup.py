@@ -1,0 +1,99 @@
+"""The set-up on machines that lack something: one clear line, before anything is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A fresh clone, as far as the set-up looks at it."""
+    (tmp_path / "clone" / "local").mkdir(parents=True)
+    shutil.copy(ROOT / "local" / "setup.sh", tmp_path / "clone" / "local")
+    shutil.copy(ROOT / "uv.lock", tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A search path with the plainest tools and no Python."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "cmp", "cp", "dirname", "echo"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    return tools
+
+
+def python_that_says(tools: Path, name: str, version: str, *, venv: bool = True) -> None:
+    """A Python of that version; or one that Debian took venv out of."""
+    modules = "" if venv else '*"import ensurepip"*) exit 1;;'
+    script = f'#!/bin/sh\ncase "$2" in *version_info*) echo {version};; {modules} esac\n'
+    (tools / name).write_text(script)
+    (tools / name).chmod(0o755)
+
+
+def line_from_setup(clone: Path, path: Path, **variables: str) -> str:
+    run = subprocess.run(
+        ["/bin/sh", "local/setup.sh"],
+        cwd=clone,
+        env={"PATH": str(path), "HOME": str(clone), **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1, run
+    assert not (clone / ".venv" / "made-from.lock").exists()
+    (line,) = run.stderr.splitlines()
+    return line
+
+
+def test_no_python(clone: Path, path: Path) -> None:
+    assert "setup: no Python found. Install 3.11, 3.12 or 3.13" in line_from_setup(clone, path)
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.14", "2.7"])
+def test_wrong_python(clone: Path, path: Path, version: str) -> None:
+    python_that_says(path, "python3", version)
+    assert f"setup: Python {version} does not fit. Install 3.11" in line_from_setup(clone, path)
+
+
+def test_chosen_python_is_not_there(clone: Path, path: Path) -> None:
+    python_that_says(path, "python3", "3.12")
+    assert "no Python found at /no/python" in line_from_setup(clone, path, PYTHON="/no/python")
+
+
+def test_chosen_python_is_wrong(clone: Path, path: Path) -> None:
+    python_that_says(path, "python3", "3.12")
+    python_that_says(path, "old", "3.8")
+    assert "Python 3.8 does not fit" in line_from_setup(clone, path, PYTHON=str(path / "old"))
+
+
+def test_python_without_venv(clone: Path, path: Path) -> None:
+    python_that_says(path, "python3.11", "3.11", venv=False)
+    assert (
+        line_from_setup(clone, path) == "setup: python3.11 has no venv module (Debian: apt-get install python3-venv)."
+    )
+
+
+def test_command_that_only_looks_like_python_is_passed_over(clone: Path, path: Path) -> None:
+    """pyenv leaves a python3.13 that only complains when no such version is switched on."""
+    (path / "python3.13").write_text("#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n")
+    (path / "python3.13").chmod(0o755)
+    python_that_says(path, "python3.12", "3.12", venv=False)
+    assert "python3.12 has no venv module" in line_from_setup(clone, path)
+
+
+def test_nothing_is_done_twice() -> None:
+    """In this very environment, which the set-up made: at once, and without a word."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(Path.home())}
+    if not (ROOT / ".venv" / "made-from.lock").exists():
+        pytest.skip(f"{sys.prefix} was not made by the set-up")
+    run = subprocess.run(
+        ["sh", "local/setup.sh"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
