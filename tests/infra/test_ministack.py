@@ -99,7 +99,7 @@ def waiting(sqs: Any, queue: str) -> int:
 
 
 def test_functions_run_on_an_interpreter_of_their_own(ask: Callable[[str], Any]) -> None:
-    prefix = [LAMBDA_PYTHON, "-c", "import sys; print(sys.prefix)"]
+    prefix = [str(LAMBDA_PYTHON), "-c", "import sys; print(sys.prefix)"]
     assert ask("sys.prefix") == subprocess.run(prefix, capture_output=True, text=True).stdout.strip()
     assert ask("__import__('importlib.util').util.find_spec('ministack')") is None
     assert ask("__import__('whatsapp').__name__") == "whatsapp"
