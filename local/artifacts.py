@@ -84,9 +84,7 @@ def _make(artifact: Artifact, into: Path) -> None:
         check=False,
     )
     if run.returncode != 0:
-        raise BuildError(
-            f"building {artifact.logical_id} failed:\n{run.stderr.strip() or run.stdout.strip()}"
-        )
+        raise BuildError(f"building {artifact.logical_id} failed:\n{run.stderr.strip() or run.stdout.strip()}")
 
 
 def _zip(folder: Path, target: Path) -> None:

@@ -73,9 +73,7 @@ def _outputs_when_complete(cloudformation: "CloudFormationClient", stack_name: s
         if stack["StackStatus"] == "CREATE_COMPLETE":
             return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
         if "FAILED" in stack["StackStatus"] or "ROLLBACK" in stack["StackStatus"]:
-            raise DeployError(
-                _reasons(cloudformation, stack_name) or stack.get("StackStatusReason", "unknown")
-            )
+            raise DeployError(_reasons(cloudformation, stack_name) or stack.get("StackStatusReason", "unknown"))
         time.sleep(0.05)
     raise DeployError(f"stack {stack_name} was not complete within {_SECONDS_TO_DEPLOY} s")
 

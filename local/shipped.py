@@ -54,9 +54,7 @@ def _missing(build: Path) -> Iterator[str]:
 
 def _wrong_wheels(layer: Path, wheel_platform: str) -> Iterator[str]:
     for wheel in layer.glob("*.dist-info/WHEEL"):
-        tags = [
-            line.removeprefix("Tag: ") for line in wheel.read_text().splitlines() if line.startswith("Tag: ")
-        ]
+        tags = [line.removeprefix("Tag: ") for line in wheel.read_text().splitlines() if line.startswith("Tag: ")]
         if not any(_fits(tag, wheel_platform) for tag in tags):
             yield f"{wheel.parent.name} is built for {', '.join(tags)}"
 
