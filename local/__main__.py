@@ -16,6 +16,7 @@ from local.aws import client
 from local.claim import DirectoryTakenError, is_taken
 from local.deploy import DeployError
 from local.processes import ServerError
+from local.sample_events import prepare
 from local.stack import Stack, StackError
 
 STACKS = ROOT / ".local"
@@ -69,18 +70,18 @@ def invoke(function: str, event_file: str, name: str) -> int:
     }
     if function not in outputs:
         raise UsageError(f"no function {function!r}: say FN=send, FN=webhook or FN=template_sync")
-    event = read_event(event_file)
+    sample = read_event(event_file)
     stack = running_stack(name)
     response = client("lambda", stack["aws_endpoint"]).invoke(
-        FunctionName=stack["outputs"][outputs[function]], Payload=event
+        FunctionName=stack["outputs"][outputs[function]], Payload=json.dumps(prepare(sample, stack)).encode()
     )
     answer = json.loads(response["Payload"].read())
     print(json.dumps(answer, indent=2, ensure_ascii=False))
     return 1 if "FunctionError" in response else 0
 
 
-def read_event(event_file: str) -> bytes:
-    """The event's bytes.
+def read_event(event_file: str) -> Any:
+    """The event, whatever JSON it is.
 
     Raises:
         UsageError: no such file, or not JSON.
@@ -88,13 +89,11 @@ def read_event(event_file: str) -> bytes:
     if not event_file:
         raise UsageError("say which sample: EVENT=events/send/…json")
     try:
-        event = Path(event_file).read_bytes()
-        json.loads(event)
+        return json.loads(Path(event_file).read_bytes())
     except OSError as error:
         raise UsageError(f"EVENT={event_file}: {error.strerror}. Samples are in events/.") from error
     except ValueError as error:
         raise UsageError(f"EVENT={event_file} is not JSON: {error}") from error
-    return event
 
 
 def running_stack(name: str) -> dict[str, Any]:
