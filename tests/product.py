@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 
@@ -22,7 +22,7 @@ REMINDER = {
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], seconds: float = PATIENCE_S) -> T:
+def eventually(look: Callable[[], T | Literal[False] | None], seconds: float = PATIENCE_S) -> T:
     """Look until there is something to see.
 
     Raises:
@@ -131,7 +131,7 @@ class Product:
     def dead_letters(self) -> list[str]:
         """The bodies in the dead-letter queue; they stay there."""
         sqs, url = self.stack.aws("sqs"), self.stack.outputs["SendDeadLetterQueueUrl"]
-        found = {}
+        found: dict[str, str] = {}
         while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30).get("Messages"):
             found |= {letter["ReceiptHandle"]: letter["Body"] for letter in batch}
         for handle in found:

@@ -1,0 +1,178 @@
+"""For the orchestrator's authors: one function that has a WhatsApp message sent, once, however often it is retried.
+
+    from whatsapp.client import send_whatsapp_message
+
+    answer = send_whatsapp_message(
+        "+919812345678",
+        "session_reminder",
+        {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"},
+        idempotency_key="appt-8831-reminder-24h",
+    )
+
+It needs boto3 and nothing else: copy this file, or attach the shared layer.
+"""
+
+import hashlib
+import json
+import os
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+TRIES = 4
+READ_TIMEOUT_S = 35
+"""More than the send function's own 30 s: when we give up waiting, it is over."""
+_MENDABLE = frozenset(
+    {
+        "AccessDeniedException",
+        "AccessDenied",
+        "InvalidParameterValueException",
+        "ResourceNotFoundException",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+    }
+)
+"""AWS's errors that no retry mends: the caller's set-up is wrong."""
+
+
+class WhatsAppError(Exception):
+    """The message was not taken. Neither this text nor its parts hold a number, a name or a message's text."""
+
+
+class MessageRefused(WhatsAppError):  # noqa: N818 - named for what happened
+    """The request cannot be served as it is; nothing was stored and its idempotency key is still free.
+
+    Attributes:
+        code: our stable word, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`.
+        retryable: whether the same request may succeed later.
+        answer: the whole answer.
+    """
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        error = answer["error"]
+        super().__init__(f"{error['code']}: {error['detail']}")
+        self.code: str = error["code"]
+        self.retryable: bool = error["retryable"]
+        self.answer = dict(answer)
+
+
+class MessagingUnavailable(WhatsAppError):  # noqa: N818 - named for what happened
+    """Nobody answered, try after try: the message may have been taken or not.
+
+    Call again with the same `idempotency_key`, now or tomorrow: it will never go out twice.
+    """
+
+    def __init__(self, idempotency_key: str, cause: str) -> None:
+        super().__init__(f"no answer after {TRIES} tries ({cause}); call again with the same idempotency_key")
+        self.idempotency_key = idempotency_key
+
+
+def send_whatsapp_message(
+    to: str,
+    template: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    *,
+    idempotency_key: str | None = None,
+    function_name: str | None = None,
+    queue_url: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    **options: Any,
+) -> dict[str, Any]:
+    """Send one WhatsApp message, at most once.
+
+    Args:
+        to: `+E164`; a national number is read as Indian.
+        template: name of a template, with its `variables`; or None, with `text=` among the options.
+        idempotency_key: what this message is to you, such as `appt-8831-reminder-24h`. The same key never sends a
+            second message, today or next month. Without one, a fresh key serves this call and its own retries only.
+        function_name: the send function; without it, `WHATSAPP_SEND_FUNCTION` of the environment. You get the
+            message's real state.
+        queue_url: the send queue instead: for bulk, or where you cannot wait. The answer is always `pending`, and
+            the bus tells the rest. Without either, `WHATSAPP_SEND_QUEUE_URL` of the environment.
+        sleep: waits between tries, in seconds.
+        options: the request's other fields, as in events/schemas/SendRequest.json: `text`, `language`, `user_id`,
+            `agent`, `in_reply_to`, `send_at`, `expires_at` (ISO 8601 with offset), `on_rate_limit`, …
+
+    Returns:
+        The answer of events/schemas/SendAnswer.json. Look at `status`: `deferred` goes out at `scheduled_for`;
+        with `will_expire`, phone the patient instead.
+
+    Raises:
+        MessageRefused: mend the request, or leave this contact in peace.
+        MessagingUnavailable: try again later with the same key.
+        botocore.exceptions.ClientError: your own set-up is wrong: no such function, no permission.
+        ValueError: neither a function nor a queue is named.
+    """
+    key = idempotency_key or str(uuid.uuid4())
+    request = {
+        "to": to,
+        "template": template,
+        "variables": dict(variables) if variables else None,
+        "idempotency_key": key,
+        **options,
+    }
+    body = json.dumps({name: value for name, value in request.items() if value is not None})
+    function_name = function_name or (None if queue_url else os.environ.get("WHATSAPP_SEND_FUNCTION"))
+    queue_url = queue_url or os.environ.get("WHATSAPP_SEND_QUEUE_URL")
+    if function_name:
+        return _answered(_insisting(lambda: _invoke(function_name, body), key, sleep))
+    if queue_url:
+        _insisting(lambda: _client("sqs").send_message(QueueUrl=queue_url, MessageBody=body), key, sleep)
+        return {"message_id": message_id_of(key), "status": "pending", "duplicate": False, "error": None}
+    raise ValueError("say which function_name or queue_url, or set WHATSAPP_SEND_FUNCTION")
+
+
+def message_id_of(idempotency_key: str) -> str:
+    """The id under which `GET /messages/{message_id}` and the bus know the message of this key."""
+    return hashlib.sha256(b"message:" + idempotency_key.encode()).hexdigest()[:32]
+
+
+class _Unanswered(Exception):
+    """The function broke off: what became of the request is not known."""
+
+
+def _invoke(function_name: str, body: str) -> dict[str, Any]:
+    response = _client("lambda").invoke(FunctionName=function_name, Payload=body.encode())
+    answer = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
+        raise _Unanswered(answer.get("errorType", "the function failed"))
+    return dict(answer)
+
+
+def _answered(answer: dict[str, Any]) -> dict[str, Any]:
+    if answer["status"] == "refused":
+        raise MessageRefused(answer)
+    return answer
+
+
+def _insisting(call: Callable[[], Any], key: str, sleep: Callable[[float], None]) -> Any:
+    """Try, with the same request, until there is an answer; wait longer each time (0.5 to 4 s, jittered)."""
+    cause = ""
+    for attempt in range(TRIES):
+        if attempt:
+            sleep(random.uniform(0.5, 1) * 2 ** (attempt - 1))  # noqa: S311 - jitter, not a secret
+        try:
+            return call()
+        except ClientError as error:
+            cause = error.response["Error"]["Code"]
+            if cause in _MENDABLE:
+                raise
+        except (BotoCoreError, _Unanswered) as error:
+            cause = str(error) if isinstance(error, _Unanswered) else type(error).__name__
+    raise MessagingUnavailable(key, cause) from None
+
+
+@lru_cache
+def _client(service: str) -> Any:
+    # One try: the retries are ours, and a second invoke behind our back would wait twice as long.
+    config = Config(connect_timeout=3, read_timeout=READ_TIMEOUT_S, retries={"total_max_attempts": 1})
+    return boto3.client(service, config=config)  # type: ignore[call-overload]  # the stubs know services by literal
