@@ -24,31 +24,18 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's own name
 
 TRIES = 4
 READ_TIMEOUT_S = 35
 """More than the send function's own 30 s: when we give up waiting, it is over."""
-_MENDABLE = frozenset(
-    {
-        "AccessDeniedException",
-        "AccessDenied",
-        "InvalidParameterValueException",
-        "ResourceNotFoundException",
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "QueueDoesNotExist",
-        "ExpiredTokenException",
-        "UnrecognizedClientException",
-    }
-)
-"""AWS's errors that no retry mends: the caller's set-up is wrong."""
 
 
 class WhatsAppError(Exception):
     """The message was not taken. Neither this text nor its parts hold a number, a name or a message's text."""
 
 
-class MessageRefused(WhatsAppError):  # noqa: N818 - named for what happened
+class MessageRefused(WhatsAppError):
     """The request cannot be served as it is; nothing was stored and its idempotency key is still free.
 
     Attributes:
@@ -65,7 +52,7 @@ class MessageRefused(WhatsAppError):  # noqa: N818 - named for what happened
         self.answer = dict(answer)
 
 
-class MessagingUnavailable(WhatsAppError):  # noqa: N818 - named for what happened
+class MessagingUnavailable(WhatsAppError):
     """Nobody answered, try after try: the message may have been taken or not.
 
     Call again with the same `idempotency_key`, now or tomorrow: it will never go out twice.
@@ -127,7 +114,7 @@ def send_whatsapp_message(
         return _answered(_insisting(lambda: _invoke(function_name, body), key, sleep))
     if queue_url:
         _insisting(lambda: _client("sqs").send_message(QueueUrl=queue_url, MessageBody=body), key, sleep)
-        return {"message_id": message_id_of(key), "status": "pending", "duplicate": False, "error": None}
+        return _queued(key)
     raise ValueError("say which function_name or queue_url, or set WHATSAPP_SEND_FUNCTION")
 
 
@@ -154,6 +141,13 @@ def _answered(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def _queued(key: str) -> dict[str, Any]:
+    """All that is known of a message in the queue, in the shape of every answer."""
+    unknown = ("contact_id", "twilio_sid", "scheduled_for", "continues", "continued_as", "error")
+    known = {"message_id": message_id_of(key), "status": "pending", "duplicate": False, "will_expire": False}
+    return {**known, **dict.fromkeys(unknown)}
+
+
 def _insisting(call: Callable[[], Any], key: str, sleep: Callable[[float], None]) -> Any:
     """Try, with the same request, until there is an answer; wait longer each time (0.5 to 4 s, jittered)."""
     cause = ""
@@ -164,11 +158,19 @@ def _insisting(call: Callable[[], Any], key: str, sleep: Callable[[float], None]
             return call()
         except ClientError as error:
             cause = error.response["Error"]["Code"]
-            if cause in _MENDABLE:
+            if not _may_pass(error):
                 raise
-        except (BotoCoreError, _Unanswered) as error:
-            cause = str(error) if isinstance(error, _Unanswered) else type(error).__name__
-    raise MessagingUnavailable(key, cause) from None
+        except _Unanswered as error:
+            cause = str(error)
+        except (ConnectionError, HTTPClientError) as error:
+            cause = type(error).__name__
+    raise MessagingUnavailable(key, cause)
+
+
+def _may_pass(error: ClientError) -> bool:
+    """Whether AWS is busy or unwell, rather than our own set-up wrong."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return status >= 500 or status == 429 or "Throttl" in error.response["Error"]["Code"]
 
 
 @lru_cache

@@ -1,0 +1,170 @@
+"""The orchestrator's one function: same key on every try, and an error that says what to do."""
+
+import json
+import subprocess
+import sys
+from io import BytesIO
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from jsonschema import Draft202012Validator
+from whatsapp import client
+from whatsapp.client import MessageRefused, MessagingUnavailable, send_whatsapp_message
+from whatsapp.domain.message import message_id_of
+
+from local.schemas import schemas
+
+SENT = {"message_id": "m", "status": "sent", "duplicate": False, "error": None}
+REFUSED = {
+    "message_id": None,
+    "status": "refused",
+    "error": {"code": "opted_out", "detail": "this contact asked not to be written to", "retryable": False},
+}
+MOOD = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
+
+
+def aws_error(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Invoke")  # type: ignore[typeddict-item]  # the rest does not matter here
+
+
+class Aws:
+    """Lambda and SQS in one: answers what the test put in, in order, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.asked: list[dict[str, Any]] = []
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.asked.append({"to": FunctionName, "request": json.loads(Payload)})
+        answer = self._next()
+        failed = {"FunctionError": "Unhandled"} if "errorType" in answer else {}
+        return {"Payload": BytesIO(json.dumps(answer).encode()), **failed}
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.asked.append({"to": QueueUrl, "request": json.loads(MessageBody)})
+        return dict(self._next())
+
+    def _next(self) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    aws = Aws()
+    monkeypatch.setattr(client, "_client", lambda _service: aws)
+    monkeypatch.delenv("WHATSAPP_SEND_FUNCTION", raising=False)
+    monkeypatch.delenv("WHATSAPP_SEND_QUEUE_URL", raising=False)
+    return aws
+
+
+def send(**more: Any) -> dict[str, Any]:
+    options = {"function_name": "send", "sleep": lambda _s: None, **more}
+    return send_whatsapp_message("+919812345678", "mood_checkin", MOOD, **options)
+
+
+def test_request_holds_what_was_given_and_nothing_empty(aws: Aws) -> None:
+    aws.answers = [SENT]
+    assert send(idempotency_key="k", agent="mood", language=None) == SENT
+    assert aws.asked == [
+        {
+            "to": "send",
+            "request": {
+                "to": "+919812345678",
+                "template": "mood_checkin",
+                "variables": MOOD,
+                "idempotency_key": "k",
+                "agent": "mood",
+            },
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        aws_error("TooManyRequestsException", 429),
+        aws_error("ServiceException", 500),
+        aws_error("RequestThrottled", 400),
+        EndpointConnectionError(endpoint_url="https://lambda"),
+        ReadTimeoutError(endpoint_url="https://lambda"),
+        {"errorType": "Sandbox.Timedout"},
+    ],
+)
+def test_trouble_is_retried_with_the_same_key(aws: Aws, trouble: Any) -> None:
+    aws.answers = [trouble, trouble, SENT]
+    assert send() == SENT
+    keys = {asked["request"]["idempotency_key"] for asked in aws.asked}
+    assert len(aws.asked) == 3
+    assert len(keys) == 1
+
+
+def test_two_calls_without_a_key_are_two_messages(aws: Aws) -> None:
+    aws.answers = [SENT, SENT]
+    send()
+    send()
+    assert len({asked["request"]["idempotency_key"] for asked in aws.asked}) == 2
+
+
+def test_retries_end_with_the_key_in_hand(aws: Aws) -> None:
+    aws.answers = [aws_error("ServiceException", 500)] * client.TRIES
+    waits: list[float] = []
+    with pytest.raises(MessagingUnavailable) as told:
+        send(idempotency_key="appt-1", sleep=waits.append)
+    assert told.value.idempotency_key == "appt-1"
+    assert len(aws.asked) == client.TRIES
+    assert waits == sorted(waits)
+    assert waits[0] >= 0.5
+    assert waits[-1] <= 4
+
+
+def test_refusal_is_an_error_that_tells_why(aws: Aws) -> None:
+    aws.answers = [REFUSED]
+    with pytest.raises(MessageRefused, match="opted_out: this contact asked") as told:
+        send()
+    assert (told.value.code, told.value.retryable, told.value.answer) == ("opted_out", False, REFUSED)
+    assert len(aws.asked) == 1
+
+
+@pytest.mark.parametrize("error", [aws_error("AccessDeniedException", 403), NoCredentialsError()])
+def test_wrong_set_up_is_not_retried(aws: Aws, error: Exception) -> None:
+    aws.answers = [error]
+    with pytest.raises(type(error)):
+        send()
+    assert len(aws.asked) == 1
+
+
+def test_queue_answers_with_the_id_the_message_will_have(aws: Aws) -> None:
+    aws.answers = [EndpointConnectionError(endpoint_url="https://sqs"), {}]
+    answer = send(function_name=None, queue_url="https://sqs/send", idempotency_key="k")
+    assert (answer["status"], answer["message_id"]) == ("pending", message_id_of("k"))
+    Draft202012Validator(schemas()["SendAnswer.json"]).validate(answer)
+    assert [asked["to"] for asked in aws.asked] == ["https://sqs/send"] * 2
+
+
+def test_environment_names_the_function_or_the_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws.answers = [{}, SENT]
+    monkeypatch.setenv("WHATSAPP_SEND_QUEUE_URL", "https://sqs/send")
+    assert send(function_name=None)["status"] == "pending"
+    monkeypatch.setenv("WHATSAPP_SEND_FUNCTION", "prod-send")
+    assert send(function_name=None)["status"] == "sent"
+    assert [asked["to"] for asked in aws.asked] == ["https://sqs/send", "prod-send"]
+
+
+def test_neither_function_nor_queue(aws: Aws) -> None:
+    with pytest.raises(ValueError, match="function_name or queue_url"):
+        send(function_name=None)
+
+
+def test_it_needs_boto3_alone() -> None:
+    """So that an orchestrator can copy the file, or import it without the dependencies layer."""
+    look = (
+        "import sys; before = set(sys.modules); import whatsapp.client\n"
+        "print([m for m in sys.modules if m.split('.')[0] in ('pydantic', 'twilio', 'jinja2', 'aws_lambda_powertools')"
+        " or (m.startswith('whatsapp.') and m != 'whatsapp.client')])"
+    )
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+    assert found.stdout.strip() == "[]", found.stdout + found.stderr
