@@ -7,6 +7,7 @@ sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 # What the build recipes in functions/ and layers/ want to know. ARCHITECTURE=x86_64 builds for the other processor.
 ARCHITECTURE ?= arm64
 recipe := UV=$(CURDIR)/.venv/bin/uv PYTHON=$(CURDIR)/.venv-lambda/bin/python TARGET=$(ARCHITECTURE)
+sam_build := $(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
 N ?= 1000
 # uv brings its own list of certificate authorities; the machine's list also has a company's own.
 export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/*),true,false)
@@ -48,7 +49,7 @@ bench: setup
 
 build:
 	@sh local/setup.sh sam
-	$(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
+	$(sam_build)
 
 check:
 	@sh local/setup.sh sam
@@ -57,7 +58,7 @@ check:
 	$(python) -m mypy
 	$(python) -m local.templates check
 	$(sam) validate --lint
-	$(recipe) $(sam) build
+	$(sam_build)
 	$(python) -m local.shipped .aws-sam/build $(ARCHITECTURE)
 	$(python) -m local.translate .aws-sam/translated.json
 	.venv/bin/cfn-lint .aws-sam/translated.json
