@@ -1,5 +1,6 @@
 """The stack's life: it leaves nothing behind, however it ends, and does not mind a second one beside it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ import sys, time
 from pathlib import Path
 from local.stack import Stack
 with Stack(Path(sys.argv[1])) as stack:
+    stack.invoke("SendFunctionName", {"task": "sweep"})
     stack.announce()
     time.sleep(600)
 """
@@ -38,6 +40,16 @@ def port_of(url: str) -> int:
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def processes_of(directory: Path) -> list[str]:
+    """Servers and functions of the stack that lives there: they all have its folder in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"={directory}/".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def soon(condition: Any, seconds: float = 15) -> bool:
@@ -58,8 +70,11 @@ def test_stack_announces_itself_and_leaves_nothing(tmp_path: Path) -> None:
         assert description["phone_url"] == "http://phone"
         ports = [port_of(stack.aws_endpoint), port_of(stack.twilio_url)]
         assert all(map(listens, ports))
+        stack.invoke("SendFunctionName", {"task": "sweep"})
+        assert len(processes_of(directory)) == 3, "AWS, Twilio and the function"
     assert not directory.exists()
     assert not any(map(listens, ports))
+    assert soon(lambda: not processes_of(directory), 5), processes_of(directory)
 
 
 def test_servers_listen_on_127_0_0_1_only(stack: Stack) -> None:
@@ -102,6 +117,7 @@ def test_killed_stack_takes_its_servers_along_and_its_place_can_be_had(tmp_path:
     with Claim(directory):
         assert not (directory / "stack.json").exists()
         assert not any(map(listens, ports))
+        assert soon(lambda: not processes_of(directory), 5), processes_of(directory)
     assert (directory / "work").exists(), "the files of the killed one go when the next one starts"
 
 
