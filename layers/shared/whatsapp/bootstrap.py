@@ -171,7 +171,7 @@ class App:
     @cached_property
     def continue_message(self) -> ContinueMessage:
         """A new record for an old message."""
-        return ContinueMessage(messages=self.messages, clock=self.clock)
+        return ContinueMessage(messages=self.messages, clock=self.clock, steps=self.steps)
 
     @cached_property
     def settle(self) -> SettleMessage:

@@ -1,27 +1,22 @@
 """Outgoing messages in DynamoDB: every write is one step of the lifecycle, held by its condition.
 
-Two rows take part: the message's own, and the contact's, whose slot carries the hourly limit
-(`next_allowed_at`, `inflight`). A reply leaves that slot alone: it has `reply_inflight`, and a place in the inbound
-message's `replied_by`.
+Where the contact's slot takes part (`slots`), both rows change in one transaction.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Old, Put, absent_or
+from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.items import contact_from, message_from, message_item, message_key
+from whatsapp.adapters.slots import Slots
 from whatsapp.domain import lifecycle
-from whatsapp.domain.contact import WINDOW_MS
-from whatsapp.domain.lifecycle import Status, Step
-from whatsapp.domain.message import Failure, Lane, Message, new_attempt_id, shard_of
+from whatsapp.domain.lifecycle import ACCEPTED, Status, Step
+from whatsapp.domain.message import Failure, Message, new_attempt_id, shard_of
 from whatsapp.domain.ports import Claimed, ClaimLost
 
-GUARD_MS = 900_000
-"""Added to the limit while a send is in flight: more than a worker's lease and Twilio's latest acceptance together."""
-EPSILON_MS = 4_000
-"""Added to the limit after acceptance: clocks differ by up to two seconds."""
 DAY_S = 86_400
+_DECIDED = frozenset({"status", "status_at", "due_at", "due_shard", "error", "announce", "contact_id", "lane"})
 TELL_MS = 60_000
 """If what a step is to tell is still untold after this long, the sweep tells it."""
 
@@ -41,8 +36,8 @@ class DynamoMessageStore:
     def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, limits: Limits) -> None:
         self._db = db
         self._messages = messages_table
-        self._contacts = contacts_table
-        self._limits = limits
+        self._retention_days = limits.retention_days
+        self._slots = Slots(messages_table, contacts_table, limits.rate_limit_ms, limits.replies_per_inbound)
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -108,9 +103,8 @@ class DynamoMessageStore:
             if is_new
             else self._change(message, claimed, lifecycle.CLAIM, self._may_claim(message, now))
         )
-        others = self._reply_slot(claimed, now, lease) if message.lane is Lane.REPLY else [self._slot(claimed, now)]
         try:
-            self._db.transact(own, *others)
+            self._db.transact(own, *self._slots.take(claimed, now, lease))
         except ConditionFailed as failed:
             return self._why_lost(failed)
         return Claimed(claimed)
@@ -139,15 +133,7 @@ class DynamoMessageStore:
         change = self._change(message, sent, lifecycle.ACCEPT)
         if message.status is Status.UNKNOWN_FINAL:
             return sent if self._try(change) else None
-        spoken = {"last_outbound_at": at, "last_outbound_agent": message.agent}
-        if message.user_id:
-            spoken["user_id"] = message.user_id
-        if message.lane is Lane.REPLY:
-            slot = self._release_reply(message, spoken)
-        else:
-            opens = at + self._limits.rate_limit_ms + EPSILON_MS
-            slot = self._release(message, {"next_allowed_at": opens, "last_accepted_at": at, **spoken})
-        return sent if self._try(change, slot) else None
+        return sent if self._try(change, self._slots.accepted(message, at)) else None
 
     def refund(
         self,
@@ -160,8 +146,12 @@ class DynamoMessageStore:
         attempts: int | None = None,
         throttled_since: int | None = None,
         announce: frozenset[str] = frozenset(),
+        successor: Message | None = None,
     ) -> Message | None:
-        """Nothing was sent: give the slot (or the reply's place) back and take the step."""
+        """Nothing was sent: give the slot (or the reply's place) back and take the step.
+
+        Whoever asked it to stop meanwhile goes first: then only `STOP` may be taken.
+        """
         after = replace(
             message,
             status=step.target,
@@ -172,17 +162,11 @@ class DynamoMessageStore:
             attempts=message.attempts if attempts is None else attempts,
             throttled_since=throttled_since,
             due_shard=shard_of("send", message.contact_id) if due_at else None,
+            continued_as=successor.message_id if successor else message.continued_as,
         )
-        change = self._change(message, after, step)
-        if message.lane is Lane.REPLY:
-            place = Change(
-                table=self._messages,
-                key=message_key(message.in_reply_to or ""),
-                delete={"replied_by": {message.message_id}},
-            )
-            return after if self._try(change, self._release_reply(message), keep=(place,)) else None
-        slot = self._release(message, {"next_allowed_at": Old("prev_next", 0)})
-        return after if self._try(change, slot) else None
+        change = self._change(message, after, step, None if step is lifecycle.STOP else Attr("stop").not_exists())
+        slot, places = self._slots.refund(message)
+        return after if self._try(change, slot, *places, *self._successors(successor)) else None
 
     def step(
         self,
@@ -196,24 +180,28 @@ class DynamoMessageStore:
         release_slot: bool = False,
         twilio_sid: str | None = None,
         announce: frozenset[str] = frozenset(),
+        successor: Message | None = None,
     ) -> Message | None:
-        """Take a step on the message alone; `release_slot` also ends the contact's in-flight mark, without a refund."""
+        """Take a step on the message alone; `release_slot` also ends the contact's in-flight mark, without a refund.
+
+        `successor`: the record that continues this one, made in the same write, unless this one was told to stop.
+        """
         after = replace(
             message,
             status=step.target,
             status_at=now,
             due_at=due_at,
-            error=error or message.error,
+            error=error or (None if step.target in ACCEPTED else message.error),
             announce=announce,
             scheduled_for=scheduled_for,
             twilio_sid=twilio_sid or message.twilio_sid,
             due_shard=shard_of("send", message.contact_id) if due_at else None,
+            continued_as=successor.message_id if successor else message.continued_as,
         )
-        change = self._change(message, after, step)
-        if not release_slot:
-            return after if self._try(change) else None
-        slot = self._release_reply(message) if message.lane is Lane.REPLY else self._release(message, {})
-        return after if self._try(change, slot) else None
+        may_go_on = Attr("stop").not_exists() & Attr("continued_as").not_exists() if successor else None
+        change = self._change(message, after, step, may_go_on)
+        slot = self._slots.release(message) if release_slot else None
+        return after if self._try(change, slot, *self._successors(successor)) else None
 
     # --- beside the steps ------------------------------------------------------------------------------------------
 
@@ -225,30 +213,21 @@ class DynamoMessageStore:
         """Move what is due before acting on it, so that two sweeps at once act on it once."""
         return self._mark(message, {"due_at": due_at, "due_shard": shard_of(shard, message.contact_id)})
 
-    def announced(self, message: Message, *, due_at: int | None, shard: str = "send") -> Message | None:
-        """All that was to be told is told."""
+    def announced(
+        self, message: Message, *, due_at: int | None, shard: str = "send", untold: frozenset[str] = frozenset()
+    ) -> Message | None:
+        """What was to be told is told, but for what is `untold`."""
         due_shard = shard_of(shard, message.contact_id) if due_at else None
-        return self._mark(message, {"announce": None, "due_at": due_at, "due_shard": due_shard})
-
-    def link_continuation(self, message: Message, continuation_id: str) -> None:
-        """Name the record that continues this one."""
-        try:
-            self._db.write(
-                Change(
-                    table=self._messages,
-                    key=message_key(message.message_id),
-                    set={"continued_as": continuation_id},
-                    condition=Attr("continued_as").not_exists() & Attr("message_id").exists(),
-                )
-            )
-        except ConditionFailed:
-            return  # Named before, by the same name: a continuation's id is derived from the message's.
+        return self._mark(message, {"announce": untold, "due_at": due_at, "due_shard": due_shard})
 
     # --- building blocks -------------------------------------------------------------------------------------------
 
     def _put(self, message: Message) -> Put:
-        ttl = message.created_at // 1000 + self._limits.retention_days * DAY_S
+        ttl = message.created_at // 1000 + self._retention_days * DAY_S
         return Put(table=self._messages, item=message_item(message, ttl), condition=Attr("message_id").not_exists())
+
+    def _successors(self, successor: Message | None) -> list[Put]:
+        return [self._put(successor)] if successor else []
 
     def _change(self, before: Message, after: Message, step: Step, condition: Any = None) -> Change:
         held = Attr("status").is_in(sorted(step.sources)) & _same("attempt", before.attempt)
@@ -275,17 +254,16 @@ class DynamoMessageStore:
             return None
         return message_from(item)
 
-    def _try(self, change: Change, slot: Change | None = None, keep: tuple[Change, ...] = ()) -> bool:
-        """Make the change together with the slot's; on its own if only the slot has moved on to another message."""
+    def _try(self, change: Change, slot: Change | None = None, *beside: Change | Put) -> bool:
+        """Make all of these changes or none; without the slot's, if only the slot has moved on to another message."""
         try:
-            if slot is None and not keep:
+            if slot is None and not beside:
                 self._db.write(change)
             else:
-                self._db.transact(change, *((slot,) if slot else ()), *keep)
+                self._db.transact(change, *beside, *((slot,) if slot else ()))
         except ConditionFailed as failed:
-            if slot is None or failed.failed[0]:
-                return False
-            return self._try(change, None, keep)
+            only_the_slot = slot is not None and not any(failed.failed[:-1])
+            return only_the_slot and self._try(change, None, *beside)
         return True
 
     def _may_claim(self, message: Message, now: int) -> Any:
@@ -293,65 +271,6 @@ class DynamoMessageStore:
             Attr("stop").not_exists()
             & Attr("attempts").eq(message.attempts)
             & absent_or("expires_at", Attr("expires_at").gt(now))
-        )
-
-    def _writable(self, message: Message) -> Any:
-        return (
-            Attr("alias_of").not_exists()
-            & Attr("opted_out_at").not_exists()
-            & absent_or("erased_at", Attr("erased_at").lt(message.created_at))
-        )
-
-    def _slot(self, claimed: Message, now: int) -> Change:
-        free = Attr("inflight").not_exists() & absent_or("next_allowed_at", Attr("next_allowed_at").lte(now))
-        return Change(
-            table=self._contacts,
-            key={"contact_id": claimed.contact_id},
-            condition=self._writable(claimed) & free,
-            set={
-                "prev_next": Old("next_allowed_at", 0),
-                "next_allowed_at": now + self._limits.rate_limit_ms + GUARD_MS,
-                "inflight": claimed.holder,
-                "inflight_at": now,
-            },
-        )
-
-    def _reply_slot(self, claimed: Message, now: int, lease: int) -> list[Change]:
-        mine = {claimed.message_id}
-        lane_free = absent_or("reply_inflight", Attr("reply_until").lt(now))
-        room = absent_or(
-            "replied_by",
-            Attr("replied_by").contains(claimed.message_id)
-            | Attr("replied_by").size().lt(self._limits.replies_per_inbound),
-        )
-        lane = Change(
-            table=self._contacts,
-            key={"contact_id": claimed.contact_id},
-            condition=self._writable(claimed) & lane_free,
-            set={"reply_inflight": claimed.holder, "reply_until": lease},
-        )
-        inbound = Change(
-            table=self._messages,
-            key=message_key(claimed.in_reply_to or ""),
-            condition=Attr("received_at").gt(now - WINDOW_MS) & Attr("contact_id").eq(claimed.contact_id) & room,
-            add={"replied_by": mine},
-        )
-        return [lane, inbound]
-
-    def _release(self, message: Message, values: dict[str, Any]) -> Change:
-        return Change(
-            table=self._contacts,
-            key={"contact_id": message.contact_id},
-            condition=Attr("inflight").eq(message.holder),
-            set={"inflight": None, "inflight_at": None, "prev_next": None, **values},
-        )
-
-    def _release_reply(self, message: Message, values: dict[str, Any] | None = None) -> Change:
-        return Change(
-            table=self._contacts,
-            key={"contact_id": message.contact_id},
-            condition=Attr("reply_inflight").eq(message.holder),
-            set={"reply_inflight": None, "reply_until": None, **(values or {})},
         )
 
     def _why_lost(self, failed: ConditionFailed) -> ClaimLost:
@@ -369,6 +288,9 @@ def _same(attribute: str, value: Any) -> Any:
 
 
 def _differences(before: Message, after: Message) -> dict[str, Any]:
-    """The attributes that a step changes."""
+    """The attributes that a step changes, and those that every step decides anew: the row may have moved on, within
+    the step's sources, since it was read. The contact's one row and the lane are among them because a claim may find
+    out that an address is an alias, or that a reply comes too late to be one.
+    """
     old, new = message_item(before, 0), message_item(after, 0)
-    return {name: value for name, value in new.items() if value != old[name]} | {"status": after.status.value}
+    return {name: value for name, value in new.items() if value != old[name] or name in _DECIDED}

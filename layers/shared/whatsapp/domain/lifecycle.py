@@ -100,6 +100,12 @@ END_DOUBT = _step(
     Status.UNKNOWN_FINAL,
     "no evidence after the horizon: alert",
 )
+RESEND = _step(
+    "resend",
+    {Status.UNKNOWN_FINAL},
+    Status.UNKNOWN_FINAL,
+    "Twilio's list shows nothing, and the caller asked for it: a new record continues this one",
+)
 DEFER = _step("defer", WAITING, Status.DEFERRED, "it must wait: limit, quiet hours or send_at")
 EXPIRE = _step("expire", WAITING, Status.EXPIRED, "its time passed before it could go")
 CANCEL = _step("cancel", WAITING, Status.CANCELED, "the caller called it off")
@@ -130,6 +136,7 @@ STEPS = (
     STOP,
     DOUBT,
     END_DOUBT,
+    RESEND,
     DEFER,
     EXPIRE,
     CANCEL,

@@ -182,12 +182,13 @@ _ROWS = (
     _transient(30017, "the carrier's network is congested"),
     _transient(30020, "the carrier's gateway failed"),
     _transient(30021, "the carrier's gateway failed"),
-    _transient(30410, "the provider timed out (may have been sent)"),
     _transient(63009, "the channel returned an error"),
     _transient(63010, "the channel had an internal error"),
     _transient(63012, "the channel had an internal error"),
     _transient(63023, "the channel had an internal error"),
     _transient(63037, "the channel did not answer in time"),
+    # It may have been sent: never tried again by us.
+    Row(30410, Action.FAIL, "twilio_unavailable", "the provider timed out (may have been sent)", Audience.OPERATOR),
     # Codes of other channels: our sender is set up wrongly if one comes.
     _channel(30007, "a carrier filtered the message"),
     _channel(63035, "an RCS code"),

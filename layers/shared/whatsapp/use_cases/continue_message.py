@@ -1,4 +1,4 @@
-"""Try again what Twilio had accepted or kept us in doubt of: as a new record that continues the old one."""
+"""Try again what Twilio had refused, failed late or kept us in doubt of: as a new record that continues the old one."""
 
 from dataclasses import dataclass, replace
 
@@ -6,48 +6,67 @@ from whatsapp.domain import lifecycle
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import MAX_ATTEMPTS, Message, continuation_id_of, shard_of
 from whatsapp.domain.ports import Clock, MessageStore
+from whatsapp.domain.twilio_codes import Action, Row
+from whatsapp.use_cases.steps import EVENT, Steps
+
+THROTTLED_FOR_MS = 4 * 3_600_000
+"""How long a message that is only ever throttled is tried before it fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueMessage:
-    """Makes the one record that may continue another. It claims like any other; the next sweep nudges it."""
+    """Makes the one record that may continue another, in the same write that names it there.
+
+    It claims like any other message; the next sweep nudges it.
+    """
 
     messages: MessageStore
     clock: Clock
+    steps: Steps
 
-    def with_template(self, old: Message) -> Message:
-        """After a refusal outside the window: once more, as the approved template."""
-        return old if old.template is None or old.template_only else self._continue(old, template_only=True)
+    def after_failure(self, old: Message, row: Row, *, accepted: bool) -> Message | None:
+        """The record that goes on after a failure of this code, if one may. `accepted`: Twilio had taken the old one.
 
-    def retry(self, old: Message) -> Message:
-        """After a failure that may pass: once more, while counted attempts are left."""
-        return old if old.attempts >= MAX_ATTEMPTS else self._continue(old, template_only=old.template_only)
+        What was refused outright still has its record to try again with; what had been accepted has not.
+        """
+        now = self.clock.now()
+        if row.action is Action.FALL_BACK and old.template and old.content_sid is None:
+            return self._successor(old, template_only=True, attempts=0)
+        if accepted and row.action is Action.RETRY and old.attempts < MAX_ATTEMPTS:
+            return self._successor(old, attempts=old.attempts)
+        throttled_since = old.throttled_since or now
+        if accepted and row.action is Action.SLOW_DOWN and now - throttled_since < THROTTLED_FOR_MS:
+            return self._successor(old, attempts=old.attempts - 1, throttled_since=throttled_since)
+        return None
 
     def resend(self, old: Message) -> Message:
-        """After doubt without end, where the caller said `on_unknown: resend`."""
-        return self._continue(old, template_only=old.template_only)
+        """After doubt without end, where the caller said `on_unknown: resend`. The old record as it is now."""
+        successor = self._successor(old, attempts=0)
+        return self.steps.take(old, lifecycle.RESEND, successor=successor) if successor else old
 
     def withdraw(self, old: Message) -> None:
         """Late evidence shows that the old message went out: its continuation must not, if it still can be held."""
         successor = self.messages.get(old.continued_as) if old.continued_as else None
         if successor and successor.is_waiting:
-            self.messages.step(successor, lifecycle.CANCEL, now=self.clock.now())
+            self.steps.take(successor, lifecycle.CANCEL, announce=EVENT)
         elif successor and successor.status is Status.CLAIMED:
             self.messages.request_stop(successor, "canceled")
 
-    def _continue(self, old: Message, *, template_only: bool) -> Message:
+    def _successor(
+        self, old: Message, *, attempts: int, template_only: bool = False, throttled_since: int | None = None
+    ) -> Message | None:
         now = self.clock.now()
         if old.stop or old.continued_as or (old.expires_at is not None and old.expires_at <= now):
-            return old
-        new = replace(
+            return None
+        return replace(
             old,
             message_id=continuation_id_of(old.message_id),
             continues=old.message_id,
-            continued_as=None,
             status=Status.PENDING,
             created_at=now,
             status_at=now,
             attempt=None,
+            attempts=attempts,
             t0=None,
             twilio_sid=None,
             accepted_at=None,
@@ -56,10 +75,7 @@ class ContinueMessage:
             due_at=now,
             due_shard=shard_of("send", old.contact_id),
             scheduled_for=None,
-            template_only=template_only,
+            template_only=old.template_only or template_only,
             content_sid=None,
-            throttled_since=None,
+            throttled_since=throttled_since,
         )
-        self.messages.put_new(new)
-        self.messages.link_continuation(old, new.message_id)
-        return replace(old, continued_as=new.message_id)

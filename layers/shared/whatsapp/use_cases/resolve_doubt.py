@@ -17,6 +17,8 @@ AGAIN_MS = 10 * 60_000
 BEFORE_MS = 60_000
 AFTER_MS = 12 * 60_000
 """Twilio accepts within ten minutes of the claim; the rest is for clocks that differ."""
+LONGEST_WAIT_MS = 35 * 24 * 3_600_000
+"""How long before its attempt a message may have been asked for (`send_at`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +34,13 @@ class ResolveDoubt:
 
     def __call__(self, message: Message) -> Message:
         """Look at a message that is due and booked."""
-        age = self.clock.now() - (message.t0 or message.created_at)
+        started = message.t0 or message.created_at
+        age = self.clock.now() - started
         if age < RECONCILE_MS:
-            return self.messages.book(message, (message.t0 or message.created_at) + RECONCILE_MS) or message
+            return self.messages.book(message, started + RECONCILE_MS) or message
         candidates = self._candidates(message)
-        if len(candidates) == 1 and not self._has_rival(message):
-            found = candidates[0]
-            update = StatusUpdate(
-                message_id=message.message_id,
-                attempt=message.attempt or "",
-                twilio_sid=found.twilio_sid,
-                status=found.status,
-                error_code=found.error_code,
-            )
-            return self.record_status.apply(message, update)
+        if len(candidates) == 1 and not self._is_contested(message, candidates[0]):
+            return self.record_status.apply(message, _update_of(message, candidates[0]))
         if message.status is Status.UNKNOWN_FINAL:
             return self._resend(message, age, candidates)
         if age >= HORIZON_MS:
@@ -63,39 +58,41 @@ class ResolveDoubt:
             return self.messages.announced(message, due_at=None) or message
         if age < RESEND_MS:
             return self.messages.book(message, (message.t0 or message.created_at) + RESEND_MS) or message
-        self.continue_message.resend(message)
-        return self.messages.get(message.message_id) or message
+        return self.continue_message.resend(message)
 
     def _candidates(self, message: Message) -> list[Listed]:
         """What Twilio lists that may be this message and is no other record's."""
-        t0 = message.t0 or message.created_at
-        listed = self.gateway.list_sent_to(message.to, t0 - BEFORE_MS)
-        return [
-            one
-            for one in listed
-            if t0 - BEFORE_MS <= one.date_created <= t0 + AFTER_MS
-            and _same_content(message, one)
-            and not [owner for owner in self.messages.owners(one.twilio_sid) if owner != message.message_id]
-        ]
+        listed = self.gateway.list_sent_to(message.to, (message.t0 or message.created_at) - BEFORE_MS)
+        alike = [one for one in listed if _may_be(message, one)]
+        owned = {other.twilio_sid for other in self._others(message)} if alike else set()
+        return [one for one in alike if one.twilio_sid not in owned]
 
-    def _has_rival(self, message: Message) -> bool:
-        """Whether another message of the same content was in flight to the same contact near that time."""
-        t0 = message.t0 or message.created_at
-        day = 24 * 3_600_000
-        near = [
-            other
-            for other in self.messages.of_contact(message.contact_id, t0 - 35 * day, t0 + day)
-            if other.message_id != message.message_id
-            and other.t0 is not None
-            and abs(other.t0 - t0) <= AFTER_MS + BEFORE_MS
-        ]
+    def _is_contested(self, message: Message, listed: Listed) -> bool:
+        """Whether it may as well be another message to the same contact, whose fate is open too."""
         return any(
-            (other.is_in_doubt or other.status is Status.CLAIMED) and other.text == message.text for other in near
+            (other.is_in_doubt or other.status is Status.CLAIMED) and _may_be(other, listed)
+            for other in self._others(message)
         )
 
+    def _others(self, message: Message) -> list[Message]:
+        """The contact's other messages that may have been tried near that time, as their own rows show them."""
+        started = message.t0 or message.created_at
+        found = self.messages.of_contact(message.contact_id, started - LONGEST_WAIT_MS, started + AFTER_MS)
+        return [other for other in found if other.message_id != message.message_id]
 
-def _same_content(message: Message, listed: Listed) -> bool:
-    """Twilio shows a template's message with an empty body, or with its text once rendered."""
-    if message.content_sid:
-        return listed.body in ("", message.text)
-    return listed.body == message.text
+
+def _may_be(message: Message, listed: Listed) -> bool:
+    """Whether a message in Twilio's list is of this time and content. Twilio may show a template's with no body."""
+    if message.t0 is None or not message.t0 - BEFORE_MS <= listed.date_created <= message.t0 + AFTER_MS:
+        return False
+    return listed.body == message.text or (message.content_sid is not None and listed.body == "")
+
+
+def _update_of(message: Message, found: Listed) -> StatusUpdate:
+    return StatusUpdate(
+        message_id=message.message_id,
+        attempt=message.attempt or "",
+        twilio_sid=found.twilio_sid,
+        status=found.status,
+        error_code=found.error_code,
+    )

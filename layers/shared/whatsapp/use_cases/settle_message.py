@@ -19,12 +19,11 @@ from whatsapp.domain.ports import (
     TemplateStore,
 )
 from whatsapp.domain.twilio_codes import Action, Audience, Row, row_for
-from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.continue_message import THROTTLED_FOR_MS, ContinueMessage
 from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, SOON_MS, Steps
 
-THROTTLED_FOR_MS = 4 * 3_600_000
-"""How long a message that is only ever throttled is tried before it fails."""
-TOO_MANY_REQUESTS = 20429
+_CODE_OF_STATUS = {401: 20003, 403: 20003, 429: 20429}
+"""What an HTTP status says where Twilio gave no code of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,23 +56,23 @@ class SettleMessage:
     def failed_late(self, message: Message, *, status: str, code: int | None, twilio_sid: str | None) -> Message:
         """Twilio took it and says by callback or list that it failed: no refund, the same table."""
         row = row_for(code)
-        error = Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable)
         self._note(message, row)
         step = lifecycle.UNDELIVER if status == "undelivered" else lifecycle.FAIL
-        tried_again = row.action in (Action.FALL_BACK, Action.RETRY)
-        alert = not tried_again and (row.alert is not Audience.NOBODY or row.retryable)
+        successor = self.continue_message.after_failure(message, row, accepted=True)
         failed = self.steps.take(
             message,
             step,
-            error=error,
+            error=Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable),
             release_slot=message.is_in_doubt,
             twilio_sid=twilio_sid,
-            announce=EVENT_AND_ALERT if alert else EVENT,
+            announce=_audience(message, row, successor, too_late=row.retryable),
+            successor=successor,
         )
-        if failed.status is not step.target:
-            return failed
-        self.metrics.count("MessagesFailed")
-        return self._continue(failed, row)
+        if failed.status is step.target:
+            self.metrics.count("MessagesFailed")
+        elif successor and failed.stop and failed.status in step.sources:  # canceled meanwhile: nothing goes on
+            return self.failed_late(failed, status=status, code=code, twilio_sid=twilio_sid)
+        return failed
 
     def _accepted(self, sending: Message, contact: Contact, twilio_sid: str) -> Message:
         at = self.clock.now()
@@ -87,7 +86,7 @@ class SettleMessage:
         return self.steps.tell(sent)
 
     def _rejected(self, sending: Message, code: int | None, http_status: int) -> Message:
-        row = row_for(TOO_MANY_REQUESTS if code is None and http_status == 429 else code)
+        row = row_for(_CODE_OF_STATUS.get(http_status) if code is None else code)
         error = Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable)
         self._note(sending, row)
         match row.action:
@@ -97,8 +96,9 @@ class SettleMessage:
                 return self._slow_down(sending, error, row)
             case Action.PAGE:
                 return self.steps.refund(sending, lifecycle.GIVE_UP, error=error, announce=EVERYONE)
-        announce = EVENT if row.alert is Audience.NOBODY else EVENT_AND_ALERT
-        return self._continue(self.steps.refund(sending, lifecycle.REFUSE, error=error, announce=announce), row)
+        successor = self.continue_message.after_failure(sending, row, accepted=False)
+        announce = _audience(sending, row, successor)
+        return self.steps.refund(sending, lifecycle.REFUSE, error=error, announce=announce, successor=successor)
 
     def _note(self, message: Message, row: Row) -> None:
         """What a code proves about the contact or the template outlives the message."""
@@ -106,13 +106,6 @@ class SettleMessage:
             self.contacts.suppress(message.contact_id, row.code, self.clock.now())
         if row.template_status and message.template and message.content_sid:
             self.templates.report(message.template, message.content_sid, row.template_status)
-
-    def _continue(self, failed: Message, row: Row) -> Message:
-        if row.action is Action.FALL_BACK:
-            return self.continue_message.with_template(failed)
-        if row.action is Action.RETRY:
-            return self.continue_message.retry(failed)
-        return failed
 
     def _try_later(self, sending: Message, error: Failure) -> Message:
         if sending.attempts >= MAX_ATTEMPTS:
@@ -140,3 +133,14 @@ class SettleMessage:
             throttled_since=since,
             announce=alert,
         )
+
+
+def _audience(message: Message, row: Row, successor: Message | None, *, too_late: bool = False) -> frozenset[str]:
+    """Who is told of a failure; people only where nothing goes on by itself.
+
+    `too_late`: it might have been tried again. An approved template that is refused as free-form is no row's case.
+    """
+    unforeseen = row.action is Action.FALL_BACK and message.content_sid is not None
+    if successor is None and (unforeseen or too_late or row.alert is not Audience.NOBODY):
+        return EVENT_AND_ALERT
+    return EVENT

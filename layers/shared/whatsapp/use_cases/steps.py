@@ -6,6 +6,7 @@ it there, and the sweep tells it: nothing is silently lost, and a consumer that 
 
 from dataclasses import dataclass
 
+from whatsapp.domain import lifecycle
 from whatsapp.domain.events import EventError, MessageStatusChanged
 from whatsapp.domain.lifecycle import Status, Step
 from whatsapp.domain.message import Failure, Message
@@ -21,6 +22,7 @@ RESEND_MS = 76 * 60_000
 EVENT = frozenset({"event"})
 EVENT_AND_ALERT = frozenset({"event", "alert"})
 EVERYONE = frozenset({"event", "alert", "dlq"})
+_IN_ORDER = ("event", "dlq", "alert")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Steps:
         release_slot: bool = False,
         twilio_sid: str | None = None,
         announce: frozenset[str] = frozenset(),
+        successor: Message | None = None,
     ) -> Message:
         """Take a step on the message itself. If it was not ours to take, the record as somebody else made it."""
         now = self.clock.now()
@@ -51,14 +54,15 @@ class Steps:
             message,
             step,
             now=now,
-            due_at=due_at or (now + SOON_MS if announce else None),
+            due_at=_first_look(due_at, announce, now),
             error=error,
             scheduled_for=scheduled_for,
             release_slot=release_slot,
             twilio_sid=twilio_sid,
             announce=announce,
+            successor=successor,
         )
-        return self._current(message) if after is None else self.tell(after)
+        return self._current(message) if after is None else self.tell(after, due_at=due_at)
 
     def refund(
         self,
@@ -70,45 +74,71 @@ class Steps:
         attempts: int | None = None,
         throttled_since: int | None = None,
         announce: frozenset[str] = frozenset(),
+        successor: Message | None = None,
     ) -> Message:
-        """Take a step that gives the contact's slot back, since certainly nothing was sent."""
+        """Take a step that gives the contact's slot back, since certainly nothing was sent.
+
+        A message that was canceled meanwhile ends here instead, whatever the step was to be.
+        """
         now = self.clock.now()
         after = self.messages.refund(
             message,
             step,
             now=now,
-            due_at=due_at or (now + SOON_MS if announce else None),
+            due_at=_first_look(due_at, announce, now),
             error=error,
             attempts=attempts,
             throttled_since=throttled_since,
             announce=announce,
+            successor=successor,
         )
-        return self._current(message) if after is None else self.tell(after)
+        if after:
+            return self.tell(after, due_at=due_at)
+        current = self._current(message)
+        canceled = current.stop and current.attempt == message.attempt and current.status in lifecycle.STOP.sources
+        return self.refund(current, lifecycle.STOP, announce=EVENT) if canceled else current
 
-    def tell(self, message: Message) -> Message:
-        """Tell what is still to be told about the message's status, and note that it is told."""
+    def tell(self, message: Message, *, due_at: int | None = None) -> Message:
+        """Tell what is still to be told about the message's status, and note what is told.
+
+        `due_at`: when a message that waits is looked at next.
+        """
         if not message.announce:
             return message
+        untold = frozenset(what for what in _IN_ORDER if what in message.announce and not self._told(what, message))
+        if untold == message.announce:
+            return message  # the mark stands: the sweep tells it
+        next_due, shard = (message.due_at, "send") if untold else _next_look(message, due_at)
+        noted = self.messages.announced(message, untold=untold, due_at=next_due, shard=shard)
+        return noted or self._current(message)
+
+    def _told(self, what: str, message: Message) -> bool:
+        """Tell one of them; a bus that is down keeps nobody from being paged."""
         try:
-            if "event" in message.announce:
+            if what == "event":
                 self.bus.publish([status_changed(message)])
-            if "dlq" in message.announce:
+            elif what == "dlq":
                 self.queue.dead_letter(message)
-            if "alert" in message.announce:
+            else:
                 self.alerts.about(message)
         except NotTold:
-            return message  # the mark stands: the sweep tells it
-        due_at, shard = _next_look(message)
-        return self.messages.announced(message, due_at=due_at, shard=shard) or self._current(message)
+            return False
+        return True
 
     def _current(self, message: Message) -> Message:
         return self.messages.get(message.message_id) or message
 
 
-def _next_look(message: Message) -> tuple[int | None, str]:
+def _first_look(due_at: int | None, announce: frozenset[str], now: int) -> int | None:
+    """What is to be told is looked after soon, in case the telling does not come off."""
+    looks = [at for at in (due_at, now + SOON_MS if announce else None) if at is not None]
+    return min(looks, default=None)
+
+
+def _next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
     """When and by which sweep a message is looked at next, once all is told."""
     if message.is_waiting:
-        return message.due_at, "send"
+        return due_at or message.due_at, "send"
     if message.status is Status.SENT:
         return (message.accepted_at or message.created_at) + ASK_AFTER_MS, "status"
     if message.status is Status.UNKNOWN_FINAL and message.on_unknown == "resend" and message.t0 is not None:

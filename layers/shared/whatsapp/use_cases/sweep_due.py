@@ -31,8 +31,13 @@ class SweepDue:
     resolve_doubt: ResolveDoubt
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Sweep every shard; returns how many items were acted on, and how many had waited too long."""
+        """Sweep every shard; returns how many items were acted on, and how many had waited too long.
+
+        Raises:
+            ExceptionGroup: after all else is done, what went wrong with single items. They are booked: they come again.
+        """
         acted = stale = 0
+        trouble: list[Exception] = []
         for shard in range(SHARDS):
             now = self.clock.now()
             seen = self.messages.due(f"send#{shard}", now + BOOKED_FOR_MS)
@@ -40,11 +45,15 @@ class SweepDue:
                 if message.due_at is None or message.due_at > now or deadline.at - self.clock.now() < ENOUGH_MS:
                     continue
                 stale += now - message.due_at > STALE_MS
-                booked = self.messages.book(message, now + BOOKED_FOR_MS)
-                if booked:
-                    self._act(booked, seen)
-                    acted += 1
+                try:
+                    if booked := self.messages.book(message, now + BOOKED_FOR_MS):
+                        self._act(booked, seen)
+                        acted += 1
+                except Exception as error:  # noqa: BLE001 - one item's trouble must not stop the others
+                    trouble.append(error)
         self.metrics.count("DueStale", stale)
+        if trouble:
+            raise ExceptionGroup("the sweep could not do everything", trouble)
         return {"acted": acted, "stale": stale}
 
     def _act(self, message: Message, seen: Sequence[Message]) -> None:
@@ -67,9 +76,7 @@ class SweepDue:
     def _take_back(self, message: Message) -> None:
         """Its worker's lease has passed, and it did not reach the fence: certainly nothing was sent."""
         died = Failure(code="twilio_unavailable", detail="the worker died before it could send", retryable=True)
-        if message.stop:
-            self.steps.refund(message, lifecycle.STOP, announce=EVENT)
-        elif message.attempts >= MAX_ATTEMPTS:
+        if message.attempts >= MAX_ATTEMPTS:
             self.steps.refund(message, lifecycle.GIVE_UP, error=died, announce=EVERYONE)
         else:
             self.steps.refund(message, lifecycle.TAKE_BACK, error=died, due_at=self.clock.now())

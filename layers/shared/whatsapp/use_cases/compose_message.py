@@ -1,0 +1,98 @@
+"""From a caller's request to a record, and from a record to what Twilio is handed."""
+
+from dataclasses import replace
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.catalog import Catalog
+from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import Lane, Message
+from whatsapp.domain.ports import Post, TemplateStore
+from whatsapp.domain.request import SendRequest
+from whatsapp.domain.template_version import serving_version
+
+
+def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, contact_ids: ContactIds) -> Message:
+    """The record of a new message, not yet in anybody's language.
+
+    Raises:
+        MessagingError: `invalid_address`, `unknown_template`, `expired`.
+    """
+    address = Address.parse(request.to)
+    template = catalog.get(request.template) if request.template else None
+    expires_at = int(request.expires_at.timestamp() * 1000) if request.expires_at else None
+    send_at = int(request.send_at.timestamp() * 1000) if request.send_at else None
+    if expires_at is None and template and template.expires_after:
+        expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
+    if expires_at is not None and expires_at <= now:
+        raise MessagingError("expired", "`expires_at` has passed: nothing was sent")
+    return Message(
+        message_id=message_id,
+        contact_id=contact_ids.of(address),
+        to=address.value,
+        request_hash=request.hash(),
+        created_at=now,
+        status=Status.PENDING,
+        lane=Lane.REPLY if request.in_reply_to else Lane.PROACTIVE,
+        template=request.template,
+        variables=dict(request.variables),
+        text=request.text,
+        media_url=request.media_url,
+        user_id=request.user_id,
+        agent=request.agent or (template.agent if template else None),
+        in_reply_to=request.in_reply_to,
+        send_at=send_at,
+        expires_at=expires_at,
+        on_unknown=request.on_unknown or (template.on_unknown if template else "hold"),
+    )
+
+
+def localise(message: Message, request: SendRequest, contact: Contact, catalog: Catalog) -> Message:
+    """The record with the contact's own id and language, and the text that the patient will read.
+
+    Raises:
+        MessagingError: `unknown_language`, `invalid_variables`.
+    """
+    message = replace(message, contact_id=contact.contact_id, user_id=message.user_id or contact.user_id)
+    if not message.template:
+        return message
+    template = catalog.get(message.template)
+    if request.language:
+        template.wording(request.language)
+    language = request.language or template.language_for(contact.language)
+    return replace(message, language=language, text=template.render(language, message.variables).text)
+
+
+def content_of(message: Message, contact: Contact, now: int, catalog: Catalog, templates: TemplateStore) -> Post:
+    """What to hand to Twilio now: free-form inside the window where that is allowed, else the approved template.
+
+    Raises:
+        MessagingError: `window_closed` for text outside the window; `template_not_approved`.
+    """
+    open_window = contact.window_open(now)
+    if message.template is None:
+        if not open_window:
+            raise MessagingError(
+                "window_closed",
+                "free-form text needs a message from the patient in the last 24 h: use a template",
+            )
+        return Post(to=message.to, body=message.text, media_url=message.media_url)
+    template = catalog.get(message.template)
+    if open_window and template.free_form and not message.template_only:
+        return Post(to=message.to, body=message.text)
+    language = message.language or template.default_language
+    version = serving_version(template, language, templates.versions(template.name))
+    if version is None or version.content_sid is None:
+        raise MessagingError(
+            "template_not_approved",
+            f"{template.name} has no approved version in {language}: see GET /templates",
+            retryable=True,
+        )
+    rendered = version.wording_of(template).render(language, message.variables)
+    return Post(
+        to=message.to,
+        content_sid=version.content_sid,
+        content_variables=rendered.content_variables,
+        rendered=rendered.text,
+    )
