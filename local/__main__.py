@@ -15,11 +15,23 @@ from local.artifacts import ROOT, BuildError
 from local.aws import client
 from local.claim import DirectoryTakenError, is_taken
 from local.deploy import DeployError
+from local.orchestrator import Orchestrator
 from local.processes import ServerError
 from local.sample_events import prepare
 from local.stack import Stack, StackError
 
 STACKS = ROOT / ".local"
+# So that there is something to see. Nobody else in the samples has this number.
+FIRST_MESSAGE = {
+    "to": "+919812345600",
+    "template": "appointment_confirmation",
+    "variables": {
+        "patient_name": "Asha",
+        "therapist_name": "Dr. Rao",
+        "appointment_date": "2026-11-24",
+        "appointment_time": "17:30",
+    },
+}
 _RESERVED = {"work", "owner"}  # what a stack in STACKS itself keeps there
 
 
@@ -46,16 +58,18 @@ def main(arguments: list[str]) -> int:
 
 
 def run(name: str, port: str) -> int:
-    """Start a stack, say where it is, and keep it until Ctrl-C."""
+    """Start a stack with an orchestrator, play one confirmation, say where all is, and stay until Ctrl-C."""
     check_port(port)
     stop_on_signals()
-    with contextlib.suppress(KeyboardInterrupt), Stack(choose_directory(name)) as stack:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Stack(choose_directory(name)) as stack,
+        Orchestrator(stack.aws_endpoint, stack.outputs),
+    ):
         stack.sync_templates()
+        stack.invoke("SendFunctionName", FIRST_MESSAGE)
         where = stack.announce()
-        print(
-            f"The stack is running: {where} says where everything is. Ctrl-C ends it.",
-            flush=True,
-        )
+        print(f"The stack is running: {where} says where everything is. Ctrl-C ends it.", flush=True)
         signal.pause()
     print("stopped")
     return 0
