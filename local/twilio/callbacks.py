@@ -68,7 +68,9 @@ class Caller:
         self._auth_token = auth_token
         # No connection is kept, so that every call connects anew and can fail to.
         self._http = httpx.AsyncClient(
-            trust_env=False, follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+            trust_env=False,
+            follow_redirects=True,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
 
     async def close(self) -> None:

@@ -9,5 +9,8 @@ class Connections(Protocol):
     def reset_connection(self, request: Request) -> None:
         """Answer with TCP RST: the client cannot know whether Twilio accepted."""
 
-    async def refuse_connections(self, seconds: float) -> None:
-        """Stop listening: a client that connects sees ECONNREFUSED, and knows that nothing was sent."""
+    def stop_listening(self) -> None:
+        """From now on a client that connects sees ECONNREFUSED, and knows that nothing was sent."""
+
+    async def listen_again(self) -> None:
+        """Undo `stop_listening`, on the same port."""

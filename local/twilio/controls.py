@@ -1,5 +1,6 @@
 """The emulator's own controls under `/_emulator/`: JSON in and out, no credentials, 127.0.0.1 only."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -99,7 +100,8 @@ class Controls:
         self._account.faults.active.append(fault)
         self._publish_faults()
         if fault.closes_the_port:
-            self._tasks.spawn(self._close_the_port(fault))
+            self._connections.stop_listening()
+            self._tasks.spawn(self._listen_again(fault))
         return JSONResponse(vars(fault), 201)
 
     async def clear_faults(self, _: Request) -> Response:
@@ -172,11 +174,13 @@ class Controls:
             raise KeyError(sid)
         return Response(medium.data, media_type=medium.content_type)
 
-    async def _close_the_port(self, fault: Fault) -> None:
-        await self._connections.refuse_connections(fault.seconds or 0)
-        if fault in self._account.faults.active:
-            self._account.faults.active.remove(fault)
-            self._publish_faults()
+    async def _listen_again(self, fault: Fault) -> None:
+        try:
+            await asyncio.sleep(fault.seconds or 0)
+        finally:
+            await self._connections.listen_again()
+        self._account.faults.active = [each for each in self._account.faults.active if each is not fault]
+        self._publish_faults()
 
     def _publish_faults(self) -> None:
         self._account.events.publish("faults", faults=[vars(fault) for fault in self._account.faults.active])

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import takewhile
 from secrets import token_hex
 from typing import Any
 
@@ -16,10 +17,9 @@ RING = 5000
 @dataclass(frozen=True)
 class Event:
     seq: int
-    at: int
-    """Epoch milliseconds."""
     kind: str
-    data: dict[str, Any]
+    data: str
+    """JSON, written down when it happened: what it names may change afterwards."""
 
 
 class EventLog:
@@ -37,8 +37,10 @@ class EventLog:
         return f"{self.boot}-{self._seq}"
 
     def publish(self, kind: str, **data: Any) -> None:
+        """Tell the watchers; `at` (epoch milliseconds) and `kind` are added to the data."""
         self._seq += 1
-        self._ring.append(Event(self._seq, time.time_ns() // 1_000_000, kind, data))
+        told = {"at": time.time_ns() // 1_000_000, "kind": kind, **data}
+        self._ring.append(Event(self._seq, kind, json.dumps(told)))
         self._wake()
 
     def close(self) -> None:
@@ -57,9 +59,11 @@ class EventLog:
         yield f"retry: 500\nid: {self.boot}-{seen}\nevent: hello\ndata: {json.dumps({'boot': self.boot})}\n\n"
         while not self._closed:
             news = self._news
-            for event in [event for event in self._ring if event.seq > seen]:
+            for event in self._after(seen):
                 seen = event.seq
-                data = {"at": event.at, "kind": event.kind, **event.data}
-                yield f"id: {self.boot}-{seen}\nevent: {event.kind}\ndata: {json.dumps(data)}\n\n"
+                yield f"id: {self.boot}-{seen}\nevent: {event.kind}\ndata: {event.data}\n\n"
             if news is self._news:
                 await news.wait()
+
+    def _after(self, seq: int) -> list[Event]:
+        return list(takewhile(lambda event: event.seq > seq, reversed(self._ring)))[::-1]

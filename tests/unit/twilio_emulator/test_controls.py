@@ -190,6 +190,11 @@ def test_inbound_url_is_set_for_every_sender(emulator: Emulator, door: Door) -> 
     assert emulator.control("state")["senders"][0]["address"] == SENDER
 
 
+def test_other_host_names_are_refused(emulator: Emulator) -> None:
+    answer = emulator.http.get(f"{emulator.url}/_emulator/ledger", headers={"Host": "evil.example"})
+    assert answer.status_code == 400
+
+
 def test_reader_of_the_stream_needs_no_credentials_but_twilios_api_does(emulator: Emulator) -> None:
     assert httpx.get(f"{emulator.url}/_emulator/ledger", trust_env=False).status_code == 200
     assert httpx.get(f"{emulator.url}/content/v1/Content", trust_env=False).status_code == 401

@@ -32,7 +32,10 @@ class NoServer:
     def reset_connection(self, request: Request) -> None:
         raise NotImplementedError
 
-    async def refuse_connections(self, seconds: float) -> None:
+    def stop_listening(self) -> None:
+        raise NotImplementedError
+
+    async def listen_again(self) -> None:
         raise NotImplementedError
 
 

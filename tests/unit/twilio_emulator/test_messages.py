@@ -155,6 +155,11 @@ def test_api_key_is_as_good_as_the_auth_token(emulator: Emulator) -> None:
     assert emulator.client(API_KEY, API_SECRET, ACCOUNT_SID).messages.list() == []
 
 
+def test_another_accounts_messages_are_not_found(emulator: Emulator) -> None:
+    answer = emulator.call("GET", MESSAGES.replace(ACCOUNT_SID, "AC" + "9" * 32))
+    assert (answer.status_code, answer.json()["code"]) == (404, 20404)
+
+
 def test_unknown_path_answers_in_twilios_shape(emulator: Emulator) -> None:
     answer = emulator.call("GET", "/api/2010-04-01/Nowhere.json")
     assert answer.status_code == 404
