@@ -40,4 +40,5 @@ def _direct(event: dict[str, Any], request_id: str, deadline: Deadline) -> dict[
 def _task(name: str, deadline: Deadline) -> dict[str, Any]:
     if name != "sweep":
         raise ValueError(f"unknown task {name!r}: this function knows `sweep`")
-    return dict(bootstrap.app().sweep_due(deadline))
+    app = bootstrap.app()
+    return {**app.sweep_due(deadline), "erased": app.erase_contact.sweep(deadline)}

@@ -1,5 +1,6 @@
 """The HTTP routes of the send function (IAM auth is the API's)."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -66,6 +67,13 @@ def conversation(contact_id: str) -> dict[str, Any]:
     if limit is not None and not limit.isdecimal():
         raise MessagingError("invalid_request", "limit: not a number")
     return bootstrap.app().manage_contacts.conversation(contact_id, int(limit) if limit else None, query.get("before"))
+
+
+@api.delete("/contacts/<contact_id>")
+def erase(contact_id: str) -> Response[Any]:
+    """Forget a person."""
+    erasing = bootstrap.app().erase_contact(contact_id, api.context["deadline"])
+    return Response(status_code=202, content_type="application/json", body=json.dumps(erasing))
 
 
 @api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped

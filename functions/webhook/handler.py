@@ -62,4 +62,8 @@ def _status(request: dict[str, Any], message_id: str, attempt: str) -> dict[str,
 def _task(event: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
     if event.get("task") == "publish":
         return dict(bootstrap.app().publish_waiting(deadline))
-    raise ValueError("unknown event: this function knows webhooks and the task `publish`")
+    if event.get("task") == "reconcile":
+        return dict(bootstrap.app().reconcile(deadline))
+    if event.get("detail-type") == "message.received":  # the bus's rule: this message has media
+        return {"stored": bootstrap.app().store_media(event["detail"]["message_id"])}
+    raise ValueError("unknown event: this function knows webhooks, messages with media, and two tasks")

@@ -32,11 +32,15 @@ from whatsapp.use_cases.settle_message import SettleMessage
 from whatsapp.use_cases.steps import Steps
 
 if TYPE_CHECKING:
+    from whatsapp.adapters.media_store import S3MediaStore
     from whatsapp.adapters.twilio_gateway import TwilioGateway
     from whatsapp.adapters.twilio_webhook import TwilioDoor
     from whatsapp.use_cases.cancel_message import CancelMessage
+    from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
+    from whatsapp.use_cases.reconcile import Reconcile
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
 
@@ -215,6 +219,42 @@ class App:
         )
 
     @cached_property
+    def store_media(self) -> "StoreMedia":
+        """Patients' media, from Twilio into our bucket."""
+        from whatsapp.adapters.twilio_media import TwilioMedia
+        from whatsapp.use_cases.store_media import StoreMedia
+
+        s = self.settings
+        return StoreMedia(
+            inbox=self.inbox,
+            source=TwilioMedia(self.twilio_secret.get, s.twilio_base_url),
+            store=self.media_store,
+            bus=self.bus,
+            clock=self.clock,
+            metrics=self.metrics,
+            delete_at_twilio=bool(s.delete_media_at_twilio),
+        )
+
+    @cached_property
+    def reconcile(self) -> "Reconcile":
+        """What never reached us."""
+        from whatsapp.use_cases.reconcile import Reconcile
+
+        return Reconcile(
+            inbox=self.inbox,
+            messages=self.messages,
+            contacts=self.contacts,
+            gateway=self.gateway,
+            catalog=self.catalog,
+            contact_ids=self.contact_ids,
+            clock=self.clock,
+            metrics=self.metrics,
+            receive_message=self.receive_message,
+            record_status=self.record_status,
+            store_media=self.store_media,
+        )
+
+    @cached_property
     def publish_waiting(self) -> PublishWaiting:
         """The webhook's sweep."""
         return PublishWaiting(
@@ -260,8 +300,32 @@ class App:
         from whatsapp.adapters.conversation_store import DynamoConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
-        conversations = DynamoConversationStore(self.db, self.settings.messages_table)
+        conversations = DynamoConversationStore(self.db, self.settings.messages_table, self.media_store.url)
         return ManageContacts(contacts=self.contacts, conversations=conversations, contact_ids=self.contact_ids)
+
+    @cached_property
+    def erase_contact(self) -> "EraseContact":
+        """Forgetting a person."""
+        from whatsapp.adapters.erasure_store import DynamoErasureStore
+        from whatsapp.use_cases.erase_contact import EraseContact
+
+        s = self.settings
+        return EraseContact(
+            contacts=self.contacts,
+            messages=self.messages,
+            erasures=DynamoErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days),
+            gateway=self.gateway,
+            media=self.media_store,
+            clock=self.clock,
+            steps=self.steps,
+        )
+
+    @cached_property
+    def media_store(self) -> "S3MediaStore":
+        """Our bucket."""
+        from whatsapp.adapters.media_store import S3MediaStore
+
+        return S3MediaStore(self.client("s3"), self.settings.media_bucket)
 
     @cached_property
     def sweep_due(self) -> "SweepDue":
@@ -299,6 +363,7 @@ class App:
             templates=DynamoTemplateStore(self.db, self.settings.templates_table),
             content=content,
             bus=self.bus,
+            alerts=self.alerts,
             clock=self.clock,
             metrics=self.metrics,
         )

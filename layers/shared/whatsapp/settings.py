@@ -43,6 +43,9 @@ class Settings:
     retention_days: int = field(default=400)
     """How long messages are kept. At least 35: a redelivered send must still find its record."""
 
+    delete_media_at_twilio: int = field(default=0)
+    """1: delete a patient's file at Twilio once it lies in our bucket."""
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read and check them all.

@@ -10,6 +10,8 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Message
 from whatsapp.domain.ports import NotTold
+from whatsapp.domain.template_plan import what_to_do
+from whatsapp.domain.template_version import TemplateVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 _SUBJECT_LIMIT = 100
 
 _WHAT_TO_DO = {
-    "account_problem": "Mend the account or its set-up (docs/codes.md has the code), then redrive the dead-letter queue.",
+    "account_problem": "Mend the account or its set-up (docs/codes.md), then redrive the dead-letter queue.",
     "twilio_unavailable": "See Twilio's status page. When it is well, redrive the dead-letter queue.",
     "throttled": "We send faster than Twilio or Meta lets us. See docs/operations.md, throttling.",
     "template_not_approved": "GET /templates tells the reason; reword the template or wait for its review.",
@@ -46,6 +48,15 @@ class SnsAlerts:
         what = message.template or "free-form message"
         self._send(f"WhatsApp {what} {message.status.face}", text_about(message))
 
+    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
+        """Alert about what WhatsApp, or somebody at Twilio's console, did to a template.
+
+        Raises:
+            NotTold: SNS did not take it.
+        """
+        what = f"template {version.template} ({version.language})"
+        self._send(f"WhatsApp {what}: {news.replace('_', ' ')}", text_about_template(version, news, serving))
+
     def poison(self, queue_message_id: str, error: MessagingError) -> None:
         """Alert about a queue message that can never become a WhatsApp message.
 
@@ -65,6 +76,25 @@ class SnsAlerts:
             self._client().publish(TopicArn=self._topic_arn, Subject=subject[:_SUBJECT_LIMIT], Message=text)
         except (ClientError, BotoCoreError) as error:
             raise NotTold(f"the topic did not take it ({type(error).__name__})") from None
+
+
+def text_about_template(version: TemplateVersion, news: str, serving: TemplateVersion | None) -> str:
+    """The alert's text. `serving` is the wording that goes out now, if any."""
+    why = version.drift if news == "drift" else version.reason
+    if serving is None:
+        effect = "nothing goes out in this language: sends are refused as template_not_approved"
+    elif serving.version == version.version:
+        effect = "it goes out as before"
+    else:
+        effect = f"an earlier wording goes out instead ({serving.version})"
+    lines = [
+        f"What:     template {version.template} ({version.language}): {news.replace('_', ' ')}",
+        f"Why:      {why or 'WhatsApp gave no reason'}",
+        f"Effect:   {effect}",
+        f"Version:  {version.version}, {version.content_sid}, category {version.category or 'unknown'}",
+        f"To do:    {what_to_do(news)}",
+    ]
+    return "\n".join(lines)
 
 
 def text_about(message: Message) -> str:

@@ -3,9 +3,10 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any
 
-from whatsapp.adapters.dynamodb import DynamoDB, Key
+from whatsapp.adapters.dynamodb import DynamoDB, Item, Key
 from whatsapp.adapters.items import message_from, message_key
 from whatsapp.domain.errors import MessagingError
 
@@ -32,8 +33,9 @@ _SHOWN = (
 class DynamoConversationStore:
     """The `ConversationStore` port."""
 
-    def __init__(self, db: DynamoDB, messages_table: str) -> None:
+    def __init__(self, db: DynamoDB, messages_table: str, media_url: Callable[[str], str]) -> None:
         self._db = db
+        self._media_url = media_url
         self._messages = messages_table
 
     def page(self, contact_id: str, limit: int, before: str | None) -> tuple[list[dict[str, Any]], str | None]:
@@ -48,27 +50,21 @@ class DynamoConversationStore:
         )
         keys = [message_key(item["message_id"]) for item in page.items]
         found = sorted(self._db.get_many(self._messages, keys), key=lambda item: (item["at"], item["message_id"]))
-        return [_face(item) for item in found], _mark(page.next_key)
+        return [self._face(item) for item in found], _mark(page.next_key)
 
+    def _face(self, item: Item) -> dict[str, Any]:
+        shown = {name: item[name] for name in _SHOWN if item.get(name) is not None}
+        if item.get("error"):
+            shown["error"] = item["error"]
+        if item["direction"] == "outbound":
+            return {**shown, "status": message_from(item).status.face}
+        media = [self._medium(n, medium) for n, medium in enumerate(item.get("media") or ())]
+        return {**shown, "status": "received", "media": media, "location": item.get("location")}
 
-def _face(item: dict[str, Any]) -> dict[str, Any]:
-    outbound = item["direction"] == "outbound"
-    shown = {name: item[name] for name in _SHOWN if item.get(name) is not None}
-    shown["status"] = message_from(item).status.face if outbound else "received"
-    if item.get("error"):
-        shown["error"] = item["error"]
-    if not outbound:
-        shown["media"] = [
-            {
-                "index": n,
-                "content_type": m["content_type"],
-                "status": m.get("status", "pending"),
-                "key": m.get("key"),
-            }
-            for n, m in enumerate(item.get("media") or ())
-        ]
-        shown["location"] = item.get("location")
-    return shown
+    def _medium(self, index: int, medium: dict[str, Any]) -> dict[str, Any]:
+        shown = {name: medium.get(name) for name in ("content_type", "status", "key", "size", "reason")}
+        url = self._media_url(medium["key"]) if medium.get("key") else None
+        return {"index": index, **shown, "url": url}
 
 
 def _mark(key: dict[str, Any] | None) -> str | None:

@@ -9,8 +9,12 @@ from whatsapp.adapters.items import MESSAGE_ENTRY, message_key
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import Location
 from whatsapp.domain.inbound import Inbound, InboundMedium
+from whatsapp.domain.message import shard_of
+from whatsapp.domain.ports import ContactMovedError
 
 DAY_S = 86_400
+MEDIA_AGAIN_MS = 240_000
+"""Media that are still at Twilio after this long are fetched again: the bus's rule may have failed."""
 _FIELDS = {f.name for f in fields(Inbound)}
 
 
@@ -36,22 +40,29 @@ class DynamoInboxStore:
             self._db.transact(put, self._contact_change(inbound, contact))
         except ConditionFailed as failed:
             if failed.items[0] is None:
-                raise
+                raise ContactMovedError from None
             return inbound_from(failed.items[0])
         return None
 
-    def published(self, inbound: Inbound) -> None:
-        """Clear the outbox marker."""
-        self._db.write(
-            Change(
-                table=self._messages,
-                key=message_key(inbound.message_id),
-                set={"due_at": None, "due_shard": None},
-            )
-        )
+    def published(self, inbound: Inbound, now: int) -> None:
+        """Clear the outbox marker; while media are pending, one of theirs takes its place."""
+        waits = inbound.media_pending
+        marker = {
+            "due_shard": shard_of("media", inbound.contact_id) if waits else None,
+            "due_at": now + MEDIA_AGAIN_MS if waits else None,
+        }
+        self._db.write(Change(table=self._messages, key=message_key(inbound.message_id), set=marker))
 
-    def unpublished(self, shard: str, until: int) -> Sequence[Inbound]:
-        """What has waited for the bus until that time. A hint: the index lags."""
+    def note_media(self, inbound: Inbound, media: Sequence[InboundMedium]) -> None:
+        """Note what became of the media; the marker goes when none is pending."""
+        changes: dict[str, Any] = {"media": [_medium_item(medium) for medium in media]}
+        if not any(medium.status == "pending" for medium in media):
+            changes |= {"due_shard": None, "due_at": None}
+        key = message_key(inbound.message_id)
+        self._db.write(Change(table=self._messages, key=key, set=changes, condition=Attr("media").exists()))
+
+    def due(self, shard: str, until: int) -> Sequence[Inbound]:
+        """What has waited in a shard until that time. A hint: the index lags."""
         page = self._db.query(self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due")
         keys = [message_key(item["message_id"]) for item in page.items if item["entry"] == MESSAGE_ENTRY]
         return [
@@ -79,9 +90,10 @@ class DynamoInboxStore:
             "address": inbound.address,
             "suppressed_code": None,  # who writes to us can be reached
         }
-        if inbound.opt == "out":
+        # A backfilled STOP must not undo a START that was sent after it, nor the other way round.
+        if inbound.opt == "out" and inbound.received_at > (contact.opted_in_at or 0):
             changes["opted_out_at"] = inbound.received_at
-        elif inbound.opt == "in":
+        elif inbound.opt == "in" and inbound.received_at > (contact.opted_out_at or 0):
             changes |= {"opted_out_at": None, "opted_in_at": inbound.received_at, "opt_in_source": "message"}
         return Change(
             table=self._contacts,
@@ -99,7 +111,7 @@ def inbound_item(inbound: Inbound) -> dict[str, Any]:
             "latitude": str(inbound.location.latitude),
             "longitude": str(inbound.location.longitude),
         }
-    item |= {"media": item["media"] or None, "more": inbound.more or None}
+    item |= {"media": [_medium_item(medium) for medium in inbound.media] or None, "more": inbound.more or None}
     return {
         **item,
         "entry": MESSAGE_ENTRY,
@@ -109,12 +121,15 @@ def inbound_item(inbound: Inbound) -> dict[str, Any]:
     }
 
 
+def _medium_item(medium: InboundMedium) -> dict[str, Any]:
+    return {name: value for name, value in asdict(medium).items() if value is not None}
+
+
 def inbound_from(item: dict[str, Any]) -> Inbound:
     """An inbound message from its item."""
     values = {name: value for name, value in item.items() if name in _FIELDS}
-    values["media"] = tuple(
-        InboundMedium(url=m["url"], content_type=m["content_type"]) for m in item.get("media") or ()
-    )
+    values.setdefault("address", "")  # erased
+    values["media"] = tuple(InboundMedium(**medium) for medium in item.get("media") or ())
     if place := item.get("location"):
         values["location"] = Location(
             latitude=float(place["latitude"]),

@@ -37,6 +37,7 @@ def message_from(item: dict[str, Any]) -> Message:
     """An outgoing message from its item."""
     values = {name: value for name, value in item.items() if name in _MESSAGE_FIELDS}
     values.setdefault("contact_id", "")
+    values.setdefault("to", "")  # erased
     values["status"] = Status(item["status"])
     values["lane"] = Lane(item.get("lane", Lane.PROACTIVE))
     values["announce"] = frozenset(item.get("announce", ()))

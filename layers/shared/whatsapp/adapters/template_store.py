@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.domain.ports import LeaseLost
 from whatsapp.domain.template import QuickReply
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.domain.template_version import APPROVED, REPORT_STANDS_MS, TemplateVersion
 
 _FIELDS = {f.name for f in fields(TemplateVersion)}
 
@@ -50,18 +51,69 @@ class DynamoTemplateStore:
             return False
         return True
 
-    def update(self, version: TemplateVersion, **values: Any) -> None:
-        """Change what is known of a version."""
-        key = {"template": version.template, "version": version.version}
-        self._db.write(Change(table=self._templates, key=key, set=values, condition=Attr("template").exists()))
-        self._cache.pop(version.template, None)
+    def lease(self, version: TemplateVersion, *, listed_at: int, until: int) -> TemplateVersion:
+        """Take the version until `until`, and return it as it is now.
 
-    def report(self, template: str, content_sid: str, status: str) -> None:
-        """A send showed that WhatsApp no longer accepts this version: it stops serving until a sync knows better."""
+        Only if no other sync has it, or has worked on it since Twilio's list was asked for at `listed_at`: such a
+        list is out of date.
+
+        Raises:
+            LeaseLost: another sync has it, or had it since.
+        """
+        free = absent_or("leased_until", Attr("leased_until").lt(listed_at))
+        fresh = absent_or("checked_at", Attr("checked_at").lt(listed_at))
+        return self._change(version, Attr("template").exists() & free & fresh, set={"leased_until": until})
+
+    def note(self, version: TemplateVersion, *, news: frozenset[str] = frozenset(), **values: Any) -> TemplateVersion:
+        """Change what is known of a leased version, with the news that are to be told about it.
+
+        Raises:
+            LeaseLost: another sync has it now.
+        """
+        held = Attr("leased_until").eq(version.leased_until)
+        return self._change(version, held, set=values, add={"news": news} if news else {})
+
+    def release(self, version: TemplateVersion, *, told: frozenset[str], checked_at: int | None) -> TemplateVersion:
+        """Give a leased version back: what was told is news no more.
+
+        Raises:
+            LeaseLost: another sync has it now.
+        """
+        held = Attr("leased_until").eq(version.leased_until)
+        values = {"leased_until": None} | ({"checked_at": checked_at} if checked_at else {})
+        return self._change(version, held, set=values, delete={"news": told} if told else {})
+
+    def report(self, template: str, content_sid: str, status: str, at: int) -> None:
+        """WhatsApp refused a message of time `at` because of its template: the version stops serving.
+
+        A list of Twilio that is over an hour younger than the message and says approved knows better. The news is
+        told by the next sync.
+        """
         self._cache.pop(template, None)
+        newest = absent_or("checked_at", Attr("checked_at").lt(at + REPORT_STANDS_MS))
+        known = {
+            "status": status,
+            "status_at": at,
+            "reported_at": at,
+            "reason": "WhatsApp refused a message because of it",
+        }
         for version in self.versions(template):
             if version.content_sid == content_sid:
-                self.update(version, status=status)
+                try:
+                    self._change(
+                        version, Attr("status").eq(APPROVED) & newest, set=known, add={"news": {f"{status}@{at}"}}
+                    )
+                except LeaseLost:
+                    return  # it serves no more, or again
+
+    def _change(self, version: TemplateVersion, condition: Any, **change: Any) -> TemplateVersion:
+        self._cache.pop(version.template, None)
+        key = {"template": version.template, "version": version.version}
+        try:
+            item = self._db.write(Change(table=self._templates, key=key, condition=condition, **change))
+        except ConditionFailed:
+            raise LeaseLost(f"{version.template} {version.version}") from None
+        return _version_from(item)
 
 
 def _version_from(item: dict[str, Any]) -> TemplateVersion:
@@ -69,4 +121,5 @@ def _version_from(item: dict[str, Any]) -> TemplateVersion:
     values["quick_replies"] = tuple(
         QuickReply(title=r["title"], payload=r["payload"]) for r in item.get("quick_replies") or ()
     )
+    values["news"] = frozenset(item.get("news") or ())
     return TemplateVersion(**values)

@@ -12,12 +12,15 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
 from whatsapp.domain.address import Address
+from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected
 
 CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
 """Up to three retries on connection failure, timeout and 5xx (Twilio's default is one, on connection failure only).
 Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
 LIST_LIMIT = 200
+RECEIVED_LIMIT, PAGE_SIZE = 5_000, 500
+API = "https://api.twilio.com"
 
 
 class TwilioGateway:
@@ -57,6 +60,32 @@ class TwilioGateway:
                 break
             found.append(listed)
         return found
+
+    def list_received(self, since: int) -> Sequence[Listed]:
+        """What patients wrote to our sender, newest first, back to `since` (epoch ms), as far as the limit goes."""
+        found: list[Listed] = []
+        for one in self._client().messages.stream(to=self._sender.whatsapp, limit=RECEIVED_LIMIT, page_size=PAGE_SIZE):
+            listed = _listed(one)
+            if listed.date_created < since:
+                break
+            if listed.direction == "inbound":
+                found.append(listed)
+        return found
+
+    def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
+        """The media of a message; its webhook would have named them."""
+        return [
+            InboundMedium(url=f"{API}{medium.uri.removesuffix('.json')}", content_type=medium.content_type)
+            for medium in self._client().messages(twilio_sid).media.list(limit=10)
+        ]
+
+    def delete(self, twilio_sid: str) -> None:
+        """Delete a message at Twilio, its media with it. What is no longer there is deleted."""
+        try:
+            self._client().messages(twilio_sid).delete()
+        except TwilioRestException as error:
+            if error.status != 404:
+                raise
 
     def fetch(self, twilio_sid: str) -> Listed | None:
         """One message; None if Twilio no longer has it."""

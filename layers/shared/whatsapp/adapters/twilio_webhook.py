@@ -15,7 +15,7 @@ from twilio.request_validator import RequestValidator
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Kind, Location
-from whatsapp.domain.inbound import InboundForm, InboundMedium
+from whatsapp.domain.inbound import InboundForm, InboundMedium, kind_of
 from whatsapp.domain.ports import StatusUpdate
 
 MAX_BODY_BYTES = 64 * 1024
@@ -24,6 +24,8 @@ MAX_MEDIA = 10
 
 _SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 _ADDRESS = re.compile(r"(whatsapp:)?(\+\d{5,18}|[A-Z]{2}\.[A-Za-z0-9._-]{1,128})")
+_MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
+_ATTEMPT = re.compile(r"[0-9a-f]{12}")
 _WORD = re.compile(r"[a-z_]{1,32}")
 
 
@@ -73,6 +75,8 @@ class TwilioDoor:
         Raises:
             Forbidden: not signed by Twilio, or not a status.
         """
+        if not _MESSAGE_ID.fullmatch(message_id) or not _ATTEMPT.fullmatch(attempt):
+            raise Forbidden("no path of ours")
         form = self._verified(request, f"/twilio/status/{message_id}/{attempt}")
         sid = form.get("MessageSid") or form.get("SmsSid") or ""
         status = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
@@ -201,15 +205,6 @@ _KNOWN = frozenset(
         *(f"Media{part}{n}" for part in ("Url", "ContentType") for n in range(MAX_MEDIA)),
     }
 )
-_KINDS: tuple[tuple[str, Kind], ...] = (
-    ("image/", "image"),
-    ("audio/", "audio"),
-    ("video/", "video"),
-    ("text/vcard", "contacts"),
-    ("text/x-vcard", "contacts"),
-    ("application/", "document"),
-    ("text/", "document"),
-)
 
 
 def _kind(
@@ -220,7 +215,7 @@ def _kind(
     if location:
         return "location"
     if media:
-        return next((kind for prefix, kind in _KINDS if media[0].content_type.startswith(prefix)), "unknown")
+        return kind_of(media[0].content_type)
     if form.get("MessageType", "text") in ("text", "interactive", "button", "") or form.get("Body"):
         return "text"
     return "unknown"

@@ -152,7 +152,7 @@ class ContactOptedIn(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateStatusChanged(Event):
-    """WhatsApp's review came to a result, or changed its mind."""
+    """WhatsApp's review came to a result, or changed its mind. `missing`: the copy at Twilio was deleted by hand."""
 
     detail_type: ClassVar[str] = "template.status_changed"
 
@@ -160,7 +160,7 @@ class TemplateStatusChanged(Event):
     language: str
     template_version: str
     content_sid: str
-    status: Literal["submitted", "approved", "rejected", "paused", "disabled", "category_changed"]
+    status: Literal["approved", "rejected", "paused", "disabled", "missing", "category_changed"]
     reason: str | None = None
     category: str | None = None
 

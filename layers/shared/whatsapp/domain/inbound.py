@@ -1,6 +1,7 @@
 """A patient's message: as Twilio tells it, and as it is kept."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from whatsapp.domain.address import Address
 from whatsapp.domain.events import Kind, Location
@@ -15,6 +16,13 @@ class InboundMedium:
 
     url: str
     content_type: str
+    """As Twilio tells it, until it is stored; then what its first bytes say."""
+    status: Literal["pending", "stored", "failed"] = "pending"
+    key: str | None = None
+    """Where it lies in our bucket."""
+    size: int | None = None
+    reason: str | None = None
+    """Why it could not be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,4 +71,30 @@ class Inbound:
     more: dict[str, str] = field(default_factory=dict, repr=False)
     due_shard: str | None = None
     due_at: int | None = None
-    """The outbox marker: while it stands, the message is not yet on the bus."""
+    """The outbox marker: `publish#…` until the message is on the bus, then `media#…` while media wait."""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the bus has taken it."""
+        return self.due_shard is None or self.due_shard.startswith("media#")
+
+    @property
+    def media_pending(self) -> bool:
+        """Whether a medium is still at Twilio only."""
+        return any(medium.status == "pending" for medium in self.media)
+
+
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("image/", "image"),
+    ("audio/", "audio"),
+    ("video/", "video"),
+    ("text/vcard", "contacts"),
+    ("text/x-vcard", "contacts"),
+    ("application/", "document"),
+    ("text/", "document"),
+)
+
+
+def kind_of(content_type: str) -> Kind:
+    """What a medium is to people."""
+    return next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")

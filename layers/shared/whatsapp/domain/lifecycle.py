@@ -106,6 +106,12 @@ RESEND = _step(
     Status.UNKNOWN_FINAL,
     "Twilio's list shows nothing, and the caller asked for it: a new record continues this one",
 )
+REDRIVE = _step(
+    "redrive",
+    {Status.FAILED},
+    Status.FAILED,
+    "people mended what made us give up: a new record continues this one",
+)
 DEFER = _step("defer", WAITING, Status.DEFERRED, "it must wait: limit, quiet hours or send_at")
 EXPIRE = _step("expire", WAITING, Status.EXPIRED, "its time passed before it could go")
 CANCEL = _step("cancel", WAITING, Status.CANCELED, "the caller called it off")
@@ -137,6 +143,7 @@ STEPS = (
     DOUBT,
     END_DOUBT,
     RESEND,
+    REDRIVE,
     DEFER,
     EXPIRE,
     CANCEL,

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
-from whatsapp.domain.inbound import Inbound
+from whatsapp.domain.inbound import Inbound, InboundMedium
 from whatsapp.domain.lifecycle import Step
 from whatsapp.domain.message import Failure, Message
+from whatsapp.domain.template_plan import Approval, Content
 from whatsapp.domain.template_version import TemplateVersion
 
 
@@ -98,6 +99,9 @@ class Gateway(Protocol):
     def post(self, post: Post) -> Outcome: ...
     def list_sent_to(self, to: str, since: int) -> Sequence[Listed]: ...
     def fetch(self, twilio_sid: str) -> Listed | None: ...
+    def delete(self, twilio_sid: str) -> None: ...
+    def list_received(self, since: int) -> Sequence[Listed]: ...
+    def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,26 +119,54 @@ class StatusUpdate:
 
 
 class ContentUnavailable(Exception):
-    """Twilio's Content API did not do what it was asked. Nothing that is known changes by it."""
+    """No clear answer of Twilio's Content API: what was asked may be done, or not, or later."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """A content at Twilio and WhatsApp's verdict on it, in WhatsApp's words."""
-
-    content_sid: str
-    friendly_name: str
-    status: str
-    category: str | None = None
-    reason: str | None = None
+class ContentRefused(ContentUnavailable):
+    """Twilio said no: certainly nothing was done."""
 
 
 class ContentGateway(Protocol):
     """Twilio's Content API."""
 
-    def approvals(self) -> Sequence[Approval]: ...
+    def contents(self) -> Sequence[Content]: ...
+    def find(self, content_sid: str) -> Content | None: ...
     def create(self, content: dict[str, Any]) -> str: ...
     def submit(self, content_sid: str, name: str, category: str) -> Approval: ...
+    def delete(self, content_sid: str) -> None: ...
+
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+
+class MediumRefusedError(Exception):
+    """A medium that must not or cannot be stored; the text is the reason."""
+
+
+class MediumUnavailableError(Exception):
+    """Twilio did not hand the medium out this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMedium:
+    """A medium's bytes, and what their beginning says they are."""
+
+    content: bytes
+    content_type: str
+
+
+class MediaSource(Protocol):
+    """Twilio's media."""
+
+    def fetch(self, url: str) -> FetchedMedium: ...
+    def delete(self, url: str) -> None: ...
+
+
+class MediaStore(Protocol):
+    """Our bucket."""
+
+    def put(self, key: str, medium: FetchedMedium) -> None: ...
+    def delete_all(self, contact_id: str) -> None: ...
 
 
 # --- stores ----------------------------------------------------------------------------------------------------------
@@ -212,15 +244,24 @@ class ContactStore(Protocol):
     def get(self, contact_id: str) -> Contact | None: ...
     def suppress(self, contact_id: str, code: int, now: int) -> None: ...
     def update(self, contact_id: str, values: dict[str, Any]) -> None: ...
+    def tie(self, second_id: str, contact_id: str) -> None: ...
+
+
+class LeaseLost(Exception):
+    """Another sync has the version now: leave it alone."""
 
 
 class TemplateStore(Protocol):
-    """The catalog's copies at Twilio."""
+    """The catalog's copies at Twilio. What a sync writes, it writes under its lease of the version."""
 
     def versions(self, template: str) -> Sequence[TemplateVersion]: ...
-    def report(self, template: str, content_sid: str, status: str) -> None: ...
+    def report(self, template: str, content_sid: str, status: str, at: int) -> None: ...
     def put_new(self, version: TemplateVersion) -> bool: ...
-    def update(self, version: TemplateVersion, **values: Any) -> None: ...
+    def lease(self, version: TemplateVersion, *, listed_at: int, until: int) -> TemplateVersion: ...
+    def note(
+        self, version: TemplateVersion, *, news: frozenset[str] = frozenset(), **values: Any
+    ) -> TemplateVersion: ...
+    def release(self, version: TemplateVersion, *, told: frozenset[str], checked_at: int | None) -> TemplateVersion: ...
 
 
 class CallbackStore(Protocol):
@@ -231,14 +272,40 @@ class CallbackStore(Protocol):
     def unfinished(self, shard: str, until: int) -> Sequence[StatusUpdate]: ...
 
 
+class ContactMovedError(Exception):
+    """The contact's row became an alias of another since it was read: read it again."""
+
+
 class InboxStore(Protocol):
     """Inbound messages, each with an outbox marker until it is on the bus."""
 
     def get(self, message_id: str) -> Inbound | None: ...
     def put(self, inbound: Inbound, contact: Contact) -> Inbound | None: ...
-    def published(self, inbound: Inbound) -> None: ...
-    def unpublished(self, shard: str, until: int) -> Sequence[Inbound]: ...
+    def published(self, inbound: Inbound, now: int) -> None: ...
+    def note_media(self, inbound: Inbound, media: Sequence[InboundMedium]) -> None: ...
+    def due(self, shard: str, until: int) -> Sequence[Inbound]: ...
     def book(self, inbound: Inbound, due_at: int) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureJob:
+    """A person who is being erased: how many passes are done, and when the next is due (epoch ms)."""
+
+    contact_id: str
+    erased_at: int
+    passes: int
+    due_at: int | None
+
+
+class ErasureStore(Protocol):
+    """Erasures, and what they strip."""
+
+    def begin(self, job: ErasureJob) -> None: ...
+    def due(self, shard: str, until: int) -> Sequence[ErasureJob]: ...
+    def book(self, job: ErasureJob, booked: ErasureJob) -> bool: ...
+    def note(self, job: ErasureJob) -> None: ...
+    def message_ids(self, contact_id: str, until: int) -> Sequence[str]: ...
+    def strip(self, message_id: str) -> None: ...
 
 
 class ConversationStore(Protocol):
@@ -273,6 +340,7 @@ class Alerts(Protocol):
     """The person who is paged at night."""
 
     def about(self, message: Message) -> None: ...
+    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None: ...
     def poison(self, queue_message_id: str, error: MessagingError) -> None: ...
 
 

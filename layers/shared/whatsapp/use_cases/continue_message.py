@@ -44,6 +44,11 @@ class ContinueMessage:
         successor = self._successor(old, attempts=0)
         return self.steps.take(old, lifecycle.RESEND, successor=successor) if successor else old
 
+    def redrive(self, old: Message) -> Message:
+        """After we gave up and people mended the cause: afresh. The old record as it is now."""
+        successor = self._successor(old, attempts=0)
+        return self.steps.take(old, lifecycle.REDRIVE, successor=successor) if successor else old
+
     def withdraw(self, old: Message) -> None:
         """Late evidence shows that the old message went out: its continuation must not, if it still can be held."""
         successor = self.messages.get(old.continued_as) if old.continued_as else None

@@ -26,9 +26,9 @@ class PublishWaiting:
         published = finished = 0
         for shard in range(SHARDS):
             name, now = f"publish#{shard}", self.clock.now()
-            for inbound in self.inbox.unpublished(name, now):
+            for inbound in self.inbox.due(name, now):
                 if deadline.at - self.clock.now() > ENOUGH_MS and self.inbox.book(inbound, now + MARKER_MS):
-                    published += self.receive_message.publish(inbound).due_at is None
+                    published += self.receive_message.publish(inbound).is_published
             for update in self.callbacks.unfinished(name, now):
                 if deadline.at - self.clock.now() > ENOUGH_MS:
                     self.record_status.finish(update)

@@ -16,7 +16,16 @@ from whatsapp.domain.events import (
 from whatsapp.domain.inbound import MAX_EVENT_TEXT, Inbound, InboundForm
 from whatsapp.domain.message import Message, shard_of
 from whatsapp.domain.opt_out import opt_of
-from whatsapp.domain.ports import Clock, ContactStore, EventBus, InboxStore, MessageStore, Metrics, NotTold
+from whatsapp.domain.ports import (
+    Clock,
+    ContactMovedError,
+    ContactStore,
+    EventBus,
+    InboxStore,
+    MessageStore,
+    Metrics,
+    NotTold,
+)
 from whatsapp.domain.schedule import iso
 
 MARKER_MS = 60_000
@@ -38,13 +47,11 @@ class ReceiveMessage:
 
     def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> Inbound:
         """Store it once and publish it at least once."""
-        contact = self._contact(form)
-        inbound = self._record(form, contact, received_at or self.clock.now(), source)
-        stored = self.inbox.put(inbound, contact)
+        inbound, stored = self._store(form, received_at or self.clock.now(), source)
         if stored is None:
             self.metrics.count("MessagesReceived")
-        elif stored.due_at is None:
-            return stored  # seen before, and on the bus
+        elif stored.is_published:
+            return stored
         return self.publish(stored or inbound)
 
     def publish(self, inbound: Inbound) -> Inbound:
@@ -54,12 +61,26 @@ class ReceiveMessage:
         except NotTold:
             self.metrics.count("PublishFailed")
             return inbound
-        self.inbox.published(inbound)
+        self.inbox.published(inbound, self.clock.now())
         return replace(inbound, due_at=None, due_shard=None)
 
+    def _store(self, form: InboundForm, received_at: int, source: str) -> tuple[Inbound, Inbound | None]:
+        """The new record, and the one that was there before it, if any."""
+        for last_try in (False, True):
+            contact = self._contact(form)
+            inbound = self._record(form, contact, received_at, source)
+            try:
+                return inbound, self.inbox.put(inbound, contact)
+            except ContactMovedError:
+                if last_try:
+                    raise
+        raise AssertionError("the second try returns or raises")
+
     def _contact(self, form: InboundForm) -> Contact:
-        """The row of the number; of the business-scoped id, where only that is shown."""
+        """The row of the number; of the business-scoped id, where only that is shown. Where both are, they are tied."""
         contact_id = self.contact_ids.of(form.from_)
+        if form.from_.is_phone_number and form.external_user_id:
+            self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
         return self.contacts.get(contact_id) or Contact(contact_id=contact_id)
 
     def _record(self, form: InboundForm, contact: Contact, now: int, source: str) -> Inbound:
@@ -67,7 +88,7 @@ class ReceiveMessage:
         return Inbound(
             message_id=form.twilio_sid,
             contact_id=contact.contact_id,
-            address=form.from_.value,
+            address=form.from_.value if form.from_.is_phone_number else contact.address or form.from_.value,
             received_at=now,
             text=form.text,
             kind=form.kind,

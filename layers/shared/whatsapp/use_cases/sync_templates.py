@@ -1,156 +1,341 @@
 """Carry the catalog to Twilio and through WhatsApp's review, and note what serves.
 
-A failed call changes nothing that is known: the last good state stands, and the next sync goes on.
+One version at a time, under a lease: read Twilio's list, judge (`domain/template_plan.py`), act, note, tell. A failed
+call changes nothing that is known: the last good state stands, and the next sync goes on from there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.events import TemplateStatusChanged
 from whatsapp.domain.ports import (
-    Approval,
+    Alerts,
     Clock,
     ContentGateway,
+    ContentRefused,
     ContentUnavailable,
+    Deadline,
     EventBus,
+    LeaseLost,
     Metrics,
     NotTold,
     TemplateStore,
 )
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.template import Template
-from whatsapp.domain.template_version import TemplateVersion, serving_version
+from whatsapp.domain.template_plan import (
+    Approval,
+    Content,
+    Move,
+    Step,
+    copy_of,
+    drift,
+    judged,
+    next_move,
+    standing,
+    strangers,
+)
+from whatsapp.domain.template_version import (
+    APPROVED,
+    CATEGORY_CHANGED,
+    DISABLED,
+    DRIFT,
+    MISSING,
+    PAUSED,
+    REJECTED,
+    RETIRED,
+    UNSUBMITTED,
+    TemplateVersion,
+    serving_version,
+)
 
-CREATING_MS = 120_000
-"""Another sync may be creating a version that is this young and has no sid yet."""
-UNSUBMITTED = "unsubmitted"
-_TOLD = {"approved", "rejected", "paused", "disabled"}
+LEASE_MS = 150_000
+"""How long a sync has a version to itself. Longer than the function may run (120 s) and clocks may differ: when it has
+passed, its holder is dead, and what it asked of Twilio is done or never will be."""
+ENOUGH_MS = 15_000
+"""Time left for one more version: a call of Twilio takes up to 13 s."""
+
+_TOLD = frozenset({APPROVED, REJECTED, PAUSED, DISABLED, MISSING})
+_GOOD_NEWS = frozenset({APPROVED})
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What one sync did, a line for each version of the catalog's present wordings."""
+    """What one sync did, or a dry run would do."""
 
     versions: list[TemplateVersion]
+    """The catalog's present wordings."""
+    steps: list[Step]
     problems: list[str]
+    """What went wrong, or was changed by somebody's hand, each with its template and language."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncTemplates:
-    """Creates what is new, submits it, follows its status."""
+    """Creates what is new, submits it, follows its status, retires what was superseded."""
 
     catalog: Catalog
     templates: TemplateStore
     content: ContentGateway
     bus: EventBus
+    alerts: Alerts
     clock: Clock
     metrics: Metrics
 
-    def __call__(self) -> SyncResult:
-        """Sync every template in every language. Twice at once does no harm."""
-        problems: list[str] = []
+    def __call__(self, deadline: Deadline, *, dry_run: bool = False, recreate: bool = False) -> SyncResult:
+        """Sync every template in every language.
+
+        Args:
+            dry_run: change nothing; `steps` tells what each version's next step would be.
+            recreate: make anew what was deleted at Twilio by hand.
+        """
+        listed_at = self.clock.now()
         try:
-            at_twilio = {one.friendly_name: one for one in self.content.approvals()}
+            contents = self.content.contents()
         except ContentUnavailable as error:
-            return SyncResult([], [str(error)])
-        done: list[TemplateVersion] = []
+            return SyncResult([], [], [f"Twilio's list of templates: {error}"])
+        result = SyncResult([], [], [])
         for template in self.catalog:
-            for language in template.languages:
-                try:
-                    done.append(self._sync(template, language, at_twilio))
-                except ContentUnavailable as error:
-                    problems.append(f"{template.name} ({language}): {error}")
+            run = _Run(self, template, contents, listed_at, recreate, result)
+            if dry_run:
+                run.plan()
+            else:
+                run.work(deadline)
+        if not dry_run:
+            self._count_unusable()
+        return result
+
+    def _count_unusable(self) -> None:
         unusable = sum(
             serving_version(template, language, self.templates.versions(template.name)) is None
             for template in self.catalog
             for language in template.languages
         )
         self.metrics.count("TemplatesUnusable", unusable)
-        return SyncResult(done, problems)
 
-    def _sync(self, template: Template, language: str, at_twilio: Mapping[str, Approval]) -> TemplateVersion:
-        version = self._known(template, language)
-        name = template.content(language)["friendly_name"]
-        remote = at_twilio.get(name)
-        if version.content_sid is None:
-            version = self._create(version, template, remote)
-        if version.content_sid is None:
-            return version
-        status = remote.status if remote else UNSUBMITTED
-        if status == UNSUBMITTED and version.status == UNSUBMITTED:
-            submitted = self.content.submit(version.content_sid, name, template.category)
-            return self._note(version, submitted)
-        return self._note(version, remote) if remote and status != UNSUBMITTED else version
 
-    def _known(self, template: Template, language: str) -> TemplateVersion:
-        wanted = template.version(language)
-        known = next((v for v in self.templates.versions(template.name) if v.version == wanted), None)
-        if known:
-            return known
-        wording = template.wording(language)
-        version = TemplateVersion(
-            template=template.name,
-            version=wanted,
-            language=language,
-            status=UNSUBMITTED,
-            created_at=self.clock.now(),
-            category=template.category,
-            body=wording.body,
-            quick_replies=wording.quick_replies,
-        )
-        # Who stores it creates it at Twilio; whoever finds it stored leaves it alone for a while.
-        return (
-            version if self.templates.put_new(version) else replace(version, created_at=self.clock.now() + CREATING_MS)
-        )
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One sync of one template."""
 
-    def _create(self, version: TemplateVersion, template: Template, remote: Approval | None) -> TemplateVersion:
-        """Its copy at Twilio: the one that is there already, if an earlier sync died before it noted the sid."""
-        age = self.clock.now() - version.created_at
-        if remote is None and age < 0:
-            return version
-        content_sid = remote.content_sid if remote else self.content.create(template.content(version.language))
-        self.templates.update(version, content_sid=content_sid)
-        return replace(version, content_sid=content_sid)
+    sync: SyncTemplates
+    template: Template
+    contents: Sequence[Content]
+    listed_at: int
+    recreate: bool
+    result: SyncResult
 
-    def _note(self, version: TemplateVersion, approval: Approval) -> TemplateVersion:
-        after = replace(
-            version,
-            status=approval.status,
-            reason=approval.reason,
-            checked_at=self.clock.now(),
-            category=approval.category or version.category,
-        )
-        if (after.status, after.reason, after.category) == (version.status, version.reason, version.category):
-            return version
-        self.templates.update(
-            version,
-            status=after.status,
-            reason=after.reason,
-            category=after.category,
-            checked_at=after.checked_at,
-        )
-        self._tell(version, after)
-        return after
+    def plan(self) -> None:
+        """Tell each version's next step, and do none."""
+        known = [*self.sync.templates.versions(self.template.name)]
+        versions = known + [v for v in self._wanted() if v.version not in {k.version for k in known}]
+        for version in versions:
+            try:
+                self._judge(version, versions, self._copy(version))
+            except ContentUnavailable as error:
+                self._problem(version, str(error))
+            self._keep_present(version)
 
-    def _tell(self, before: TemplateVersion, after: TemplateVersion) -> None:
-        changed = after.status if after.status != before.status and after.status in _TOLD else None
-        if changed is None and after.category != before.category:
-            changed = "category_changed"
-        if changed is None:
-            return
-        event = TemplateStatusChanged(
-            event_id=f"{after.content_sid}#{changed}#{after.checked_at}",
-            occurred_at=iso(after.checked_at or self.clock.now()),
-            template=after.template,
-            language=after.language,
-            template_version=after.version,
-            content_sid=after.content_sid or "",
-            status=changed,  # type: ignore[arg-type]  # one of `_TOLD`, or category_changed
-            reason=after.reason,
-            category=after.category,
+    def work(self, deadline: Deadline) -> None:
+        """Bring each version on as far as it goes now."""
+        store = self.sync.templates
+        known = {version.version for version in store.versions(self.template.name)}
+        for version in self._wanted():
+            if version.version not in known:
+                store.put_new(version)
+        versions = store.versions(self.template.name)
+        self.result.problems.extend(
+            f"{self.template.name}: {stranger}" for stranger in strangers(self.template, versions, self.contents)
         )
+        for version in versions:
+            if deadline.at - self.sync.clock.now() < ENOUGH_MS:
+                self._problem(version, "no time was left for it; the next sync goes on")
+                self._keep_present(version)
+            else:
+                self._keep_present(self._bring_on(version, versions))
+
+    def _bring_on(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> TemplateVersion:
+        """All that can be done for one version now, under its lease."""
+        store, now = self.sync.templates, self.sync.clock.now()
         try:
-            self.bus.publish([event])
-        except NotTold:
-            self.metrics.count("PublishFailed")
+            leased = store.lease(version, listed_at=self.listed_at, until=now + LEASE_MS)
+        except LeaseLost:
+            self.result.steps.append(Step(version, Move.KEEP, "another sync is at it, or has just been"))
+            return version
+        try:
+            leased = self._move_on(leased, versions)
+        except LeaseLost:
+            return version
+        except ContentRefused as error:
+            self._problem(version, str(error))
+            leased = self._stored(leased)
+        except ContentUnavailable as error:
+            # The lease runs out by itself: what was asked of Twilio may yet happen.
+            self._problem(version, str(error))
+            return self._stored(leased)
+        told = self._tell(leased, versions)
+        try:
+            return store.release(leased, told=told, checked_at=self.sync.clock.now())
+        except LeaseLost:
+            return leased
+
+    def _move_on(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> TemplateVersion:
+        content = self._copy(version)
+        while (move := self._judge(version, versions, content)) is not Move.KEEP:
+            version, content = self._carry_out(move, version, content)
+        found = drift(version, self.contents)
+        if found != version.drift:
+            version = self._note(version, drift=found)
+        if found:
+            self._problem(version, found)
+        return version
+
+    def _judge(
+        self, version: TemplateVersion, versions: Sequence[TemplateVersion], content: Content | None
+    ) -> Move:
+        stands = standing(version, self.template, versions)
+        move, why = next_move(version, stands, content, self.sync.clock.now(), recreate=self.recreate)
+        self.result.steps.append(Step(version, move, why))
+        return move
+
+    def _copy(self, version: TemplateVersion) -> Content | None:
+        """The version's copy. One that the list lacks is asked for by its sid: a list may be incomplete."""
+        content = copy_of(version, self.contents)
+        if content is None and version.content_sid and version.status not in (MISSING, RETIRED):
+            return self.sync.content.find(version.content_sid)
+        return content
+
+    def _carry_out(
+        self, move: Move, version: TemplateVersion, content: Content | None
+    ) -> tuple[TemplateVersion, Content | None]:
+        """Make one move; the version and its copy as they are then."""
+        now, gateway = self.sync.clock.now(), self.sync.content
+        match move, content:
+            case Move.CREATE, _:
+                sid = gateway.create(self.template.content(version.language))
+                return self._note(version, content_sid=sid), _just_made(version, sid)
+            case Move.ADOPT, Content(content_sid=sid):
+                return self._note(version, content_sid=sid), content
+            case Move.SUBMIT, Content(content_sid=sid):
+                verdict = gateway.submit(sid, version.friendly_name, self.template.category)
+                return self._judged(version, verdict), replace(content, approval=verdict)
+            case Move.NOTE, Content(approval=verdict):
+                return self._judged(version, verdict), content
+            case Move.LOSE, _:
+                return self._note(version, status=MISSING, reason="its copy at Twilio was deleted by hand"), None
+            case Move.RESTART, _:
+                fresh = self._note(
+                    version, status=UNSUBMITTED, reason=None, content_sid=None, category=self.template.category,
+                    superseded_at=None, reported_at=None, created_at=now,
+                )  # fmt: skip
+                return fresh, copy_of(fresh, self.contents)
+            case Move.SUPERSEDE, _:
+                return self._note(version, superseded_at=now), content
+            case Move.RESUME, _:
+                served = {"served_at": now} if version.status == APPROVED and self._is_present(version) else {}
+                return self._note(version, superseded_at=None, **served), content
+            case Move.RETIRE, _:
+                return self._note(version, status=RETIRED), content
+            case Move.DELETE, Content(content_sid=sid):
+                gateway.delete(sid)
+                return version, None
+        raise AssertionError(f"{move} needs a content")
+
+    def _judged(self, version: TemplateVersion, verdict: Approval) -> TemplateVersion:
+        after = judged(version, verdict)
+        values: dict[str, Any] = {"reason": after.reason, "category": after.category}
+        if after.status != version.status:
+            values |= {"status": after.status, "reported_at": None}
+        if after.status == APPROVED and version.served_at is None and self._is_present(version):
+            values["served_at"] = self.sync.clock.now()
+        return self._note(version, **values)
+
+    def _note(self, version: TemplateVersion, **values: Any) -> TemplateVersion:
+        """Write it down together with the news that it makes: what is not told now is told by the next sync."""
+        now = self.sync.clock.now()
+        news = {DRIFT} if values.get("drift") else set()
+        if values.get("status", version.status) != version.status:
+            values["status_at"] = now
+            news |= {values["status"]} & _TOLD
+        if version.category and values.get("category") not in (None, version.category):
+            news.add(CATEGORY_CHANGED)
+        return self.sync.templates.note(version, news=frozenset(f"{one}@{now}" for one in news), **values)
+
+    def _tell(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> frozenset[str]:
+        """Tell the bus, and by an alert whoever must act; what was told."""
+        others = [other for other in versions if other.version != version.version]
+        serving = serving_version(self.template, version.language, [*others, version])
+        told = set()
+        for one in sorted(version.news, key=lambda token: token.partition("@")[2]):
+            news, _, at = one.partition("@")
+            try:
+                if news != DRIFT:
+                    self.sync.bus.publish([_event(version, news, int(at))])
+                if news not in _GOOD_NEWS:
+                    self.sync.alerts.about_template(version, news, serving)
+            except NotTold:
+                self.sync.metrics.count("PublishFailed")
+            else:
+                told.add(one)
+        return frozenset(told)
+
+    def _wanted(self) -> list[TemplateVersion]:
+        """The catalog's present wordings, as versions that nobody knows yet."""
+        return [
+            TemplateVersion(
+                template=self.template.name,
+                version=self.template.version(language),
+                language=language,
+                status=UNSUBMITTED,
+                created_at=self.sync.clock.now(),
+                category=self.template.category,
+                body=wording.body,
+                quick_replies=wording.quick_replies,
+            )
+            for language, wording in self.template.languages.items()
+        ]
+
+    def _is_present(self, version: TemplateVersion) -> bool:
+        return version.language in self.template.languages and (
+            version.version == self.template.version(version.language)
+        )
+
+    def _keep_present(self, version: TemplateVersion) -> None:
+        if self._is_present(version):
+            self.result.versions.append(version)
+
+    def _stored(self, version: TemplateVersion) -> TemplateVersion:
+        """The version as the last write left it: a move that failed may follow ones that did not."""
+        stored = self.sync.templates.versions(version.template)
+        return next((one for one in stored if one.version == version.version), version)
+
+    def _problem(self, version: TemplateVersion, what: str) -> None:
+        self.result.problems.append(f"{version.template} ({version.language}): {what}")
+
+
+def _just_made(version: TemplateVersion, content_sid: str) -> Content:
+    return Content(
+        content_sid=content_sid,
+        friendly_name=version.friendly_name,
+        language=version.language,
+        body=numbered(version.body),
+        quick_replies=version.quick_replies,
+        approval=Approval(status=UNSUBMITTED),
+    )
+
+
+def _event(version: TemplateVersion, news: str, at: int) -> TemplateStatusChanged:
+    """The event of one piece of news; the same news gives the same `event_id`."""
+    return TemplateStatusChanged(
+        event_id=f"{version.template}#{version.version}#{news}#{at}",
+        occurred_at=iso(at),
+        template=version.template,
+        language=version.language,
+        template_version=version.version,
+        content_sid=version.content_sid or "",
+        status=news,  # type: ignore[arg-type]  # one of `_TOLD`, or category_changed
+        reason=version.reason if version.status == news else None,
+        category=version.category,
+    )

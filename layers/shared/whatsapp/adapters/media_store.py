@@ -1,0 +1,41 @@
+"""Our bucket for what patients send: S3, private, encrypted by the bucket's own key."""
+
+from typing import TYPE_CHECKING
+
+from whatsapp.domain.ports import FetchedMedium
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SHOWN_FOR_S = 900
+
+
+class S3MediaStore:
+    """The `MediaStore` port."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, medium: FetchedMedium) -> None:
+        """Store a medium. A browser that opens it downloads it: a stranger's file is never shown as a page."""
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=medium.content,
+            ContentType=medium.content_type,
+            ContentDisposition="attachment",
+        )
+
+    def url(self, key: str) -> str:
+        """A link that reads one medium for 15 minutes."""
+        read = {"Bucket": self._bucket, "Key": key}
+        return self._client.generate_presigned_url("get_object", Params=read, ExpiresIn=SHOWN_FOR_S)
+
+    def delete_all(self, contact_id: str) -> None:
+        """Delete all of a contact's media."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"media/{contact_id}/"
+        ):
+            for found in page.get("Contents", []):
+                self._client.delete_object(Bucket=self._bucket, Key=found["Key"])
