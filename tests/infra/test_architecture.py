@@ -152,13 +152,17 @@ def test_webhook_never_loads_the_rest_client(stack: Stack, tmp_path: Path) -> No
     functions = stack.aws("lambda")
     configuration = functions.get_function_configuration(FunctionName=stack.outputs["WebhookFunctionName"])
     environment = server_environment(AWS_ENDPOINT_URL=stack.aws_endpoint) | configuration["Environment"]["Variables"]
-    sid, known = "SM" + "0" * 32, "0" * 32
+    sid, known, attempt = "SM" + "0" * 32, "0" * 32, "0" * 12
     common = {"AccountSid": stack.account_sid, "MessageSid": sid}
     inbound = {"From": "whatsapp:+919812345678", "To": f"whatsapp:{FROM_ADDRESS}", "Body": "hello", "NumMedia": "0"}
     events = [
         signed(stack, "/twilio/inbound", {**common, **inbound, "WaId": "919812345678"}),
         signed(
-            stack, f"/twilio/status/{known}/a1", {**common, "MessageStatus": "read"}, message_id=known, attempt="a1"
+            stack,
+            f"/twilio/status/{known}/{attempt}",
+            {**common, "MessageStatus": "read"},
+            message_id=known,
+            attempt=attempt,
         ),
     ]
     paths = [str(tmp_path), str(tmp_path / "python")]
