@@ -1,0 +1,90 @@
+"""Ports that remember: small enough to be right by looking at them. Stores are never faked: moto and the real adapters
+serve them, since what matters there are DynamoDB's own conditions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.events import Event
+from whatsapp.domain.message import Message
+from whatsapp.domain.ports import NotTold
+from whatsapp.domain.template_version import TemplateVersion
+
+NOON = 1_795_503_600_000
+"""24 November 2026, 12:30 in India: epoch milliseconds."""
+
+
+@dataclass
+class FrozenClock:
+    """The `Clock` port; time passes only when told to, or in `sleep`."""
+
+    at: int = NOON
+
+    def now(self) -> int:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += int(seconds * 1000)
+
+
+@dataclass
+class RecordingBus:
+    """The `EventBus` port; `down` makes it refuse."""
+
+    events: list[Event] = field(default_factory=list)
+    down: bool = False
+
+    def publish(self, events: Sequence[Event]) -> None:
+        if self.down:
+            raise NotTold("the bus is down")
+        self.events += events
+
+
+@dataclass
+class RecordingAlerts:
+    """The `Alerts` port."""
+
+    told: list[Message] = field(default_factory=list)
+    templates: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+
+    def about(self, message: Message) -> None:
+        self.told.append(message)
+
+    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
+        self.templates.append(f"{version.template} {version.language} {news}")
+
+    def poison(self, queue_message_id: str, error: MessagingError) -> None:
+        self.unusable.append(f"{queue_message_id} {error.code}")
+
+
+@dataclass
+class RecordingQueue:
+    """The `Queue` port."""
+
+    nudges: list[tuple[str, int]] = field(default_factory=list)
+    dead: list[Message] = field(default_factory=list)
+    poison: list[str] = field(default_factory=list)
+    back: list[tuple[str, int]] = field(default_factory=list)
+
+    def nudge(self, message_id: str, delay_seconds: int = 0) -> None:
+        self.nudges.append((message_id, delay_seconds))
+
+    def dead_letter(self, message: Message) -> None:
+        self.dead.append(message)
+
+    def dead_letter_poison(self, body: str, error: MessagingError) -> None:
+        self.poison.append(f"{error.code} {body}")
+
+    def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
+        self.back.append((receipt_handle, delay_seconds))
+
+
+@dataclass
+class CountingMetrics:
+    """The `Metrics` port."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, name: str, value: int = 1) -> None:
+        self.counts[name] = self.counts.get(name, 0) + value

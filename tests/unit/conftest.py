@@ -1,0 +1,44 @@
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from whatsapp.adapters.dynamodb import DynamoDB
+
+from local.aws import REGION, server_environment
+from local.deploy import read_template
+
+TABLES = ("MessagesTable", "ContactsTable", "TemplatesTable")
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[None]:
+    """An AWS account of moto's. For adapters alone: its conditional writes are not safe under threads."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in server_environment().items():
+            environment.setenv(name, value)
+        with mock_aws():
+            yield
+
+
+@pytest.fixture(scope="module")
+def tables(account: None) -> Any:
+    """A client of DynamoDB with the tables of template.yaml, named by their logical ids."""
+    client = boto3.client("dynamodb", region_name=REGION)
+    resources = read_template()["Resources"]
+    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    for table in TABLES:
+        properties = resources[table]["Properties"]
+        client.create_table(TableName=table, **{name: properties[name] for name in wanted if name in properties})
+    return client
+
+
+@pytest.fixture
+def db(tables: Any) -> DynamoDB:
+    """DynamoDB with empty tables."""
+    for table in TABLES:
+        keys = [key["AttributeName"] for key in tables.describe_table(TableName=table)["Table"]["KeySchema"]]
+        for item in tables.scan(TableName=table)["Items"]:
+            tables.delete_item(TableName=table, Key={key: item[key] for key in keys})
+    return DynamoDB(tables, lambda _seconds: None)
