@@ -1,0 +1,39 @@
+"""The docs against the code: whoever is paged finds the alarm, and every metric has a place where it is counted."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+from whatsapp.observability import METRICS
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+ALARMS = [name for name, one in TEMPLATE["Resources"].items() if one["Type"] == "AWS::CloudWatch::Alarm"]
+CODE = "\n".join(
+    path.read_text() for path in (ROOT / "layers" / "shared").rglob("*.py") if "observability" not in path.name
+)
+CODE += "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_every_alarm_says_what_to_do(alarm: str) -> None:
+    assert f"### {alarm}\n" in OPERATIONS
+
+
+def test_no_alarm_is_described_that_is_gone() -> None:
+    described = re.findall(r"^### (\w+Alarm)$", OPERATIONS, re.MULTILINE)
+    assert set(described) == set(ALARMS)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_counted_somewhere(metric: str) -> None:
+    assert f'"{metric}"' in CODE
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
