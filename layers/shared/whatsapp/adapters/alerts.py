@@ -11,7 +11,7 @@ from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Message
 from whatsapp.domain.ports import NotTold
 from whatsapp.domain.template_plan import what_to_do
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.domain.template_version import PROBLEM, TemplateVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -80,7 +80,7 @@ class SnsAlerts:
 
 def text_about_template(version: TemplateVersion, news: str, serving: TemplateVersion | None) -> str:
     """The alert's text. `serving` is the wording that goes out now, if any."""
-    why = version.drift if news == "drift" else version.reason
+    why = version.problem if news == PROBLEM else version.reason
     if serving is None:
         effect = "nothing goes out in this language: sends are refused as template_not_approved"
     elif serving.version == version.version:

@@ -78,7 +78,7 @@ def _ask(call: Callable[[], _T]) -> _T:
 
 
 def _failure(error: TwilioException) -> ContentUnavailable:
-    """Twilio has two classes of error answers, unrelated but for `status` and `code`; a failed page brings its response."""
+    """Twilio's SDK has two classes of error answers that share `status` and `code`; a failed page has its response."""
     page = next((part for part in error.args if hasattr(part, "status_code")), None)
     status, code = getattr(error, "status", None) or getattr(page, "status_code", None), getattr(error, "code", None)
     if status is None or not 400 <= status < 500 or status == 408:
@@ -90,7 +90,7 @@ def _failure(error: TwilioException) -> ContentUnavailable:
 
 def _content(content: Any, review: Mapping[str, Any] | None) -> Content:
     layouts: Mapping[str, Any] = content.types or {}
-    layout: Mapping[str, Any] = next(iter(layouts.values()), None) or {}
+    layout: Mapping[str, Any] = next(iter(layouts.values()), {})
     return Content(
         content_sid=content.sid,
         friendly_name=content.friendly_name or "",

@@ -1,4 +1,4 @@
-"""What the sync does next with one version, judged from the catalog, our record and Twilio's list. Nothing is done here.
+"""What the sync does next with one version, judged by the catalog, our record and Twilio's list. It acts on nothing.
 
 A sync carries out `next_move` until it is `KEEP`; a dry run only shows it.
 """
@@ -15,10 +15,10 @@ from whatsapp.domain.template_version import (
     APPROVED,
     CATEGORY_CHANGED,
     DISABLED,
-    DRIFT,
     MISSING,
     PAUSED,
     PENDING,
+    PROBLEM,
     RECEIVED,
     REJECTED,
     REPORT_STANDS_MS,
@@ -229,8 +229,8 @@ _OUTLOOK = {
     PAUSED: "Patients blocked or reported it. WhatsApp lifts the pause after 3 h, the second one after 6 h, and then "
     "disables it: send it to fewer people, or reword it.",
     DISABLED: "WhatsApp takes it no more. Word it anew.",
-    CATEGORY_CHANGED: "It costs and counts as its new category now. Reword it, or ask for a review in WhatsApp Manager.",
-    DRIFT: "Look at it in Twilio's console. Nothing of ours changes it; to take ours again, delete the other one.",
+    CATEGORY_CHANGED: "It costs and counts as its new category now. Reword it, or appeal in WhatsApp Manager.",
+    PROBLEM: "Look at it in Twilio's console. We never undo what somebody changed there: undo it, or reword ours.",
 }
 
 

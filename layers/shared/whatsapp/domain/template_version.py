@@ -14,7 +14,7 @@ MISSING = "missing"
 RETIRED = "retired"
 """Our own word: superseded for long, its copy at Twilio deleted by us. The record stays."""
 
-CATEGORY_CHANGED, DRIFT = "category_changed", "drift"
+CATEGORY_CHANGED, PROBLEM = "category_changed", "problem"
 """News that are not a status."""
 
 REPORT_STANDS_MS = 3_600_000
@@ -53,8 +53,8 @@ class TemplateVersion:
     """Since when a later wording goes out in its place."""
     leased_until: int | None = None
     """Until then only the sync that set it works on this version."""
-    drift: str | None = None
-    """How its copy at Twilio differs from ours by somebody's hand."""
+    problem: str | None = None
+    """Why Twilio refused it, or how its copy there differs from ours by somebody's hand."""
     news: frozenset[str] = frozenset()
     """What is still to be told: `paused@1795347000000`, the news and when it happened."""
 

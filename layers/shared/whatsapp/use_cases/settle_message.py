@@ -105,7 +105,8 @@ class SettleMessage:
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, self.clock.now())
         if row.template_status and message.template and message.content_sid:
-            self.templates.report(message.template, message.content_sid, row.template_status)
+            at = message.t0 or self.clock.now()
+            self.templates.report(message.template, message.content_sid, row.template_status, at)
 
     def _try_later(self, sending: Message, error: Failure) -> Message:
         if sending.attempts >= MAX_ATTEMPTS:

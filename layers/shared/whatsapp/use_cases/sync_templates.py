@@ -4,7 +4,8 @@ One version at a time, under a lease: read Twilio's list, judge (`domain/templat
 call changes nothing that is known: the last good state stands, and the next sync goes on from there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from whatsapp.domain.ports import (
     TemplateStore,
 )
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.template import Template
+from whatsapp.domain.template import Template, numbered
 from whatsapp.domain.template_plan import (
     Approval,
     Content,
@@ -41,9 +42,9 @@ from whatsapp.domain.template_version import (
     APPROVED,
     CATEGORY_CHANGED,
     DISABLED,
-    DRIFT,
     MISSING,
     PAUSED,
+    PROBLEM,
     REJECTED,
     RETIRED,
     UNSUBMITTED,
@@ -136,7 +137,9 @@ class _Run:
                 self._judge(version, versions, self._copy(version))
             except ContentUnavailable as error:
                 self._problem(version, str(error))
+            self._problem(version, drift(version, self.contents))
             self._keep_present(version)
+        self._name_strangers(known)
 
     def work(self, deadline: Deadline) -> None:
         """Bring each version on as far as it goes now."""
@@ -146,9 +149,7 @@ class _Run:
             if version.version not in known:
                 store.put_new(version)
         versions = store.versions(self.template.name)
-        self.result.problems.extend(
-            f"{self.template.name}: {stranger}" for stranger in strangers(self.template, versions, self.contents)
-        )
+        self._name_strangers(versions)
         for version in versions:
             if deadline.at - self.sync.clock.now() < ENOUGH_MS:
                 self._problem(version, "no time was left for it; the next sync goes on")
@@ -158,43 +159,35 @@ class _Run:
 
     def _bring_on(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> TemplateVersion:
         """All that can be done for one version now, under its lease."""
-        store, now = self.sync.templates, self.sync.clock.now()
+        store = self.sync.templates
         try:
-            leased = store.lease(version, listed_at=self.listed_at, until=now + LEASE_MS)
+            content = self._copy(version)
+            version = store.lease(version, listed_at=self.listed_at, until=self.sync.clock.now() + LEASE_MS)
+            version = self._move_on(version, versions, content)
+            told = self._tell(version, versions)
+            return store.release(version, told=told, checked_at=self.sync.clock.now())
         except LeaseLost:
             self.result.steps.append(Step(version, Move.KEEP, "another sync is at it, or has just been"))
-            return version
-        try:
-            leased = self._move_on(leased, versions)
-        except LeaseLost:
-            return version
-        except ContentRefused as error:
-            self._problem(version, str(error))
-            leased = self._stored(leased)
         except ContentUnavailable as error:
-            # The lease runs out by itself: what was asked of Twilio may yet happen.
+            # If it is leased, the lease runs out by itself: what was asked of Twilio may yet happen.
             self._problem(version, str(error))
-            return self._stored(leased)
-        told = self._tell(leased, versions)
-        try:
-            return store.release(leased, told=told, checked_at=self.sync.clock.now())
-        except LeaseLost:
-            return leased
+        return self._stored(version)
 
-    def _move_on(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> TemplateVersion:
-        content = self._copy(version)
-        while (move := self._judge(version, versions, content)) is not Move.KEEP:
-            version, content = self._carry_out(move, version, content)
-        found = drift(version, self.contents)
-        if found != version.drift:
-            version = self._note(version, drift=found)
-        if found:
-            self._problem(version, found)
-        return version
-
-    def _judge(
+    def _move_on(
         self, version: TemplateVersion, versions: Sequence[TemplateVersion], content: Content | None
-    ) -> Move:
+    ) -> TemplateVersion:
+        try:
+            while (move := self._judge(version, versions, content)) is not Move.KEEP:
+                version, content = self._carry_out(move, version, content)
+            problem = drift(version, self.contents)
+        except ContentRefused as error:
+            version, problem = self._stored(version), str(error)
+        self._problem(version, problem)
+        if problem == version.problem:
+            return version
+        return self._note(version, {PROBLEM} if problem else set(), problem=problem)
+
+    def _judge(self, version: TemplateVersion, versions: Sequence[TemplateVersion], content: Content | None) -> Move:
         stands = standing(version, self.template, versions)
         move, why = next_move(version, stands, content, self.sync.clock.now(), recreate=self.recreate)
         self.result.steps.append(Step(version, move, why))
@@ -234,8 +227,8 @@ class _Run:
             case Move.SUPERSEDE, _:
                 return self._note(version, superseded_at=now), content
             case Move.RESUME, _:
-                served = {"served_at": now} if version.status == APPROVED and self._is_present(version) else {}
-                return self._note(version, superseded_at=None, **served), content
+                began = version.status == APPROVED and self._is_present(version)
+                return self._note(version, superseded_at=None, served_at=now if began else version.served_at), content
             case Move.RETIRE, _:
                 return self._note(version, status=RETIRED), content
             case Move.DELETE, Content(content_sid=sid):
@@ -250,17 +243,14 @@ class _Run:
             values |= {"status": after.status, "reported_at": None}
         if after.status == APPROVED and version.served_at is None and self._is_present(version):
             values["served_at"] = self.sync.clock.now()
-        return self._note(version, **values)
+        return self._note(version, {CATEGORY_CHANGED} if after.category != version.category else set(), **values)
 
-    def _note(self, version: TemplateVersion, **values: Any) -> TemplateVersion:
+    def _note(self, version: TemplateVersion, news: AbstractSet[str] = frozenset(), **values: Any) -> TemplateVersion:
         """Write it down together with the news that it makes: what is not told now is told by the next sync."""
         now = self.sync.clock.now()
-        news = {DRIFT} if values.get("drift") else set()
         if values.get("status", version.status) != version.status:
             values["status_at"] = now
-            news |= {values["status"]} & _TOLD
-        if version.category and values.get("category") not in (None, version.category):
-            news.add(CATEGORY_CHANGED)
+            news = news | ({values["status"]} & _TOLD)
         return self.sync.templates.note(version, news=frozenset(f"{one}@{now}" for one in news), **values)
 
     def _tell(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> frozenset[str]:
@@ -271,7 +261,7 @@ class _Run:
         for one in sorted(version.news, key=lambda token: token.partition("@")[2]):
             news, _, at = one.partition("@")
             try:
-                if news != DRIFT:
+                if news != PROBLEM:
                     self.sync.bus.publish([_event(version, news, int(at))])
                 if news not in _GOOD_NEWS:
                     self.sync.alerts.about_template(version, news, serving)
@@ -302,6 +292,10 @@ class _Run:
             version.version == self.template.version(version.language)
         )
 
+    def _name_strangers(self, versions: Sequence[TemplateVersion]) -> None:
+        found = strangers(self.template, versions, self.contents)
+        self.result.problems.extend(f"{self.template.name}: {stranger}" for stranger in found)
+
     def _keep_present(self, version: TemplateVersion) -> None:
         if self._is_present(version):
             self.result.versions.append(version)
@@ -311,8 +305,9 @@ class _Run:
         stored = self.sync.templates.versions(version.template)
         return next((one for one in stored if one.version == version.version), version)
 
-    def _problem(self, version: TemplateVersion, what: str) -> None:
-        self.result.problems.append(f"{version.template} ({version.language}): {what}")
+    def _problem(self, version: TemplateVersion, what: str | None) -> None:
+        if what:
+            self.result.problems.append(f"{version.template} ({version.language}): {what}")
 
 
 def _just_made(version: TemplateVersion, content_sid: str) -> Content:
