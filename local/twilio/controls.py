@@ -109,8 +109,11 @@ class Controls:
         self._publish_faults()
         return JSONResponse({"faults": []})
 
-    async def reset(self, _: Request) -> Response:
+    async def reset(self, request: Request) -> Response:
+        """Forget all that happened; with `{"all": true}` the account's templates and webhooks too."""
         await self._tasks.cancel_all()
+        if await request.body() and (await request.json()).get("all"):
+            self._account.set_up()
         self._account.reset()
         return JSONResponse({})
 
@@ -194,13 +197,15 @@ def patient_view(patient: Patient) -> dict[str, Any]:
 def _forgiving(
     endpoint: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A control's wrong input is a 400 or 404 with a sentence, never a traceback."""
+    """A control's wrong input is a 400, an unknown sid in its path a 404; never a traceback."""
 
     async def answer(request: Request) -> Response:
         try:
             return await endpoint(request)
         except KeyError as error:
-            return JSONResponse({"error": f"not found, or missing: {error.args[0]}"}, 404)
+            unknown = bool(request.path_params)
+            sentence = f"{error.args[0]} {'is unknown' if unknown else 'is missing'}"
+            return JSONResponse({"error": sentence}, 404 if unknown else 400)
         except (ValueError, TypeError) as error:
             return JSONResponse({"error": str(error)}, 400)
 

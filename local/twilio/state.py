@@ -213,13 +213,20 @@ class Account:
         self.events = EventLog()
         self._addresses = [bare(sender) for sender in senders]
         self._inbound_url = inbound_url
+        self.set_up()
         self.reset()
 
+    def set_up(self) -> None:
+        """The account as started: its senders with their webhook, no templates."""
+        self.contents: dict[str, Content] = {}
+        self.senders = {address: Sender(address) for address in self._addresses}
+        if self._inbound_url:
+            self.set_inbound_url(self._inbound_url)
+
     def reset(self) -> None:
-        """Back to the first minute: senders and webhook as started, nothing else."""
+        """Forget all that happened. The account's set-up, webhooks and templates, stays."""
         self.settings = Settings()
         self.messages: dict[str, Message] = {}
-        self.contents: dict[str, Content] = {}
         self.patients: dict[str, Patient] = {}
         self.faults = Faults()
         self.media_requests: list[dict[str, Any]] = []
@@ -228,9 +235,6 @@ class Account:
         """What Twilio's Debugger would show: webhooks that failed or answered what Twilio cannot read."""
         self._window_closes: dict[tuple[str, str], datetime] = {}
         self._clock_offset = timedelta()
-        self.senders = {address: Sender(address) for address in self._addresses}
-        if self._inbound_url:
-            self.set_inbound_url(self._inbound_url)
         self.events.publish("reset")
 
     def set_inbound_url(self, url: str) -> None:

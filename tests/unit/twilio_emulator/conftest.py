@@ -33,7 +33,7 @@ def running_emulator() -> Iterator[Emulator]:
 @pytest.fixture
 def emulator(running_emulator: Emulator) -> Emulator:
     """The session's emulator, as new, with statuses that follow each other within milliseconds."""
-    running_emulator.control("reset", {})
+    running_emulator.control("reset", {"all": True})
     running_emulator.control("configure", {"status_delays_ms": FAST})
     return running_emulator
 

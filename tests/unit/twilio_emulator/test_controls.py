@@ -140,19 +140,29 @@ def test_patient_keeps_the_switches_not_named(emulator: Emulator) -> None:
     assert emulator.control("state")["patients"] == [patient]
 
 
-def test_reset_clears_everything(emulator: Emulator, client: Client, door: Door) -> None:
+def test_reset_forgets_what_happened_but_not_the_set_up(emulator: Emulator, client: Client, door: Door) -> None:
     emulator.open_window()
+    template = emulator.template(client)
     emulator.control("configure", {"inbound_url": f"{door.url}/x", "status_delays_ms": {"sent": 300}})
     emulator.control("faults", {"kind": "http_500", "times": 9, "match": {"to": "+1"}})
     client.messages.create(to=TO, from_=FROM, body="hi", status_callback=door.url)
-    emulator.control("reset", {})
+    emulator.control("reset", method="POST")
     state = emulator.control("state")
-    for name in ("messages", "templates", "patients", "windows", "faults", "media_requests", "warnings"):
+    for name in ("messages", "patients", "windows", "faults", "media_requests", "warnings"):
         assert state[name] == [], name
-    assert state["senders"][0]["webhook"] == {}
     assert state["settings"]["status_delays_ms"]["sent"] != 300
+    assert [each["sid"] for each in state["templates"]] == [template]
+    assert emulator.control("inbound", {"from": PATIENT, "body": "hi"})["http_status"] == 204
+    assert door.statuses() == []
+
+
+def test_reset_of_all_forgets_the_set_up_too(emulator: Emulator, client: Client, door: Door) -> None:
+    emulator.template(client)
+    emulator.control("configure", {"inbound_url": f"{door.url}/x"})
+    emulator.control("reset", {"all": True})
+    state = emulator.control("state")
+    assert (state["templates"], state["senders"][0]["webhook"]) == ([], {})
     assert emulator.control("inbound", {"from": PATIENT, "body": "hi"})["error"]
-    assert door.received == []
 
 
 @pytest.mark.parametrize(
@@ -160,8 +170,8 @@ def test_reset_clears_everything(emulator: Emulator, client: Client, door: Door)
     [
         ("configure", {"gravity": 9.81}, 400),
         ("patients", {"address": PATIENT, "mood": "good"}, 400),
-        ("patients", {}, 404),
-        ("window", {"address": PATIENT}, 404),
+        ("patients", {}, 400),
+        ("window", {"address": PATIENT}, 400),
         ("templates/HX0/review", {"status": "approved"}, 404),
         ("clock", {"advance_seconds": "soon"}, 400),
     ],
