@@ -1,0 +1,228 @@
+"""What the page's buttons do: each is one request to the stack, as anybody could make it."""
+
+import asyncio
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from whatsapp.domain.catalog import load_catalog
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.message import message_id_of
+
+from local.http import SignedHttp
+from local.phone.world import Thing, World, now_ms
+
+SAMPLES = Path(__file__).parent / "samples"
+SHOWABLE = ("image/jpeg", "image/png", "image/webp", "audio/ogg", "audio/mpeg", "audio/wav", "video/mp4")
+"""Media that the page shows itself; anything else is only offered for download."""
+TASKS = {
+    "sweep": "SendFunctionName",
+    "publish": "WebhookFunctionName",
+    "reconcile": "WebhookFunctionName",
+    "sync": "TemplateSyncFunctionName",
+}
+CONTROLS = {"patients", "faults", "window", "clock"}
+
+
+class Refused(Exception):
+    """The page asked for something that cannot be. The text says what, for people."""
+
+
+class Actions:
+    """The page's actions on one stack."""
+
+    def __init__(self, world: World, aws: Any, stack: dict[str, Any], twilio: httpx.AsyncClient) -> None:
+        self._world = world
+        self._stack = stack
+        self._outputs: dict[str, str] = stack["outputs"]
+        self._lambda = aws("lambda")
+        self._sqs = aws("sqs")
+        self._twilio = twilio
+        self._api = SignedHttp(stack["api_url"])
+
+    def routes(self) -> list[Route]:
+        """The routes under `/api/` and `/media/`."""
+        return [
+            Route("/api/send", _forgiving(self.send), methods=["POST"]),
+            Route("/api/inbound", _forgiving(self.inbound), methods=["POST"]),
+            Route("/api/preview", _forgiving(self.preview), methods=["POST"]),
+            Route("/api/run/{task}", _forgiving(self.run), methods=["POST"]),
+            Route("/api/redrive", _forgiving(self.redrive), methods=["POST"]),
+            Route("/api/templates/{sid}/review", _forgiving(self.review), methods=["POST"]),
+            Route("/api/twilio/{control}", _forgiving(self.control), methods=["POST", "DELETE"]),
+            Route("/media/{sid}", _forgiving(self.medium), methods=["GET"]),
+        ]
+
+    async def send(self, request: Request) -> Response:
+        """Send as the orchestrator: `{"door": "invoke" | "http" | "sqs", "request": {…}}`."""
+        body = await request.json()
+        door, message = body["door"], body["request"]
+        doors = {"invoke": self._invoke_send, "http": self._post_send, "sqs": self._queue_send}
+        if door not in doors:
+            raise Refused(f"no door {door!r}: say invoke, http or sqs")
+        began = now_ms()
+        answer = await asyncio.to_thread(doors[door], message)
+        key = message.get("idempotency_key")
+        message_id = answer.get("message_id") or (message_id_of(key) if key else None)
+        self._tell(door, message, answer, message_id, began)
+        return JSONResponse({"answer": answer, "message_id": message_id})
+
+    def _tell(
+        self, door: str, message: dict[str, Any], answer: dict[str, Any], message_id: str | None, at: int
+    ) -> None:
+        error = answer.get("error") or {}
+        refused = answer.get("status") == "refused"
+        title = {"invoke": "Direct invoke", "http": "POST /messages", "sqs": "Put on the queue"}[door]
+        step_id = f"{message_id}:command" if message_id and not refused else f"refused:{at}"
+        if answer.get("duplicate"):
+            step_id, title = f"duplicate:{at}", f"{title} (duplicate)"
+        self._world.step(
+            step_id, "command", title, at, end=now_ms(), state="bad" if refused else "ok",
+            code=error.get("code") if refused else None, message_id=message_id, to=message.get("to"),
+            template=message.get("template"), detail={"request": message, "answer": answer},
+        )  # fmt: skip
+
+    def _invoke_send(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self._invoke("SendFunctionName", message)
+
+    def _post_send(self, message: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._api.post("/messages", message).json()
+        return answer
+
+    def _queue_send(self, message: dict[str, Any]) -> dict[str, Any]:
+        answer = self._sqs.send_message(QueueUrl=self._outputs["SendQueueUrl"], MessageBody=json.dumps(message))
+        return {"queued": answer["MessageId"]}
+
+    def _invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        response = self._lambda.invoke(FunctionName=self._outputs[function], Payload=json.dumps(event).encode())
+        answer: dict[str, Any] = json.loads(response["Payload"].read())
+        if "FunctionError" in response:
+            raise Refused(f"{self._outputs[function]} raised {answer.get('errorType')}: {answer.get('errorMessage')}")
+        return answer
+
+    async def inbound(self, request: Request) -> Response:
+        """Write as a patient. `sample` is `picture` or `voice`, and stands for a medium of ours."""
+        body = await request.json()
+        if sample := body.pop("sample", None):
+            name, content_type = {"picture": ("picture.png", "image/png"), "voice": ("voice.ogg", "audio/ogg")}[sample]
+            data = b64encode((SAMPLES / name).read_bytes()).decode()
+            body["media"] = [{"content_type": content_type, "base64": data}]
+        return await self._ask_twilio("POST", "inbound", body)
+
+    async def control(self, request: Request) -> Response:
+        """One of the emulated Twilio's own controls."""
+        name = request.path_params["control"]
+        if name not in CONTROLS:
+            raise Refused(f"no control {name}")
+        return await self._ask_twilio(request.method, name, await request.json() if request.method == "POST" else None)
+
+    async def review(self, request: Request) -> Response:
+        """Decide on a template as WhatsApp's reviewer, then let our sync see it."""
+        answer = await self._ask_twilio("POST", f"templates/{request.path_params['sid']}/review", await request.json())
+        if answer.status_code < 300:
+            await asyncio.to_thread(self._invoke, TASKS["sync"], {"task": "sync"})
+        return answer
+
+    async def _ask_twilio(self, method: str, path: str, body: Any) -> Response:
+        answer = await self._twilio.request(method, path, json=body)
+        return Response(answer.content, answer.status_code, media_type="application/json")
+
+    async def run(self, request: Request) -> Response:
+        """Run a schedule's task now."""
+        return JSONResponse(await self.run_task(request.path_params["task"]))
+
+    async def run_task(self, task: str) -> dict[str, Any]:
+        """Run a task of a function, as its schedule does.
+
+        Raises:
+            Refused: no such task, or the function raised.
+        """
+        if task not in TASKS:
+            raise Refused(f"no task {task}")
+        return await asyncio.to_thread(self._invoke, TASKS[task], {"task": task})
+
+    async def redrive(self, _: Request) -> Response:
+        """Move every nudge in the dead-letter queue back to the send queue; what can never be sent stays."""
+        return JSONResponse(await asyncio.to_thread(self._redrive))
+
+    def _redrive(self) -> dict[str, int]:
+        queue, dead = self._outputs["SendQueueUrl"], self._outputs["SendDeadLetterQueueUrl"]
+        moved = kept = 0
+        while found := self._sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=5).get(
+            "Messages"
+        ):
+            for letter in found:
+                body = json.loads(letter["Body"])
+                if "poison" in body:
+                    kept += 1
+                    continue
+                nudge = {"message_id": body["message_id"]} if "message_id" in body else body
+                self._sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(nudge))
+                self._sqs.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
+                moved += 1
+        return {"moved": moved, "kept": kept}
+
+    async def preview(self, request: Request) -> Response:
+        """A template as the patient will read it."""
+        body = await request.json()
+        template = load_catalog().get(body["template"])
+        language = body.get("language") or template.default_language
+        text = template.render(language, body.get("variables") or {}).text
+        return JSONResponse(
+            {"text": text, "buttons": [reply.title for reply in template.wording(language).quick_replies]}
+        )
+
+    async def medium(self, request: Request) -> Response:
+        """A medium's bytes. What a stranger sent is shown only as what it claims to be, in a sandbox."""
+        answer = await self._twilio.get(f"media/{request.path_params['sid']}")
+        content_type = answer.headers.get("content-type", "")
+        headers = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+        if content_type not in SHOWABLE:
+            headers["Content-Disposition"] = "attachment"
+            content_type = "application/octet-stream"
+        return Response(answer.content, answer.status_code, headers, content_type)
+
+
+def catalog_view() -> list[dict[str, Any]]:
+    """What the composer needs to know of our templates."""
+    return [
+        {
+            "name": template.name,
+            "purpose": template.purpose,
+            "category": template.category,
+            "agent": template.agent,
+            "default_language": template.default_language,
+            "languages": {
+                language: {"body": wording.body, "buttons": [reply.title for reply in wording.quick_replies],
+                           "samples": template.sample_values(language)}
+                for language, wording in template.languages.items()
+            },
+            "variables": [
+                {"name": v.name, "type": v.type, "description": v.description, "max_length": v.max_length}
+                for v in template.variables.values()
+            ],
+        }
+        for template in load_catalog()
+    ]  # fmt: skip
+
+
+def _forgiving(endpoint: Any) -> Any:
+    """Wrong input is a 400 with a sentence, a part of the stack that does not answer a 502: never a traceback."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            response: Response = await endpoint(request)
+        except (Refused, MessagingError) as error:
+            return JSONResponse({"error": str(getattr(error, "detail", None) or error)}, 400)
+        except (KeyError, ValueError, TypeError) as error:
+            return JSONResponse({"error": f"bad request: {type(error).__name__} {error}"}, 400)
+        except httpx.HTTPError as error:
+            return JSONResponse({"error": f"the stack does not answer ({type(error).__name__})"}, 502)
+        return response
+
+    return answer

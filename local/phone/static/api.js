@@ -1,0 +1,17 @@
+// Requests to the page's own server. A refusal is an Error whose message is fit to show.
+
+export async function ask(path, body = {}, method = "POST") {
+  let answer;
+  try {
+    answer = await fetch(`/api/${path}`, {
+      method,
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new Error("The page's server does not answer. Is `make run` still running?");
+  }
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(found.error ?? `The server answered ${answer.status}.`);
+  return found;
+}

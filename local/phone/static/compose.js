@@ -1,0 +1,195 @@
+// Sending as the orchestrator. Form, JSON and command are three views of one request.
+
+import { computed, signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ask } from "./api.js";
+import { styled } from "./bubble.js";
+import { langOf, words } from "./format.js";
+import { current, patients } from "./patients.js";
+import { at, catalog, connection, open, stack } from "./store.js";
+import { Copy, html, Icon, IconButton, Json, useAction } from "./ui.js";
+
+export const composing = signal(false);
+const door = signal("invoke");
+const view = signal("form");
+/** The one request; null until the catalog is there. */
+const request = signal(null);
+const answer = signal(null);
+
+const newKey = () => `page-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+
+/** A request for a patient with a template's own samples, in the patient's name. */
+export function requestFor(patient, template, language) {
+  const chosen = language ?? (template.languages[langOf(patient.profile_name)] ? langOf(patient.profile_name) : template.default_language);
+  const variables = { ...template.languages[chosen].samples };
+  if (variables.patient_name && patient.profile_name) variables.patient_name = patient.profile_name.split(" ")[0];
+  return { to: patient.address, template: template.name, language: chosen, variables, idempotency_key: newKey() };
+}
+
+export function startComposing(patient = current.value) {
+  const template = catalog.value[0];
+  if (!request.value || request.value.to !== patient?.address) request.value = patient && template ? requestFor(patient, template) : null;
+  composing.value = true;
+}
+
+/** Send one message; its story opens. */
+export async function send(message, through = "invoke") {
+  const sent = await ask("send", { door: through, request: message });
+  if (sent.answer.status !== "refused" && sent.message_id) {
+    at.patient.value = message.to;
+    open(sent.message_id, { stay: true });
+  }
+  return sent.answer;
+}
+
+export async function quickSend(patient) {
+  const template = catalog.value.find((each) => each.name === "session_reminder") ?? catalog.value[0];
+  await send(requestFor(patient, template));
+}
+
+const chosen = computed(() => catalog.value.find((template) => template.name === request.value?.template));
+const set = (changes) => (request.value = clean({ ...request.value, ...changes }));
+const clean = (message) => Object.fromEntries(Object.entries(message).filter(([, value]) => value !== "" && value !== undefined && value !== null));
+
+export function Compose() {
+  const box = useRef(null);
+  const [submit, busy] = useAction(async (event) => {
+    event?.preventDefault();
+    answer.value = null;
+    answer.value = await send(request.value, door.value);
+    if (answer.value.status !== "refused") set({ idempotency_key: newKey() });
+  });
+  useEffect(() => box.current?.querySelector("select")?.focus(), [composing.value]);
+  if (!composing.value) {
+    return html`<div class="compose-bar"><button type="button" class="primary" onClick=${() => startComposing()}><${Icon} name="send" size=${16} /> Send as the orchestrator</button><kbd>n</kbd></div>`;
+  }
+  const keys = (event) => {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) submit();
+    if (event.key === "Escape") composing.value = false;
+  };
+  return html`<form class="compose" ref=${box} onSubmit=${submit} onKeyDown=${keys} aria-label="Send as the orchestrator">
+    <header>
+      <h2>Send as the orchestrator</h2>
+      <div class="segmented" role="group" aria-label="View">${[["form", "Form"], ["json", "JSON"], ["command", "Command"]].map(([name, label]) =>
+        html`<button type="button" aria-pressed=${view.value === name} onClick=${() => (view.value = name)}>${label}</button>`)}</div>
+      <${IconButton} icon="close" label="Close the composer" onClick=${() => (composing.value = false)} />
+    </header>
+    <div class="compose-body">
+      <div class="compose-edit">
+        ${view.value === "form" && html`<${Form} />`}
+        ${view.value === "json" && html`<${JsonView} />`}
+        ${view.value === "command" && html`<${Command} />`}
+      </div>
+      <${Preview} />
+    </div>
+    <footer>
+      <label>Through <select value=${door.value} onChange=${(event) => (door.value = event.target.value)}>
+        <option value="invoke">direct invoke</option><option value="http">POST /messages</option><option value="sqs">the send queue</option></select></label>
+      <${Result} />
+      <button class="primary" disabled=${busy || connection.value !== "live" || !request.value}><${Icon} name="send" size=${16} /> ${busy ? "Sending …" : "Send"}</button>
+    </footer>
+  </form>`;
+}
+
+function Result() {
+  const told = answer.value;
+  if (!told) return html`<span class="grow" />`;
+  const bad = told.status === "refused" || told.status === "failed";
+  const text = told.error ? `${told.error.code}: ${told.error.detail}` : told.queued ? "on the queue" : `${told.status}${told.duplicate ? ", a duplicate" : ""}`;
+  return html`<span class="result grow ${bad ? "bad" : "ok"}" role="status">${bad ? "✕ " : "✓ "}${text}</span>`;
+}
+
+function Form() {
+  const message = request.value;
+  if (!message) return html`<p class="dim">The catalog is empty.</p>`;
+  const template = chosen.value;
+  const patient = patients.value.find((each) => each.address === message.to);
+  const another = (name) => {
+    const wanted = catalog.value.find((each) => each.name === name);
+    const kept = { on_rate_limit: message.on_rate_limit };
+    request.value = clean(wanted ? { ...requestFor(patient ?? { address: message.to }, wanted), ...kept }
+      : { to: message.to, text: message.text ?? "", idempotency_key: message.idempotency_key, ...kept, ...(name === "text" ? { text: "Hello" } : {}) });
+  };
+  return html`<div class="fields">
+    <label>To <select value=${message.to} onChange=${(event) => set({ to: event.target.value })}>${patients.value.map((each) =>
+      html`<option value=${each.address}>${each.profile_name ? `${each.profile_name}, ${each.address}` : each.address}</option>`)}
+      ${!patient && html`<option value=${message.to}>${message.to}</option>`}</select></label>
+    <label>Template <select value=${message.template ?? "text"} onChange=${(event) => another(event.target.value)}>${catalog.value.map((each) =>
+      html`<option value=${each.name}>${words(each.name)}</option>`)}<option value="text">No template: free text</option></select></label>
+    ${template && html`<label>Language <select value=${message.language} onChange=${(event) => (request.value = { ...requestFor(patient ?? { address: message.to }, template, event.target.value), idempotency_key: message.idempotency_key })}>${Object.keys(template.languages).map((language) =>
+      html`<option value=${language}>${new Intl.DisplayNames("en", { type: "language" }).of(language)}</option>`)}</select></label>`}
+    ${template ? template.variables.map((variable) => html`<${Variable} key=${variable.name} variable=${variable} />`)
+      : html`<label class="wide">Text <textarea rows="3" value=${message.text} onInput=${(event) => set({ text: event.target.value })} /></label>`}
+    <label>If the limit is reached <select value=${message.on_rate_limit ?? "defer"} onChange=${(event) => set({ on_rate_limit: event.target.value === "defer" ? "" : event.target.value })}><option value="defer">wait</option><option value="reject">refuse</option></select></label>
+    <label>Idempotency key <input value=${message.idempotency_key ?? ""} onInput=${(event) => set({ idempotency_key: event.target.value })} spellcheck="false" /></label>
+  </div>`;
+}
+
+/** The variable that is being edited: its value lights up in the bubble. */
+const lit = signal(null);
+
+function Variable({ variable }) {
+  const value = request.value.variables?.[variable.name] ?? "";
+  return html`<label title=${variable.description}><span>${words(variable.name)} <small>${variable.type}</small></span>
+    <input value=${value} maxlength=${variable.max_length * 2} lang=${langOf(value)} onFocus=${() => (lit.value = variable.name)} onBlur=${() => (lit.value = null)}
+      onInput=${(event) => set({ variables: { ...request.value.variables, [variable.name]: event.target.value } })} /></label>`;
+}
+
+function JsonView() {
+  const [text, setText] = useState(JSON.stringify(request.value, null, 2));
+  const [problem, setProblem] = useState("");
+  const edit = (event) => {
+    setText(event.target.value);
+    try {
+      request.value = JSON.parse(event.target.value);
+      setProblem("");
+    } catch (error) {
+      setProblem(error.message);
+    }
+  };
+  return html`<label class="wide">The request, for direct invoke, <code>POST /messages</code> and the queue alike
+    <textarea class="code" rows="12" spellcheck="false" value=${text} onInput=${edit} aria-invalid=${Boolean(problem)} /></label>
+    <p class="hint ${problem ? "bad" : ""}">${problem || html`<${Copy} text=${() => JSON.stringify(request.value, null, 2)} label="Copy JSON" />`}</p>`;
+}
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** The shell command that does the same as the button. */
+export function commandOf(message, through) {
+  const { aws_endpoint: endpoint, region, outputs = {}, api_url: api } = stack.value;
+  const body = quoted(JSON.stringify(message));
+  const aws = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws";
+  const where = `--endpoint-url ${endpoint} --region ${region}`;
+  if (through === "sqs") return `${aws} sqs send-message ${where} \\\n  --queue-url ${outputs.SendQueueUrl} \\\n  --message-body ${body}`;
+  if (through === "http") {
+    return `curl --aws-sigv4 aws:amz:${region}:execute-api --user test:test \\\n  -H 'Content-Type: application/json' -X POST ${api}/messages \\\n  -d ${body}`;
+  }
+  return `${aws} lambda invoke ${where} \\\n  --function-name ${outputs.SendFunctionName} --cli-binary-format raw-in-base64-out \\\n  --payload ${body} /dev/stdout`;
+}
+
+export const command = () => (request.value ? commandOf(request.value, door.value) : "");
+
+function Command() {
+  return html`<div><pre class="code wrap" tabindex="0" aria-label="Command">${command()}</pre>
+    <p class="hint"><${Copy} text=${command} label="Copy the command" /> The same key again is a duplicate, not a second message.</p></div>`;
+}
+
+function Preview() {
+  const [shown, setShown] = useState({ text: "", buttons: [] });
+  const message = request.value;
+  useEffect(() => {
+    if (!message?.template) return setShown({ text: message?.text ?? "", buttons: [] });
+    const soon = setTimeout(() => ask("preview", message).then(setShown, (error) => setShown((last) => ({ ...last, problem: error.message }))), 60);
+    return () => clearTimeout(soon);
+  }, [message]);
+  const value = lit.value && message?.variables?.[lit.value];
+  return html`<aside class="preview" aria-label="As the patient will see it">
+    <div class="bubble in"><p class="text" lang=${langOf(shown.text)}>${value && shown.text.includes(value) ? marked(shown.text, value) : styled(shown.text || "…")}</p>
+      ${shown.buttons?.length > 0 && html`<div class="bubble-buttons">${shown.buttons.map((title) => html`<span class="bubble-button"><${Icon} name="reply" size=${15} /> ${title}</span>`)}</div>`}</div>
+    ${shown.problem && html`<p class="hint bad" role="status">${shown.problem}</p>`}
+  </aside>`;
+}
+
+function marked(text, value) {
+  return text.split(value).flatMap((part, n) => (n ? [html`<mark>${value}</mark>`, part] : [part]));
+}

@@ -1,0 +1,31 @@
+// The mission's numbers, each with its last five minutes.
+
+import { status } from "./store.js";
+import { html } from "./ui.js";
+
+const NUMBERS = [
+  ["sent", "Sent", ""], ["delivered", "Delivered", "%"], ["read", "Read", "%"], ["replied", "Replied", "%"], ["deferred", "Deferred", ""],
+  ["violations", "Violations", "", (n) => n > 0], ["webhook_ms", "Webhook p95", "ms", (n) => n > 5000], ["queue", "Queue", ""], ["dead", "Dead letters", "", (n) => n > 0],
+];
+
+export function Health() {
+  const health = status("health");
+  return html`<dl class="health" aria-label="Health" data-region tabindex="-1">${NUMBERS.map(([name, label, unit, isBad]) => {
+    const value = health?.numbers[name] ?? null;
+    return html`<div key=${name} class=${isBad?.(value) ? "bad" : ""}><dt>${label}</dt>
+      <dd>${value === null ? "–" : shorten(value)}${value !== null && unit && html`<small>${unit === "%" ? "%" : ` ${unit}`}</small>`}</dd>
+      <dd class="spark"><${Sparkline} points=${health?.charts[name] ?? []} /></dd></div>`;
+  })}</dl>`;
+}
+
+const shorten = (value) => (Number.isInteger(value) ? value.toLocaleString("en-IN") : value.toFixed(value >= 10 ? 0 : 1));
+
+function Sparkline({ points }) {
+  const width = 64, height = 18;
+  if (points.length < 2) return html`<svg width=${width} height=${height} aria-hidden="true" />`;
+  const low = Math.min(...points), high = Math.max(...points);
+  const y = (value) => (high === low ? height - 2 : height - 2 - ((value - low) / (high - low)) * (height - 4));
+  const x = (n) => width - ((points.length - 1 - n) / 59) * width;
+  const line = points.map((value, n) => `${x(n).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  return html`<svg width=${width} height=${height} viewBox="0 0 ${width} ${height}" aria-hidden="true"><polyline points=${line} /></svg>`;
+}

@@ -1,0 +1,165 @@
+// The story of the selected message: one sentence, then who held it when, and on a click what was said.
+
+import { computed, signal } from "@preact/signals";
+import { clock, exactClock, firstName, langOf, length, words } from "./format.js";
+import { at, codes, idOf, messageOf, now, open, patientOf, things } from "./store.js";
+import { axisOf, headlineOf, LANE_NAMES, LANES, rowsOf, stepsOf } from "./storymodel.js";
+import { Copy, Empty, html, Icon, Json, useWidth } from "./ui.js";
+
+/** True time, without breaks. */
+export const linear = signal(false);
+
+/** The message whose story is shown: the chosen one, else the newest. */
+export const shown = computed(() => {
+  if (at.message.value) return at.message.value;
+  let newest = null;
+  for (const message of things.message.all.values()) {
+    if (!newest || message.accepted_at >= newest.accepted_at) newest = message;
+  }
+  return newest ? idOf(newest) : things.record.list.at(-1)?.message_id ?? "";
+});
+
+const story = computed(() => {
+  const id = shown.value;
+  const message = messageOf(id);
+  const record = things.record.all.get(id);
+  const steps = stepsOf(things.step.list, id, message?.sid);
+  return { id, message, record, steps, patient: things.patient.all.get(patientOf(id)) };
+});
+
+export function Story() {
+  const { id, message, record, steps, patient } = story.value;
+  if (steps.length === 0) {
+    return html`<${Empty} icon="inside" title=${id ? "Nothing is known of this message" : "No message yet"}>
+      <p>${id ? "It may be older than what this page keeps." : html`Send one with <kbd>n</kbd>, or write as the patient on the left: its way through the system is drawn here, live.`}</p>
+    <//>`;
+  }
+  const chosen = steps.find((step) => step.id === at.step.value);
+  const headline = headlineOf({ message, record, steps, name: firstName(patient) || "the patient", length, clock });
+  const failure = [...steps].reverse().find((step) => step.code && codes.value[step.code]);
+  return html`<article class="story" aria-labelledby="headline">
+    <header class="story-head">
+      <h2 id="headline" lang=${langOf(headline)}>${headline}</h2>
+      <div class="story-tools">
+        <label class="toggle"><input type="checkbox" checked=${linear.value} onChange=${() => (linear.value = !linear.value)} /> true time</label>
+        <${Copy} label="Link" text=${() => location.href} />
+        <${Copy} label="Story" text=${() => asText(headline, steps)} />
+      </div>
+    </header>
+    ${failure && html`<p class="plain-words"><${Icon} name="alert" size=${16} /> <span><b>${failure.code}</b> ${codes.value[failure.code]}.</span></p>`}
+    <${Links} record=${record} />
+    <${Lanes} steps=${steps} chosen=${chosen} />
+    ${chosen ? html`<${Detail} key=${chosen.id} step=${chosen} />` : html`<${StepList} steps=${steps} />`}
+  </article>`;
+}
+
+/** One record stands for at most one message: what comes before or after it is another story. */
+function Links({ record }) {
+  const links = [["continues", "continues an earlier one"], ["continued_as", "continued as another one"], ["in_reply_to", "answers this message"]]
+    .filter(([name]) => record?.[name]);
+  return links.length > 0 && html`<p class="story-links">${links.map(([name, label]) => html`
+    <button type="button" class="quiet" onClick=${() => open(record[name])}><${Icon} name="link" size=${15} /> ${label}</button>`)}</p>`;
+}
+
+const BAR_PX = 22;
+
+function Lanes({ steps, chosen }) {
+  const [element, width] = useWidth();
+  const until = now.value;
+  const axis = axisOf(steps, Math.max(until, steps.at(-1).at), width, linear.value);
+  const lanes = LANES.map(([lane, name]) => {
+    const bars = steps.filter((step) => step.lane === lane).map((step) => {
+      const x = axis.x(step.at);
+      const px = Math.max(step.state === "bad" ? 14 : 6, axis.x(step.end ?? Math.max(until, step.at)) - x);
+      return { step, x: Math.min(x, Math.max(0, width - px)), px };
+    });
+    return { lane, name, bars, rows: rowsOf(bars) };
+  });
+  return html`<div class="lanes" role="group" aria-label="Who held it, over time">
+    ${lanes.map(({ lane, name, bars, rows }) => html`<div class="lane ${bars.length ? "" : "unused"}" key=${lane}>
+      <span class="lane-name">${name}</span>
+      <div class="lane-track" ref=${lane === "command" ? element : null} style=${{ height: `${rows * BAR_PX + 10}px` }}>
+        ${axis.breaks.map((pause) => html`<i class="break" style=${{ left: `${pause.x}px`, width: `${pause.px}px` }} />`)}
+        ${bars.map((bar) => html`<${Bar} key=${bar.step.id} ...${bar} chosen=${chosen} />`)}
+      </div>
+    </div>`)}
+    <div class="lane axis">
+      <span class="lane-name">${length(axis.to - axis.from)}</span>
+      <div class="lane-track">
+        <span class="axis-from">${exactClock(axis.from)}</span>
+        ${axis.breaks.map((pause) => html`<span class="break-label" data-ms=${pause.ms} style=${{ left: `${pause.x}px`, width: `${pause.px}px` }}>
+          <svg width="14" height="12" viewBox="0 0 14 12" aria-hidden="true"><path d="M2 11 6 1M8 11l4-10" /></svg>${length(pause.ms)}</span>`)}
+      </div>
+    </div>
+  </div>`;
+}
+
+export const lengthOf = (step) => (step.end === null ? "still" : step.end > step.at ? length(step.end - step.at) : "");
+const choose = (step) => (at.step.value = at.step.value === step.id ? "" : step.id);
+
+function Bar({ step, x, px, row, chosen }) {
+  const label = [LANE_NAMES[step.lane], step.title, lengthOf(step), step.code && `✕ ${step.code}`].filter(Boolean).join(", ");
+  return html`<button type="button" class="bar ${step.lane} ${step.state} ${step.end === null ? "still" : ""}" title=${label} aria-label=${label}
+      aria-pressed=${chosen?.id === step.id} data-step=${step.id} data-ms=${(step.end ?? 0) - step.at}
+      style=${{ left: `${x}px`, width: `${px}px`, top: `${row * BAR_PX + 5}px` }} onClick=${() => choose(step)}>
+    ${step.state === "bad" && html`<${Icon} name="cross" size=${12} />`}
+    <span>${px > 56 ? (step.state === "bad" ? step.code : step.title) : ""}</span>
+  </button>`;
+}
+
+function StepList({ steps }) {
+  const first = steps[0].at;
+  return html`<ol class="steps">${steps.map((step) => html`<li key=${step.id}>
+    <button type="button" onClick=${() => choose(step)}>
+      <span class="step-at">${step.at === first ? exactClock(first) : `+ ${length(step.at - first)}`}</span>
+      <span class="step-lane ${step.lane}">${LANE_NAMES[step.lane]}</span>
+      <span class="step-title">${step.title}</span>
+      <span class="step-end ${step.state}">${step.code && step.state === "bad" ? `✕ ${step.code}` : lengthOf(step)}</span>
+    </button></li>`)}</ol>`;
+}
+
+function Detail({ step }) {
+  const { request, answer, event, alert, form, ...rest } = step.detail;
+  const logs = logsOf(step);
+  const parts = [["Request", request], ["Form", form], ["Answer", answer], ["Event", event], ["More", Object.values(rest).some(Boolean) ? rest : null]]
+    .filter(([, value]) => value);
+  return html`<section class="detail" aria-label=${step.title}>
+    <header>
+      <h3><span class="step-lane ${step.lane}">${LANE_NAMES[step.lane]}</span> ${step.title}</h3>
+      <span class="dim">${exactClock(step.at)} ${lengthOf(step) && `· ${lengthOf(step)}`}</span>
+      <button type="button" class="quiet" onClick=${() => choose(step)}><${Icon} name="back" size=${15} /> All steps</button>
+    </header>
+    ${step.code && html`<p class="plain-words"><${Icon} name="alert" size=${16} /> <span><b>${step.code}</b> ${codes.value[step.code] ?? step.detail.error?.detail ?? ""}</span></p>`}
+    ${alert && html`<pre class="code" tabindex="0">${alert}</pre>`}
+    ${parts.map(([name, value]) => html`<div class="part" key=${name}><h4>${name}<${Copy} text=${JSON.stringify(value, null, 2)} /></h4><${Json} value=${value} label=${name} /></div>`)}
+    ${logs.length > 0 && html`<div class="part"><h4>Log <small>${logs[0].function}</small><${Copy} text=${logs.flatMap((each) => each.lines).join("\n")} /></h4>
+      <pre class="code log" tabindex="0" aria-label="Log">${logs.flatMap((each) => each.lines).map(pretty).join("\n")}</pre></div>`}
+    ${parts.length === 0 && !alert && logs.length === 0 && html`<p class="dim">Nothing more is known of this step.</p>`}
+  </section>`;
+}
+
+/** The logs of the invocations that worked on this step: they name the message, or ran just then. */
+function logsOf(step) {
+  if (step.lane !== "lambda" && step.lane !== "command") return [];
+  const name = step.id.includes(":callback:") ? "webhook" : "send";
+  const end = step.end ?? Date.now();
+  return things.invocation.list.filter((invocation) =>
+    invocation.function.endsWith(name) && invocation.at <= end + 30 && invocation.end >= step.at - 30 &&
+    (invocation.message_ids.length === 0 || invocation.message_ids.includes(step.message_id)));
+}
+
+function pretty(line) {
+  try {
+    const { level, message, timestamp, location, service, function_name, function_memory_size, function_arn, function_request_id, ...rest } = JSON.parse(line);
+    const fields = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    return `${level.padEnd(7)} ${message}  ${fields.join(" ")}`;
+  } catch {
+    return line;
+  }
+}
+
+/** The story as a paragraph to paste somewhere. */
+function asText(headline, steps) {
+  const told = steps.map((step) => `${exactClock(step.at)} ${LANE_NAMES[step.lane]}: ${words(step.title)}${lengthOf(step) ? ` (${lengthOf(step)})` : ""}${step.code ? ` ✕ ${step.code}` : ""}`);
+  return `${headline}\n${told.join("\n")}\n${location.href}`;
+}
