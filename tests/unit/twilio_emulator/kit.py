@@ -125,6 +125,13 @@ class Door:
     """(status, content type, body) for the next requests; afterwards 204."""
     delay: float = 0.0
 
+    def heard(self, *statuses: str) -> bool:
+        """Whether exactly these statuses came, in whatever order: Twilio promises none."""
+        return sorted(self.statuses()) == sorted(statuses)
+
+    def callback(self, status: str) -> "Received":
+        return next(request for request in self.received if request.form.get("MessageStatus") == status)
+
     def statuses(self) -> list[str]:
         return [request.form["MessageStatus"] for request in self.received if "MessageStatus" in request.form]
 

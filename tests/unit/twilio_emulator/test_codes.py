@@ -232,10 +232,10 @@ def test_failure_arrives_by_callback_after_acceptance(
     answer = emulator.create_message(**fields, StatusCallback=f"{door.url}/status")
     assert answer.status_code == 201, answer.text
     assert answer.json()["error_code"] is None
-    final = CODES[code].outcome
-    eventually(lambda: final in door.statuses())
-    assert door.statuses() == ([final] if final == "failed" else ["sent", final])
-    form = door.received[-1].form
+    final = str(CODES[code].outcome)
+    expected = [final] if final == "failed" else ["sent", final]
+    eventually(lambda: door.heard(*expected))
+    form = door.callback(final).form
     assert (form["ErrorCode"], form["ErrorMessage"]) == (str(code), "")
     message = client.messages(answer.json()["sid"]).fetch()
     assert (message.status, message.error_code) == (final, code)
@@ -256,7 +256,7 @@ def test_code_without_a_rule_comes_by_fault(emulator: Emulator, client: Client, 
     else:
         client.messages.create(to=TO, from_=FROM, content_sid=template, status_callback=door.url)
         eventually(lambda: row.outcome in door.statuses())
-        assert door.received[-1].form["ErrorCode"] == str(row.code)
+        assert door.callback(str(row.outcome)).form["ErrorCode"] == str(row.code)
 
 
 def test_code_that_no_table_knows_can_be_named_too(emulator: Emulator, client: Client) -> None:

@@ -104,24 +104,24 @@ def test_phone_shows_the_filled_template(emulator: Emulator, client: Client) -> 
 def test_blocked_sender_stays_at_sent(emulator: Emulator, client: Client, door: Door) -> None:
     emulator.control("patients", {"address": PATIENT, "blocked": True})
     sid = client.messages.create(to=TO, from_=FROM, content_sid=emulator.template(client), status_callback=door.url).sid
-    eventually(lambda: door.statuses() == ["sent"])
+    eventually(lambda: door.heard("sent"))
     emulator.control("patients", {"address": PATIENT, "blocked": False})
-    eventually(lambda: door.statuses() == ["sent", "delivered", "read"])
+    eventually(lambda: door.heard("sent", "delivered", "read"))
     assert final_status(client, sid) == ("read", None)
 
 
 def test_phone_that_is_off_gets_it_when_it_is_on(emulator: Emulator, client: Client, door: Door) -> None:
     emulator.control("patients", {"address": PATIENT, "phone_on": False, "read_receipts": False})
     client.messages.create(to=TO, from_=FROM, content_sid=emulator.template(client), status_callback=door.url)
-    eventually(lambda: door.statuses() == ["sent"])
+    eventually(lambda: door.heard("sent"))
     emulator.control("patients", {"address": PATIENT, "phone_on": True})
-    eventually(lambda: door.statuses() == ["sent", "delivered"])
+    eventually(lambda: door.heard("sent", "delivered"))
 
 
 def test_read_receipts_can_be_off_for_everybody(emulator: Emulator, client: Client, door: Door) -> None:
     emulator.control("configure", {"read_receipts": False})
     client.messages.create(to=TO, from_=FROM, content_sid=emulator.template(client), status_callback=door.url)
-    eventually(lambda: door.statuses() == ["sent", "delivered"])
+    eventually(lambda: door.heard("sent", "delivered"))
     [message] = emulator.control("state")["messages"]
     assert message["status"] == "delivered"
 
