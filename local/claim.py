@@ -1,4 +1,8 @@
-"""One stack a directory: a lock on the directory itself, which a killed stack cannot leave behind."""
+"""One stack a directory, told by locks: a killed process leaves none behind.
+
+Two of them. The directory's own is held by the stack *and its servers*: free means that all of them are gone. That on
+the file `owner` is held by the stack alone: free means that whoever started those servers is gone, and they are ending.
+"""
 
 import fcntl
 import os
@@ -15,7 +19,7 @@ class DirectoryTakenError(Exception):
 
 
 class Claim:
-    """Holds a directory. The servers of the stack inherit `descriptor`, so the lock lasts as long as they do.
+    """Holds a directory. Pass `descriptor` on to the servers, so that the lock lasts as long as they do.
 
     Entering raises:
         DirectoryTakenError: its holder is alive. (A killed holder's servers are given time to end.)
@@ -23,39 +27,37 @@ class Claim:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._owner = directory / "owner"
         self.descriptor = -1
+        self._owner = -1
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _SECONDS_FOR_ORPHANS
         while not self._try():
-            if _owner_lives(self._directory) or time.monotonic() > deadline:
+            if is_taken(self._directory) or time.monotonic() > deadline:
                 raise DirectoryTakenError(f"another stack is running in {self._directory}")
             time.sleep(0.1)
         # What a killed stack left. Its servers are gone, or the lock would not be ours.
         (self._directory / "stack.json").unlink(missing_ok=True)
-        self._owner.write_text(str(os.getpid()))
+        self._owner = os.open(self._directory / "owner", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._owner, fcntl.LOCK_EX)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._owner.unlink(missing_ok=True)
+        (self._directory / "owner").unlink()
         if not any(self._directory.iterdir()):
             self._directory.rmdir()
+        os.close(self._owner)
         os.close(self.descriptor)
 
     def _try(self) -> bool:
         self._directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The last holder may have removed the directory between our two calls.
-            if os.path.samestat(os.fstat(descriptor), self._directory.stat()):
-                self.descriptor = descriptor
-                return True
-        except (BlockingIOError, FileNotFoundError):
-            pass
+        # The last holder may have removed the directory between our two calls.
+        if _lock(descriptor) and _is_still(descriptor, self._directory):
+            self.descriptor = descriptor
+            return True
         os.close(descriptor)
         return False
 
@@ -63,23 +65,25 @@ class Claim:
 def is_taken(directory: Path) -> bool:
     """Whether a stack lives there now. (Not one that was killed and whose servers are still ending.)"""
     try:
-        descriptor = os.open(directory, os.O_RDONLY)
+        descriptor = os.open(directory / "owner", os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _owner_lives(directory)
+        return not _lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
 
 
-def _owner_lives(directory: Path) -> bool:
+def _lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        os.kill(int((directory / "owner").read_text()), 0)
-    except (FileNotFoundError, ValueError, ProcessLookupError):
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except PermissionError:
-        pass  # somebody else's process: alive
     return True
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
