@@ -16,6 +16,7 @@ from local.aws import client
 from local.claim import DirectoryTakenError, is_taken
 from local.deploy import DeployError
 from local.orchestrator import Orchestrator
+from local.phone.server import serving
 from local.processes import ServerError
 from local.sample_events import prepare
 from local.stack import Stack, StackError
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(name: str, port: str) -> int:
-    """Start a stack with an orchestrator, play one confirmation, say where all is, and stay until Ctrl-C."""
+    """Start a stack with an orchestrator and the phone page, play one confirmation, and stay until Ctrl-C."""
     check_port(port)
     stop_on_signals()
     with (
@@ -67,10 +68,12 @@ def run(name: str, port: str) -> int:
         Orchestrator(stack.aws_endpoint, stack.outputs),
     ):
         stack.sync_templates()
-        stack.invoke("SendFunctionName", FIRST_MESSAGE)
-        where = stack.announce()
-        print(f"The stack is running: {where} says where everything is. Ctrl-C ends it.", flush=True)
-        signal.pause()
+        with serving(stack.describe(), int(port or 0)) as phone:
+            stack.invoke("SendFunctionName", FIRST_MESSAGE)
+            where = stack.announce(phone.url)
+            print(f"The stack is running: {where} says where everything is. Ctrl-C ends it.", flush=True)
+            print(f"The phone page: {phone.url}", flush=True)
+            signal.pause()
     print("stopped")
     return 0
 

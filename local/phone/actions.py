@@ -15,7 +15,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.message import message_id_of
 
 from local.http import SignedHttp
-from local.phone.world import Thing, World, now_ms
+from local.phone.world import World, now_ms
 
 SAMPLES = Path(__file__).parent / "samples"
 SHOWABLE = ("image/jpeg", "image/png", "image/webp", "audio/ogg", "audio/mpeg", "audio/wav", "video/mp4")

@@ -35,10 +35,11 @@ from local.phone.plumbing import LogWatcher, QueueWatcher
 from local.phone.records import Records
 from local.phone.watchers import BusWatcher, TwilioWatcher
 from local.phone.world import World
+from local.processes import ServerError
 
 HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
-PATIENTS = {"+919812345678": "Asha Menon", "+919845012345": "रवि शर्मा", "+919940098765": "மீனா சுந்தரம்"}
+PATIENTS = {"+919812345600": "Asha Menon", "+919845012345": "रवि शर्मा", "+919940098765": "மீனா சுந்தரம்"}
 """Who is there when nobody is: an ordinary page has people on it."""
 SCHEDULES_EVERY_S = 3.0
 _log = logging.getLogger(__name__)
@@ -260,16 +261,18 @@ def serving(stack: dict[str, Any], port: int = 0, *, schedules: bool = True) -> 
         schedules: run the functions' sweeps every few seconds, so that nobody waits a minute for them.
 
     Raises:
-        RuntimeError: it did not start.
-        OSError: the port is not to be had.
+        ServerError: it did not start, or the port is not to be had.
     """
-    phone = Phone(stack, port, schedules=schedules)
+    try:
+        phone = Phone(stack, port, schedules=schedules)
+    except OSError as error:
+        raise ServerError(f"the phone page cannot have port {port}: {error.strerror}") from error
     thread = threading.Thread(target=asyncio.run, args=(phone.serve(),), name="phone-page")
     thread.start()
     try:
         while not (phone.server and phone.server.started):
             if not thread.is_alive():
-                raise RuntimeError("the phone page did not start")
+                raise ServerError("the phone page did not start")
             threading.Event().wait(0.01)
         yield phone
     finally:
