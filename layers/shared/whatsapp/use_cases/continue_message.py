@@ -39,15 +39,10 @@ class ContinueMessage:
             return self._successor(old, attempts=old.attempts - 1, throttled_since=throttled_since)
         return None
 
-    def resend(self, old: Message) -> Message:
-        """After doubt without end, where the caller said `on_unknown: resend`. The old record as it is now."""
+    def resend(self, old: Message) -> bool:
+        """After doubt without end, where the caller said `on_unknown: resend`. False where nothing may go on."""
         successor = self._successor(old, attempts=0)
-        return self.steps.take(old, lifecycle.RESEND, successor=successor) if successor else old
-
-    def redrive(self, old: Message) -> Message:
-        """After we gave up and people mended the cause: afresh. The old record as it is now."""
-        successor = self._successor(old, attempts=0)
-        return self.steps.take(old, lifecycle.REDRIVE, successor=successor) if successor else old
+        return successor is not None and self.steps.take(old, lifecycle.RESEND, successor=successor).due_at is None
 
     def withdraw(self, old: Message) -> None:
         """Late evidence shows that the old message went out: its continuation must not, if it still can be held."""

@@ -54,11 +54,11 @@ class ResolveDoubt:
         return self.messages.book(message, self.clock.now() + AGAIN_MS) or message
 
     def _resend(self, message: Message, age: int, candidates: list[Listed]) -> Message:
-        if candidates or message.on_unknown != "resend" or message.continued_as:
-            return self.messages.announced(message, due_at=None) or message
         if age < RESEND_MS:
             return self.messages.book(message, (message.t0 or message.created_at) + RESEND_MS) or message
-        return self.continue_message.resend(message)
+        if not candidates and message.on_unknown == "resend" and self.continue_message.resend(message):
+            return message
+        return self.messages.announced(message, due_at=None) or message
 
     def _candidates(self, message: Message) -> list[Listed]:
         """What Twilio lists that may be this message and is no other record's."""

@@ -1,0 +1,142 @@
+"""SQS, EventBridge and SNS as fakes of their boto3 clients: the product's own adapters talk to them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.simulation.faults import Faults
+from tests.simulation.hub import Hub
+
+SEND_QUEUE, DEAD_LETTERS = "https://sqs.simulated/send", "https://sqs.simulated/dead"
+VISIBILITY = 180_000
+MOST_RECEIVES = 5
+
+
+@dataclass(eq=False)
+class Nudge:
+    """A message on the send queue."""
+
+    message_id: str
+    body: str
+    receives: int = 0
+    visible_at: int = 0
+    deleted: bool = False
+
+
+class Sqs:
+    """The send queue and its dead-letter queue. Standard queues: a message may come twice."""
+
+    def __init__(
+        self, hub: Hub, faults: Faults, call: Callable[..., Any], deliver: Callable[[Nudge], None]
+    ) -> None:
+        self._hub = hub
+        self._faults = faults
+        self._call = call
+        self._deliver = deliver
+        self.dead: list[str] = []
+        self._handles: dict[str, Nudge] = {}
+
+    def send_message(self, **request: Any) -> dict[str, Any]:
+        """Put a message on either queue."""
+
+        def send() -> dict[str, Any]:
+            if request["QueueUrl"] == DEAD_LETTERS:
+                self.dead.append(request["MessageBody"])
+            else:
+                self.put(request["MessageBody"], request.get("DelaySeconds", 0) * 1000)
+            return {}
+
+        answer: dict[str, Any] = self._call("send_message", send, lost=lambda: (send(), {})[1], refused=_refused)
+        return answer
+
+    def change_message_visibility(self, **request: Any) -> dict[str, Any]:
+        """Have a message come again at another time."""
+
+        def change() -> dict[str, Any]:
+            nudge = self._handles[request["ReceiptHandle"]]
+            nudge.visible_at = self._hub.now + request["VisibilityTimeout"] * 1000
+            self._later(nudge)
+            return {}
+
+        answer: dict[str, Any] = self._call("change_visibility", change, lost=change, refused=_refused)
+        return answer
+
+    def put(self, body: str, delay: int = 0) -> None:
+        """A message from outside of the product, or through it."""
+        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body)
+        nudge.visible_at = self._hub.now + delay + self._faults.between(5, 1_000)
+        self._later(nudge)
+        if self._faults.chance(self._faults.rates.redelivered):
+            self._hub.at(nudge.visible_at + self._faults.between(1, 60_000), lambda: self._hand_out(nudge, again=True))
+
+    def receipt(self, nudge: Nudge) -> dict[str, Any]:
+        """The message as Lambda hands it to a function."""
+        handle = f"{nudge.message_id}#{nudge.receives}"
+        self._handles[handle] = nudge
+        return {"messageId": nudge.message_id, "receiptHandle": handle, "body": nudge.body}
+
+    def _later(self, nudge: Nudge) -> None:
+        at = nudge.visible_at
+        self._hub.at(at, lambda: self._hand_out(nudge) if nudge.visible_at == at else None)
+
+    def _hand_out(self, nudge: Nudge, *, again: bool = False) -> None:
+        if nudge.deleted and not again:
+            return
+        nudge.receives += 1
+        if nudge.receives > MOST_RECEIVES:
+            nudge.deleted = True
+            self.dead.append(nudge.body)
+            return
+        nudge.visible_at = self._hub.now + VISIBILITY
+        self._later(nudge)
+        self._deliver(nudge)
+
+
+class Bus:
+    """What the orchestrator hears."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.events: list[dict[str, Any]] = []
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's own spelling
+        """Publish."""
+
+        def put() -> dict[str, Any]:
+            self.events += [{"type": e["DetailType"], **json.loads(e["Detail"])} for e in Entries]
+            return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
+
+        def refused() -> dict[str, Any]:
+            return {"FailedEntryCount": len(Entries), "Entries": [{"ErrorCode": "ThrottlingException"} for _ in Entries]}
+
+        answer: dict[str, Any] = self._call("put_events", put, lost=_timed_out, refused=refused)
+        return answer
+
+
+class Sns:
+    """What people are paged with."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.alerts: list[str] = []
+
+    def publish(self, **request: Any) -> dict[str, Any]:
+        """Page someone."""
+
+        def page() -> dict[str, Any]:
+            self.alerts.append(request["Message"])
+            return {}
+
+        answer: dict[str, Any] = self._call("publish", page, lost=_timed_out, refused=_refused)
+        return answer
+
+
+def _refused() -> Any:
+    raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "simulated"}}, "simulated")
+
+
+def _timed_out() -> Any:
+    raise ReadTimeoutError(endpoint_url="https://simulated")

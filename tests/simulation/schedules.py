@@ -1,0 +1,125 @@
+"""What people do in one schedule: a few patients, a few messages each, most of them in each other's way."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from whatsapp.domain.message import message_id_of
+
+from tests.simulation.faults import CALM, Rates
+from tests.simulation.hub import HOUR, MINUTE
+from tests.simulation.world import START, World
+
+NAMES = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
+TEMPLATES: dict[str, dict[str, str]] = {
+    "session_reminder": {**NAMES, "session_time": "2026-11-24T17:30:00+05:30"},
+    "mood_checkin": NAMES,
+    "follow_up": {**NAMES, "session_date": "2026-11-21"},
+}
+QUIET = ("", "", "", "21:00-08:00", "05:30-06:30")
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A person: a number, and the id that WhatsApp may show instead."""
+
+    number: str
+    scoped_id: str
+
+
+def random_world(seed: int) -> World:
+    """A world whose settings and faults are drawn from the seed; one in ten is without any fault."""
+    import random
+
+    rng = random.Random(seed)
+    rates = CALM if rng.random() < 0.1 else replace(Rates(), call=rng.choice((0.01, 0.03, 0.08)), post=rng.random() * 0.7)
+    if rng.random() < 0.15:
+        rates = replace(rates, callback_lost=1.0)
+    return World(seed, rates, quiet_hours=rng.choice(QUIET), replies_per_inbound=rng.choice((1, 3)))
+
+
+def populate(world: World) -> None:
+    """Draw what happens in a world, and when."""
+    rng = world.rng
+    patients = [Patient(f"+9198000000{n:02}", f"IN.{seed_digits(world.seed)}{n:02}") for n in range(rng.randint(1, 2))]
+    for patient in patients:
+        span = rng.choice((20_000, 5 * MINUTE, 3 * HOUR))
+        replies = _inbound_messages(world, patient, span)
+        for number in range(rng.randint(1, 4)):
+            _message(world, patient, f"{patient.number}-{number}", START + rng.randint(0, span), replies)
+        if rng.random() < 0.25:
+            _tie(world, patient, START + rng.randint(0, span))
+        if rng.random() < 0.12:
+            _say(world, patient, START + rng.randint(0, span + HOUR), "STOP")
+            if rng.random() < 0.4:
+                _say(world, patient, START + rng.randint(0, span + 2 * HOUR), "START")
+
+
+def seed_digits(seed: int) -> str:
+    """A few digits for an id."""
+    return f"134{seed % 10_000:04}"
+
+
+def _inbound_messages(world: World, patient: Patient, span: int) -> list[tuple[int, str]]:
+    """The patient writes up to twice; each may be answered."""
+    said = []
+    for _ in range(world.rng.choice((0, 0, 1, 2))):
+        at = START + world.rng.randint(0, span)
+        said.append((at, _say(world, patient, at, "hello")))
+    return said
+
+
+def _say(world: World, patient: Patient, at: int, text: str) -> str:
+    sid = f"SM{world.rng.getrandbits(128):032x}"
+    world.hub.at(at, lambda: world.inbound(sid, patient.number, text))
+    return sid
+
+
+def _tie(world: World, patient: Patient, at: int) -> None:
+    for after in (0, 20 * MINUTE, 3 * HOUR):  # each later inbound message looks again
+        world.hub.at(at + after, lambda: world.tie(patient.scoped_id, patient.number))
+
+
+def _message(world: World, patient: Patient, key: str, at: int, replies: list[tuple[int, str]]) -> None:
+    """One message: how it is asked for, how often, and whether it is called off."""
+    rng = world.rng
+    body, at = _body(world, patient, at, replies)
+    queued = rng.random() < 0.5
+    times = 2 if rng.random() < 0.2 else 1
+    for _ in range(times):
+        world.hub.at(at, lambda: world.request(key, body, queued=queued))
+        at += rng.choice((1, 50, 30_000, 90 * MINUTE))
+    if rng.random() < 0.2:
+        called_off = at + rng.choice((-5_000, 30, 300, 3_000, 20 * MINUTE, 70 * MINUTE))
+        world.hub.at(called_off, lambda: world.cancel(message_id_of(key)))
+
+
+def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]]) -> tuple[dict[str, Any], int]:
+    rng = world.rng
+    to = patient.scoped_id if rng.random() < 0.15 else patient.number
+    body: dict[str, Any] = {"to": to}
+    if replies and rng.random() < 0.6:
+        said_at, sid = rng.choice(replies)
+        at = said_at + rng.choice((500, 3_000, MINUTE, 5 * HOUR, 24 * HOUR - 1_000))
+        body["in_reply_to"] = sid
+        body["to"] = patient.number
+    if "in_reply_to" in body and rng.random() < 0.5:
+        body["text"] = rng.choice(("see you then", f"note {rng.randint(0, 9)}"))
+    else:
+        body["template"] = rng.choice(list(TEMPLATES))
+        body["variables"] = TEMPLATES[body["template"]]
+    if rng.random() < 0.15:
+        body["send_at"] = _iso(at + rng.randint(MINUTE, 2 * HOUR))
+    if rng.random() < 0.25:
+        body["expires_at"] = _iso(at + rng.choice((2 * HOUR + 5_000, 5 * HOUR, 6 * HOUR)))
+    elif rng.random() < 0.15 and "send_at" not in body:
+        body["expires_at"] = _iso(at + rng.choice((MINUTE, 10 * MINUTE, 61 * MINUTE)))
+    if rng.random() < 0.3:
+        body["on_unknown"] = "resend"
+    if rng.random() < 0.1:
+        body["on_rate_limit"] = "reject"
+    return body, at
+
+
+def _iso(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat()

@@ -1,0 +1,266 @@
+"""The template sync as a machine of rules: people edit, WhatsApp decides, calls fail, syncs die and meet.
+
+Whatever the order: no wording gets two copies, no unapproved one serves, none loses an approved copy that it had, and
+when the trouble is over catalog and Twilio agree.
+"""
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from whatsapp.domain.template_plan import GRACE_MS, Move
+from whatsapp.domain.template_version import (
+    APPROVED,
+    DISABLED,
+    MISSING,
+    PAUSED,
+    REJECTED,
+    REPORT_STANDS_MS,
+    serving_version,
+)
+from whatsapp.use_cases.sync_templates import LEASE_MS
+
+from tests.simulation.template_world import DAY, HOUR, MINUTE, Died, Edition, World, template
+
+SHAPE = {"mood": ("en", "hi"), "reminder": ("en",)}
+LANGUAGES = [(name, language) for name, languages in SHAPE.items() for language in languages]
+BODIES = {
+    "en": "Hello {{ who }}, this is wording number %d of ours.",
+    "hi": "नमस्ते {{ who }} जी, यह हमारा संदेश क्रमांक %d है।",
+}
+FAULTS = ["http_500", "http_429", "accept_then_500", "accept_then_hang", "hang", "accept_late", "truncate", "refuse"]
+NEXT_VERDICTS = {
+    "pending": ["approved", "rejected"],
+    "approved": ["paused", "disabled", "approved"],
+    "paused": ["approved", "disabled"],
+}
+SEND_CODES = {"paused": PAUSED, "disabled": DISABLED, "rejected": REJECTED}
+"""What a send reports by 63041, 63042 and 63040."""
+
+
+class TemplateSync(RuleBasedStateMachine):
+    """A clinic, WhatsApp and a bad day."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.numbers = dict.fromkeys(LANGUAGES, 0)
+        self.fresh = 100
+        self.by_hand: set[str] = set()
+        """Contents that somebody made at Twilio's console."""
+        self.ever_approved: set[str] = set()
+        self.step_began = self.world.clock.at
+        self.served: dict[tuple[str, str], str | None] = {}
+        """What served in each language after the last step."""
+        self.publish()
+
+    def teardown(self) -> None:
+        self.everything_comes_to_rest()
+        self.world.close()
+
+    # --- people ------------------------------------------------------------------------------------------------------
+
+    @rule(where=st.sampled_from(LANGUAGES), number=st.integers(0, 3))
+    def edit(self, where: tuple[str, str], number: int) -> None:
+        """Reword one language, perhaps back to what it was."""
+        self.numbers[where] = number
+        self.publish()
+
+    def publish(self) -> None:
+        self.world.catalog = Edition(
+            [
+                template(
+                    name, {tag: BODIES[tag] % self.numbers[name, tag] for tag in languages}, buttons=name == "mood"
+                )
+                for name, languages in SHAPE.items()
+            ]
+        )
+
+    @precondition(lambda self: self.ours())
+    @rule(data=st.data())
+    def delete_by_hand(self, data: Any) -> None:
+        sid = data.draw(st.sampled_from(self.ours()))
+        del self.world.account.contents[sid]
+
+    @precondition(lambda self: self.ours())
+    @rule(data=st.data())
+    def copy_by_hand(self, data: Any) -> None:
+        """Somebody makes a content under one of our names, with words of their own."""
+        content = self.world.account.contents[data.draw(st.sampled_from(self.ours()))]
+        types = {"twilio/text": {"body": "Something else"}}
+        made = {"friendly_name": content.friendly_name, "language": content.language, "types": types}
+        self.by_hand.add(self.world.gateway.create(made))
+
+    # --- WhatsApp ----------------------------------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def review(self, data: Any) -> None:
+        """The reviewer decides, pauses, disables, resumes or moves a template to another category."""
+        open_cases = [sid for sid in self.ours() if self.status_at_twilio(sid) in NEXT_VERDICTS]
+        if not open_cases:
+            return
+        sid = data.draw(st.sampled_from(open_cases))
+        verdict = data.draw(st.sampled_from(NEXT_VERDICTS[self.status_at_twilio(sid)]))
+        category = data.draw(st.sampled_from(["", "", "MARKETING"]))
+        self.world.review(sid, verdict, "POLICY. No reason given" if verdict == "rejected" else "", category)
+
+    # --- the sync and its troubles -----------------------------------------------------------------------------------
+
+    @rule(times=st.integers(1, 2))
+    def sync(self, times: int) -> None:
+        """Undisturbed: afterwards all that serves is approved at Twilio."""
+        self.world.wait(LEASE_MS)
+        for _ in range(times):
+            self.world.sync()
+        for where in LANGUAGES:
+            if serving := self.world.serving(*where):
+                assert self.status_at_twilio(serving.content_sid or "") == APPROVED
+
+    @rule(kinds=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3), path=st.sampled_from(
+        ["ContentAndApprovals", "/v1/Content", "/ApprovalRequests", "/v1/Content/"]))  # fmt: skip
+    def sync_with_faults(self, kinds: list[str], path: str) -> None:
+        for kind in kinds:
+            self.world.fault(kind, path)
+        self.world.sync()
+        self.world.account.faults.active.clear()
+
+    @rule(call=st.integers(1, 40))
+    def sync_that_dies(self, call: int) -> None:
+        def die(number: int, _: str) -> None:
+            if number == start + call:
+                raise Died
+
+        start = len(self.world.calls)
+        self.disturbed(die)
+
+    @rule(call=st.integers(1, 40), edit=st.sampled_from([None, *LANGUAGES]), number=st.integers(0, 3))
+    def two_syncs(self, call: int, edit: tuple[str, str] | None, number: int) -> None:
+        """A second sync runs in the middle of one, perhaps with a newer catalog."""
+
+        def come_in_between(at: int, _: str) -> None:
+            if at == start + call:
+                if edit:
+                    self.edit(edit, number)
+                self.world.sync()
+
+        start = len(self.world.calls)
+        self.disturbed(come_in_between)
+
+    def disturbed(self, hook: Any) -> None:
+        self.world.on_call = hook
+        try:
+            self.world.sync()
+        except Died:
+            pass
+        finally:
+            self.world.on_call = None
+
+    @rule()
+    def the_bus_breaks_or_is_mended(self) -> None:
+        self.world.listeners.broken = not self.world.listeners.broken
+
+    @rule(time=st.sampled_from([MINUTE, 15 * MINUTE, HOUR, DAY, GRACE_MS]))
+    def time_passes(self, time: int) -> None:
+        self.world.wait(time)
+
+    @rule(where=st.sampled_from(LANGUAGES))
+    def send(self, where: tuple[str, str]) -> None:
+        """A send takes what serves. WhatsApp refuses what it stopped since the last sync, and that stops it with us."""
+        serving = self.world.serving(*where)
+        if serving is None or serving.content_sid is None:
+            return
+        status = self.status_at_twilio(serving.content_sid)
+        if status in SEND_CODES:
+            self.world.store.report(where[0], serving.content_sid, SEND_CODES[status], self.world.clock.now())
+            after = self.world.serving(*where)
+            assert after is None or after.content_sid != serving.content_sid
+        else:
+            assert status in (APPROVED, "deleted"), "an unapproved wording went out"
+
+    # --- always ------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def no_wording_has_two_copies(self) -> None:
+        names = [self.world.account.contents[sid].friendly_name for sid in self.ours()]
+        assert len(names) == len(set(names))
+
+    @invariant()
+    def only_what_was_approved_serves_and_no_language_loses_it(self) -> None:
+        """Only WhatsApp, or somebody at Twilio's console, can take it away."""
+        self.ever_approved |= {c.sid for c in self.world.contents() if c.approval.status == APPROVED}
+        versions = {name: self.world.store.versions(name) for name in SHAPE}
+        for name, language in LANGUAGES:
+            serving = serving_version(self.world.catalog.get(name), language, versions[name])
+            assert serving is None or serving.content_sid in self.ever_approved
+            if serving is None and (before := self.served.get((name, language))):
+                version = next(v for v in versions[name] if v.content_sid == before)
+                # Stopped, as far as we know; whether it goes again, the next sync will see.
+                assert version.status in (PAUSED, DISABLED, REJECTED, MISSING)
+                assert version.status_at and version.status_at >= self.step_began
+            self.served[name, language] = serving.content_sid if serving else None
+        self.step_began = self.world.clock.at
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def everything_comes_to_rest(self) -> None:
+        """The trouble is over, WhatsApp approves, authors reword what it refused: all agree."""
+        world = self.world
+        world.listeners.broken = False
+        for sid in self.by_hand:
+            world.account.contents.pop(sid, None)
+        for _ in range(4):
+            world.wait(LEASE_MS + REPORT_STANDS_MS)
+            world.sync(recreate=True)
+            self.reword_what_was_refused()
+            for sid in self.ours():
+                if self.status_at_twilio(sid) in ("pending", "paused"):
+                    world.review(sid, "approved")
+        result = world.sync()
+        assert result.problems == []
+        assert {version.status for version in result.versions} == {APPROVED}
+        for where in LANGUAGES:
+            assert world.serving(*where) == world.version(*where)
+        assert {step.move for step in world.sync(dry_run=True).steps} == {Move.KEEP}
+        self.everything_was_told()
+        self.what_was_superseded_goes()
+
+    def reword_what_was_refused(self) -> None:
+        for where in LANGUAGES:
+            if self.world.version(*where).status in (REJECTED, DISABLED):
+                self.fresh += 1
+                self.edit(where, self.fresh)
+
+    def everything_was_told(self) -> None:
+        heard = {event.event_id for event in self.world.listeners.events}
+        told = {"approved", "rejected", "paused", "disabled", "missing"}
+        for name in SHAPE:
+            for version in self.world.store.versions(name):
+                assert version.news == frozenset()
+                if version.status in told:
+                    assert f"{name}#{version.version}#{version.status}#{version.status_at}" in heard
+
+    def what_was_superseded_goes(self) -> None:
+        self.world.sync()
+        self.world.wait(GRACE_MS)
+        self.world.sync()
+        assert sorted(self.ours()) == sorted(str(self.world.version(*where).content_sid) for where in LANGUAGES)
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def ours(self) -> list[str]:
+        return [sid for sid in self.world.account.contents if sid not in self.by_hand]
+
+    def status_at_twilio(self, sid: str) -> str:
+        content = self.world.account.contents.get(sid)
+        return content.approval.status if content else "deleted"
+
+
+TestTemplateSync = TemplateSync.TestCase
+TestTemplateSync.settings = settings(
+    max_examples=25,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,  # the same 40 days every time
+    suppress_health_check=[HealthCheck.too_slow],
+)
