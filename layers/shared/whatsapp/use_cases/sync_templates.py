@@ -110,8 +110,9 @@ class SyncTemplates:
 
     def _count_unusable(self) -> None:
         unusable = sum(
-            serving_version(template, language, self.templates.versions(template.name)) is None
+            serving_version(template, language, versions) is None
             for template in self.catalog
+            for versions in [self.templates.versions(template.name)]
             for language in template.languages
         )
         self.metrics.count("TemplatesUnusable", unusable)
@@ -144,11 +145,12 @@ class _Run:
     def work(self, deadline: Deadline) -> None:
         """Bring each version on as far as it goes now."""
         store = self.sync.templates
-        known = {version.version for version in store.versions(self.template.name)}
-        for version in self._wanted():
-            if version.version not in known:
-                store.put_new(version)
         versions = store.versions(self.template.name)
+        known = {version.version for version in versions}
+        if new := [version for version in self._wanted() if version.version not in known]:
+            for version in new:
+                store.put_new(version)
+            versions = store.versions(self.template.name)
         self._name_strangers(versions)
         for version in versions:
             if deadline.at - self.sync.clock.now() < ENOUGH_MS:
