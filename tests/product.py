@@ -14,10 +14,8 @@ from local.stack import Stack
 PATIENCE_S = 60.0
 """How long a test waits for what comes by itself: the machine may be busy with other things."""
 
-REMINDER = {
-    "template": "session_reminder",
-    "variables": {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"},
-}
+VARIABLES = {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"}
+REMINDER = {"template": "session_reminder", "variables": VARIABLES}
 
 T = TypeVar("T")
 
@@ -40,7 +38,11 @@ class Inbox:
 
     def __init__(self, sqs: Any, name: str) -> None:
         self._sqs = sqs
-        self.url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
+        services = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
+        policy = {
+            "Statement": [{"Effect": "Allow", "Principal": services, "Action": "sqs:SendMessage", "Resource": "*"}]
+        }
+        self.url: str = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
         self.arn: str = attributes["Attributes"]["QueueArn"]
         self._seen: list[dict[str, Any]] = []

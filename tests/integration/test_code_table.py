@@ -1,0 +1,147 @@
+"""Every row of the table of codes against the emulated Twilio: each code arrives where it does in life, in the answer
+or by callback, and what follows is what its row says."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from whatsapp.domain.twilio_codes import ROWS, Action, Audience, Row
+
+from local.twilio.errors import CODES
+from tests.product import Product, eventually
+
+pytestmark = pytest.mark.xdist_group("code table")  # one stack sends them all at once
+
+MOOD = {"template": "mood_checkin", "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao"}}
+FOLLOW_UP = {
+    "template": "follow_up",
+    "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"},
+}
+LANGUAGE = {63040: "hi", 63041: "ta", 63042: "bn"}
+"""These prove something about the template: each spoils a wording that no other test sends."""
+
+
+def in_the_answer(code: int) -> bool:
+    """Where the code arrives, as the emulator has it; as Twilio numbers them, where the emulator does not know it."""
+    return CODES[code].refuses if code in CODES else code < 30_000
+
+
+@dataclass
+class Outcome:
+    """What became of one message that met one code."""
+
+    patient: str
+    answer: dict[str, Any]
+    record: dict[str, Any]
+    contact: dict[str, Any]
+
+
+def send_into(product: Product, row: Row) -> Outcome:
+    patient = product.new_patient()
+    request: dict[str, Any] = MOOD
+    if row.action is Action.FALL_BACK:
+        product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise
+        request = FOLLOW_UP
+    product.fault("error" if in_the_answer(row.code) else "status_failed", patient, code=row.code)
+    answer = product.send(to=patient, language=LANGUAGE.get(row.code, "en"), **request)
+    wanted = ("failed", "undelivered") if not in_the_answer(row.code) else (answer["status"],)
+    record = product.when(answer["message_id"], *wanted)
+    return Outcome(patient, answer, record, product.contact(answer["contact_id"]))
+
+
+@pytest.fixture(scope="module")
+def outcomes(product: Product) -> Iterator[dict[int, Outcome]]:
+    with ThreadPoolExecutor(4) as senders:
+        yield dict(zip(ROWS, senders.map(lambda row: send_into(product, row), ROWS.values()), strict=True))
+    product.stack.invoke("TemplateSyncFunctionName", {"task": "sync"})
+
+
+def expected_status(row: Row) -> str:
+    if not in_the_answer(row.code):
+        known = CODES.get(row.code)
+        return "undelivered" if known and known.outcome == "undelivered" else "failed"
+    if row.code in CODES and int(CODES[row.code].outcome) >= 500:
+        return "unknown"  # an error of Twilio's own proves nothing about the message
+    return "retrying" if row.action in (Action.RETRY, Action.SLOW_DOWN) else "failed"
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: str(row.code))
+def test_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
+    seen = outcomes[row.code]
+    status = expected_status(row)
+    assert seen.record["status"] == status
+    if status != "unknown":
+        error = seen.record["error"]
+        assert (error["code"], error["twilio_code"], error["retryable"]) == (row.error, row.code, row.retryable)
+        assert error["detail"].startswith(row.meaning)
+    assert seen.contact.get("suppressed_code") == (str(row.code) if row.suppress else None)
+    goes_on = not in_the_answer(row.code) and row.action in (Action.RETRY, Action.SLOW_DOWN, Action.FALL_BACK)
+    assert bool(seen.record["continued_as"]) == goes_on
+    assert len(product.ledger(seen.patient)) <= (1 if not goes_on else 2)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: str(row.code))
+def test_alert_of_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
+    message_id = outcomes[row.code].record["message_id"]
+    if row.alert is Audience.NOBODY:
+        assert product.alerts(message_id) == []
+    else:
+        (alert,) = eventually(lambda: product.alerts(message_id))
+        assert f"{row.error}, Twilio code {row.code}: {row.meaning}" in alert
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.suppress], ids=lambda row: str(row.code))
+def test_suppressed_contact_is_refused_until_they_write(
+    product: Product, outcomes: dict[int, Outcome], row: Row
+) -> None:
+    patient = outcomes[row.code].patient
+    refused = product.send(to=patient, **MOOD)
+    assert (refused["status"], refused["error"]["code"], refused["error"]["twilio_code"]) == (
+        "refused",
+        row.error,
+        row.code,
+    )
+    inbound = product.write(patient, "I am here")
+    assert product.send(to=patient, text="Good", in_reply_to=inbound["message_sid"])["status"] == "sent"
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.template_status], ids=lambda row: str(row.code))
+def test_spoilt_template_serves_no_more(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
+    shown = product.api("GET", "/templates").json()["templates"]
+    (status,) = [t["status"] for t in shown if (t["template"], t["language"]) == ("mood_checkin", LANGUAGE[row.code])]
+    assert status == row.template_status
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in ROWS.values() if r.action is Action.PAGE and in_the_answer(r.code)], ids=str
+)
+def test_what_pages_someone_waits_in_the_dead_letter_queue(
+    product: Product, outcomes: dict[int, Outcome], row: Row
+) -> None:
+    message_id = outcomes[row.code].record["message_id"]
+    assert any(message_id in letter for letter in product.dead_letters())
+
+
+def test_unknown_code_is_not_retried_and_alerts(product: Product, patient: str) -> None:
+    product.fault("error", patient, code=69_999)
+    answer = product.send(to=patient, **MOOD)
+    assert (answer["status"], answer["error"]["code"], answer["error"]["retryable"]) == (
+        "failed",
+        "unknown_error",
+        False,
+    )
+    eventually(lambda: product.alerts(answer["message_id"]))
+    assert product.ledger(patient) == []
+
+
+def test_free_form_refused_late_goes_on_as_the_template_once(product: Product, outcomes: dict[int, Outcome]) -> None:
+    first = outcomes[63016].record
+    product.sweep()
+    eventually(lambda: len(product.ledger(outcomes[63016].patient)) == 2)
+    free_form, template = product.ledger(outcomes[63016].patient)
+    assert free_form["body"]
+    assert template["content_sid"]
+    second = product.record(first["continued_as"])
+    assert (second["continues"], second["twilio_sid"]) == (first["message_id"], template["sid"])
