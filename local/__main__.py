@@ -62,11 +62,9 @@ def run(name: str, port: str) -> int:
     """Start a stack with an orchestrator and the phone page, play one confirmation, and stay until Ctrl-C."""
     check_port(port)
     stop_on_signals()
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        Stack(choose_directory(name)) as stack,
-        Orchestrator(stack.aws_endpoint, stack.outputs),
-    ):
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as exits:
+        stack = start_stack(exits, name)
+        exits.enter_context(Orchestrator(stack.aws_endpoint, stack.outputs))
         stack.sync_templates()
         with serving(stack.describe(), int(port or 0)) as phone:
             stack.invoke("SendFunctionName", FIRST_MESSAGE)
@@ -138,13 +136,24 @@ def directory_of(name: str) -> Path:
     return STACKS / name
 
 
-def choose_directory(name: str) -> Path:
-    """The named stack's directory. Without a name, .local, or a numbered one beside it if that is taken."""
-    if name or not is_taken(STACKS):
-        return directory_of(name)
-    number = next(n for n in range(2, 1000) if not is_taken(STACKS / str(n)))
-    print(f"A stack is running already; this one is number {number}: say STACK={number} to `make invoke`.")
-    return STACKS / str(number)
+def start_stack(exits: contextlib.ExitStack, name: str) -> Stack:
+    """Start the named stack. Without a name: in .local, or under a number if another one runs there.
+
+    Raises:
+        DirectoryTakenError: a stack of that name runs already.
+    """
+    if name:
+        return exits.enter_context(Stack(directory_of(name)))
+    number = 1
+    while True:
+        try:
+            stack = exits.enter_context(Stack(STACKS / str(number) if number > 1 else STACKS))
+        except DirectoryTakenError:
+            number += 1
+            continue
+        if number > 1:
+            print(f"A stack is running already; this one is number {number}: say STACK={number} to `make invoke`.")
+        return stack
 
 
 def check_port(port: str) -> None:

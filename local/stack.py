@@ -73,11 +73,7 @@ class Stack:
             shutil.rmtree(self._work, ignore_errors=True)
             self._exits.callback(shutil.rmtree, self._work, ignore_errors=True)
             (self._work / "tmp").mkdir(parents=True)
-            self._start_aws()
-            self._start_twilio()
-            cloudformation, s3 = self.aws("cloudformation"), self.aws("s3")
-            self.outputs = deploy(cloudformation, s3, STACK_NAME, self._all_parameters())
-            self._introduce_twilio()
+            self._start()
             self._exits = self._exits.pop_all()
         return self
 
@@ -173,6 +169,13 @@ class Stack:
         draft.rename(target)
         self._exits.callback(target.unlink, missing_ok=True)
         return target
+
+    def _start(self) -> None:
+        self._start_aws()
+        self._start_twilio()
+        cloudformation, s3 = self.aws("cloudformation"), self.aws("s3")
+        self.outputs = deploy(cloudformation, s3, STACK_NAME, self._all_parameters())
+        self._introduce_twilio()
 
     def _start_aws(self) -> None:
         port = free_port()

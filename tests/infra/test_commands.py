@@ -1,5 +1,6 @@
 """`make run` and `make invoke` asked for what cannot be: one clear line, and nothing started."""
 
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 import local.__main__ as commands
 from local.claim import Claim
+from local.stack import Stack
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +103,19 @@ def test_run_under_a_taken_name(
     assert "another stack is running in" in line_of(capsys)
 
 
-def test_second_stack_without_a_name_gets_a_number(stacks: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.choose_directory("") == stacks
-    with Claim(stacks):
-        assert commands.choose_directory("") == stacks / "2"
-        with Claim(stacks / "2"):
-            assert commands.choose_directory("") == stacks / "3"
-    assert "this one is number 3: say STACK=3" in capsys.readouterr().out
+@pytest.mark.parametrize(("taken", "expected"), [([], ""), ([""], "2"), (["", "2"], "3")])
+def test_stack_without_a_name_gets_the_first_free_place(
+    taken: list[str], expected: str, stacks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Stack, "_start", lambda _self: None)
+    with contextlib.ExitStack() as exits:
+        for name in taken:
+            exits.enter_context(Claim(stacks / name))
+        stack = commands.start_stack(exits, "")
+        assert stack.directory == stacks / expected
+    assert capsys.readouterr().out.startswith(f"A stack is running already; this one is number {expected}") is bool(
+        taken
+    )
 
 
 def test_running_stack_is_found_by_name(stacks: Path) -> None:
