@@ -44,6 +44,11 @@ class ContinueMessage:
         successor = self._successor(old, attempts=0)
         return successor is not None and self.steps.take(old, lifecycle.RESEND, successor=successor).due_at is None
 
+    def redrive(self, old: Message) -> None:
+        """After we gave up and people mended the cause: afresh."""
+        if successor := self._successor(old, attempts=0):
+            self.steps.take(old, lifecycle.REDRIVE, successor=successor)
+
     def withdraw(self, old: Message) -> None:
         """Late evidence shows that the old message went out: its continuation must not, if it still can be held."""
         successor = self.messages.get(old.continued_as) if old.continued_as else None
