@@ -7,8 +7,10 @@ from itertools import count
 from typing import Any, Literal, TypeVar
 
 import httpx
+from jsonschema import Draft202012Validator
 
 from local.http import SignedHttp
+from local.schemas import schemas
 from local.stack import Stack
 
 PATIENCE_S = 60.0
@@ -18,6 +20,8 @@ VARIABLES = {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30"
 REMINDER = {"template": "session_reminder", "variables": VARIABLES}
 
 T = TypeVar("T")
+
+_SCHEMAS = {name.removesuffix(".json"): Draft202012Validator(schema) for name, schema in schemas().items()}
 
 
 def eventually(look: Callable[[], T | Literal[False] | None], seconds: float = PATIENCE_S) -> T:
@@ -57,7 +61,10 @@ class Inbox:
 
 
 class Product:
-    """One running stack with its catalog approved. Tests share it: each writes to patients of its own."""
+    """One running stack with its catalog approved. Tests share it: each writes to patients of its own.
+
+    Every answer and event that passes through here is held against its JSON Schema.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -85,6 +92,7 @@ class Product:
     def send(self, **request: Any) -> dict[str, Any]:
         """Direct invoke of the send function."""
         answer: dict[str, Any] = self.stack.invoke("SendFunctionName", request)
+        _SCHEMAS["SendAnswer"].validate(answer)
         return answer
 
     def remind(self, to: str, **more: Any) -> dict[str, Any]:
@@ -93,7 +101,10 @@ class Product:
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         """A signed call to our HTTP API."""
-        return self._api.request(method, path, body)
+        answer = self._api.request(method, path, body)
+        if path.startswith("/messages") and "message_id" in answer.text:
+            _SCHEMAS["SendAnswer"].validate(answer.json())
+        return answer
 
     def record(self, message_id: str | None) -> dict[str, Any]:
         """`GET /messages/{message_id}`."""
@@ -124,7 +135,10 @@ class Product:
 
     def events(self, **having: Any) -> list[dict[str, Any]]:
         """What was published on the bus, whose `detail` has these values."""
-        return [e for e in self.bus.messages() if all(e["detail"].get(k) == v for k, v in having.items())]
+        found = [e for e in self.bus.messages() if all(e["detail"].get(k) == v for k, v in having.items())]
+        for event in found:
+            _SCHEMAS[event["detail-type"]].validate(event["detail"])
+        return found
 
     def alerts(self, message_id: str | None) -> list[str]:
         """The alerts that name this message."""

@@ -1,0 +1,84 @@
+"""The command for dead letters against the embedded stack, as it is run on AWS and on the local stack."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import local.__main__ as commands
+from local import dlq
+from local.artifacts import ROOT
+from local.aws import server_environment
+from tests.product import Product, eventually
+
+pytestmark = pytest.mark.xdist_group("canaries")  # no other test may redrive what these look for
+
+
+def run(product: Product, *arguments: str) -> str:
+    """As on AWS: the function is named, and boto3's own environment leads to the account."""
+    command = [sys.executable, "-m", "local.dlq", *arguments, "--function", product.stack.outputs["SendFunctionName"]]
+    env = server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def about(output: str, message_id: str) -> str:
+    return next(part for part in output.split("\n\n") if message_id in part)
+
+
+def test_list_dry_run_redrive_and_redrive_again(product: Product, patient: str) -> None:
+    product.fault("error", patient, code=20003)
+    failed = product.remind(patient, idempotency_key=f"dead-{patient}")
+    message_id = failed["message_id"]
+    eventually(lambda: any(message_id in letter for letter in product.dead_letters()))
+
+    listed = about(run(product, "list"), message_id)
+    assert f"session_reminder to +91••••{patient[-4:]}, failed after 1 attempts" in listed
+    assert "account_problem (Twilio 20003)" in listed
+    assert patient not in listed
+
+    dry = run(product, "redrive")
+    assert "redrive sends it as a new record: it was certainly not sent" in about(dry, message_id)
+    assert "dry run: nothing was changed" in dry
+    assert product.record(message_id)["continued_as"] is None
+
+    run(product, "redrive", "--yes")
+    run(product, "redrive", "--yes")
+    new = product.record(message_id)["continued_as"]
+    product.sweep()
+    product.when(new, "read")
+    assert [m["sid"] for m in product.ledger(patient)] == [product.record(new)["twilio_sid"]]
+    assert not any(message_id in letter for letter in product.dead_letters())
+
+
+def test_what_cannot_be_sent_is_left_where_it_lies(product: Product) -> None:
+    queue_id = product.enqueue({"to": "+919812345678", "template": "no_such_template"})
+    eventually(lambda: any("no_such_template" in letter for letter in product.dead_letters()))
+    output = run(product, "redrive", "--yes")
+    assert "redrive leaves it: unknown_template" in output
+    assert queue_id not in output, "the letter has an id of its own"
+    assert any("no_such_template" in letter for letter in product.dead_letters())
+
+
+def test_on_the_running_local_stack(
+    product: Product, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in server_environment(AWS_ENDPOINT_URL=""):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what the command sets is undone
+    monkeypatch.delenv("STACK", raising=False)
+    monkeypatch.setattr(commands, "STACKS", product.stack.directory)
+    product.stack.announce()
+    assert dlq.main(["list"]) == 0
+    assert "dead letter" in capsys.readouterr().out
+
+
+def test_without_a_stack_or_function_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STACK", raising=False)
+    monkeypatch.setattr(commands, "STACKS", tmp_path)
+    assert dlq.main(["list"]) == 1
+    assert capsys.readouterr().err == "dlq: no stack is running: start one with `make run`\n"
