@@ -9,8 +9,6 @@ ARCHITECTURE ?= arm64
 recipe := UV=$(CURDIR)/.venv/bin/uv PYTHON=$(CURDIR)/.venv-lambda/bin/python TARGET=$(ARCHITECTURE)
 sam_build := $(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
 N ?= 1000
-# uv brings its own list of certificate authorities; the machine's list also has a company's own.
-export UV_SYSTEM_CERTS ?= $(if $(wildcard /etc/ssl/certs/*),true,false)
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'

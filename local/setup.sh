@@ -7,6 +7,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 export UV_PYTHON_DOWNLOADS=never
+# uv brings its own list of certificate authorities; the machine's list also has a company's own.
+for list in /etc/ssl/certs/ca-*.crt; do
+    [ ! -f "$list" ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+done
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 fail() {
