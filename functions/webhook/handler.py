@@ -60,10 +60,13 @@ def _status(request: dict[str, Any], message_id: str, attempt: str) -> dict[str,
 
 
 def _task(event: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    app = bootstrap.app()
     if event.get("task") == "publish":
-        return dict(bootstrap.app().publish_waiting(deadline))
+        return dict(app.publish_waiting(deadline))
     if event.get("task") == "reconcile":
-        return dict(bootstrap.app().reconcile(deadline))
+        found: dict[str, Any] = app.reconcile(deadline)
+        logger.info("reconcile", **found)
+        return found
     if event.get("detail-type") == "message.received":  # the bus's rule: this message has media
-        return {"stored": bootstrap.app().store_media(event["detail"]["message_id"])}
+        return {"stored": app.store_media(event["detail"]["message_id"], deadline)}
     raise ValueError("unknown event: this function knows webhooks, messages with media, and two tasks")

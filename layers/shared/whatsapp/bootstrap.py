@@ -263,7 +263,6 @@ class App:
             receive_message=self.receive_message,
             record_status=self.record_status,
             clock=self.clock,
-            metrics=self.metrics,
         )
 
     @cached_property

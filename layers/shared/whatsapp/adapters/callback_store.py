@@ -1,6 +1,6 @@
 """Status callbacks in DynamoDB: each one an entry beside its message, marked until it is done with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -40,13 +40,16 @@ class DynamoCallbackStore:
         """Clear the marker."""
         self._db.write(Change(table=self._messages, key=_key(update), set={"due_at": None, "due_shard": None}))
 
-    def unfinished(self, shard: str, until: int) -> Sequence[StatusUpdate]:
-        """What was stored and not done with until that time."""
-        page = self._db.query(self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due")
-        keys = [
-            {"message_id": i["message_id"], "entry": i["entry"]} for i in page.items if i["entry"].startswith("status#")
-        ]
-        return [_update_from(item) for item in self._db.get_many(self._messages, keys) if item.get("due_at")]
+    def unfinished(self, shard: str, until: int) -> Iterator[StatusUpdate]:
+        """What was stored and not done with until that time, page after page."""
+        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        for page in self._db.pages(self._messages, span, index="due"):
+            keys = [_entry(item) for item in page if item["entry"].startswith("status#")]
+            yield from (_update_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_at"))
+
+
+def _entry(item: dict[str, Any]) -> dict[str, str]:
+    return {"message_id": item["message_id"], "entry": item["entry"]}
 
 
 def _key(update: StatusUpdate) -> dict[str, str]:

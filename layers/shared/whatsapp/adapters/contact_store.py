@@ -4,9 +4,14 @@ import functools
 import operator
 from typing import Any
 
-from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Item
+from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Item, Put
 from whatsapp.adapters.items import contact_from
 from whatsapp.domain.contact import Contact
+
+_BINDING = ("next_allowed_at", "last_accepted_at", "last_inbound_at", "opted_out_at", "erased_at")
+"""Of two rows of one person, the later of each binds."""
+_KNOWN = ("user_id", "language", "agent", "opted_in_at", "opt_in_source", "last_outbound_at", "last_outbound_agent")
+"""What one row knows and the other does not, is known."""
 
 
 class DynamoContactStore:
@@ -38,44 +43,44 @@ class DynamoContactStore:
     def tie(self, second_id: str, contact_id: str) -> None:
         """Make a second address an alias of the contact: its row, if it has one of its own, joins the contact's.
 
-        The contact takes over what binds it: the later `next_allowed_at`, and either opt-out. While a message of the
-        second row is in flight, nothing happens; the next inbound message ties them.
+        While a message is in flight on either row, nothing happens: its settlement must find the row as it left it.
+        The next inbound message ties them.
         """
-        if second_id == contact_id:
-            return
         second = self._db.get(self._contacts, {"contact_id": second_id})
-        if second and (second.get("alias_of") or second.get("inflight")):
+        if second_id == contact_id or (second and (second.get("alias_of") or second.get("inflight"))):
             return
-        alias = Change(
+        first = self._db.get(self._contacts, {"contact_id": contact_id})
+        if first and (first.get("alias_of") or first.get("inflight")):
+            return
+        # The alias keeps nothing of what stood there: the person's data has one place, where erasing finds it.
+        alias = Put(
             table=self._contacts,
-            key={"contact_id": second_id},
-            set={"alias_of": contact_id},
-            condition=_unchanged(second, ("next_allowed_at", "opted_out_at", "inflight", "alias_of")),
+            item={"contact_id": second_id, "alias_of": contact_id},
+            condition=_unchanged(second),
         )
         try:
-            if second is None:
-                self._db.write(alias)
-            else:
-                first = self._db.get(self._contacts, {"contact_id": contact_id})
-                self._db.transact(alias, self._take_over(contact_id, first, second))
+            self._db.transact(alias, self._take_over(contact_id, first, second_id, second))
         except ConditionFailed:
             return  # somebody was faster; the next inbound message looks again
 
-    def _take_over(self, contact_id: str, first: Item | None, second: Item) -> Change:
-        old = first or {}
-        taken = {
-            name: max(old.get(name, 0), second.get(name, 0)) or None
-            for name in ("next_allowed_at", "last_accepted_at", "last_inbound_at", "opted_out_at")
-        }
-        taken["user_id"] = old.get("user_id") or second.get("user_id")
-        condition = _unchanged(first, ("next_allowed_at", "opted_out_at", "inflight", "alias_of"))
-        return Change(table=self._contacts, key={"contact_id": contact_id}, set=taken, condition=condition)
+    def _take_over(self, contact_id: str, first: Item | None, second_id: str, second: Item | None) -> Change:
+        old, more = first or {}, second or {}
+        taken = {name: max(old.get(name, 0), more[name]) for name in _BINDING if name in more}
+        taken |= {name: more[name] for name in _KNOWN if name in more and name not in old}
+        return Change(
+            table=self._contacts,
+            key={"contact_id": contact_id},
+            set=taken,
+            add={"aliases": {second_id}},
+            condition=_unchanged(first),
+        )
 
     def _change(self, contact_id: str, values: dict[str, Any], condition: Any) -> None:
         self._db.write(Change(table=self._contacts, key={"contact_id": contact_id}, set=values, condition=condition))
 
 
-def _unchanged(item: Item | None, names: tuple[str, ...]) -> Any:
-    """The row is as it was read, as far as these attributes go."""
+def _unchanged(item: Item | None) -> Any:
+    """The row is as it was read, as far as two rows are joined by it."""
+    names = (*_BINDING, "inflight", "alias_of")
     conditions = [Attr(n).eq(item[n]) if item and n in item else Attr(n).not_exists() for n in names]
     return functools.reduce(operator.and_, conditions)

@@ -3,12 +3,15 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from whatsapp.adapters.dynamodb import DynamoDB, Item, Key
 from whatsapp.adapters.items import message_from, message_key
 from whatsapp.domain.errors import MessagingError
+
+Place = tuple[int, str]
+"""Where a message stands in a conversation: its time (epoch ms), then its id."""
 
 _SHOWN = (
     "message_id",
@@ -38,19 +41,32 @@ class DynamoConversationStore:
         self._media_url = media_url
         self._messages = messages_table
 
-    def page(self, contact_id: str, limit: int, before: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """The newest `limit` messages before a mark, oldest of them first, and the mark of the page before."""
-        page = self._db.query(
-            self._messages,
-            Key("contact_id").eq(contact_id),
-            index="conversation",
-            limit=limit,
-            newest_first=True,
-            start=_start(before, contact_id),
-        )
-        keys = [message_key(item["message_id"]) for item in page.items]
-        found = sorted(self._db.get_many(self._messages, keys), key=lambda item: (item["at"], item["message_id"]))
-        return [self._face(item) for item in found], _mark(page.next_key)
+    def page(
+        self, contact_ids: Sequence[str], limit: int, before: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """The newest `limit` messages before a mark, oldest of them first, and the mark of the page before.
+
+        `contact_ids`: a contact's own, and those that became aliases of it.
+        """
+        mark = _place_of(before) if before else None
+        places = sorted(place for contact_id in contact_ids for place in self._newest(contact_id, limit + 1, mark))
+        shown = places[-limit:]
+        found = self._db.get_many(self._messages, [message_key(message_id) for _, message_id in shown])
+        faces = [self._face(item) for item in sorted(found, key=lambda item: (item["at"], item["message_id"]))]
+        return faces, _mark_of(shown[0]) if len(places) > limit else None
+
+    def _newest(self, contact_id: str, enough: int, mark: Place | None) -> list[Place]:
+        """At least that many places before the mark, newest first; all of one moment, or none."""
+        own = Key("contact_id").eq(contact_id)
+        span = own & Key("at").lte(mark[0]) if mark else own
+        places: list[Place] = []
+        for item in self._db.query_all(self._messages, span, index="conversation", newest_first=True):
+            if len(places) >= enough and item["at"] < places[-1][0]:
+                break
+            place = (item["at"], item["message_id"])
+            if mark is None or place < mark:
+                places.append(place)
+        return places
 
     def _face(self, item: Item) -> dict[str, Any]:
         shown = {name: item[name] for name in _SHOWN if item.get(name) is not None}
@@ -67,18 +83,14 @@ class DynamoConversationStore:
         return {"index": index, **shown, "url": url}
 
 
-def _mark(key: dict[str, Any] | None) -> str | None:
-    if not key:
-        return None
-    return base64.urlsafe_b64encode(json.dumps([key["at"], key["message_id"]]).encode()).decode()
+def _mark_of(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _start(mark: str | None, contact_id: str) -> dict[str, Any] | None:
-    if not mark:
-        return None
+def _place_of(mark: str) -> Place:
     try:
         at, message_id = json.loads(base64.urlsafe_b64decode(mark.encode()))
-        return {"contact_id": contact_id, "at": int(at), **message_key(str(message_id))}
+        return int(at), str(message_id)
     except (binascii.Error, ValueError, TypeError):
         raise MessagingError(
             "invalid_request", "before: give back `next_before` of the page after, unchanged"

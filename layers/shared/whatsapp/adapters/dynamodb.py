@@ -147,12 +147,21 @@ class DynamoDB:
         last = answer.get("LastEvaluatedKey")
         return Page(items=[_load(item) for item in answer["Items"]], next_key=_load(last) if last else None)
 
-    def query_all(self, table: str, condition: ConditionBase, *, index: str | None = None) -> Iterator[Item]:
-        """Every item of a query, page after page."""
+    def query_all(
+        self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
+    ) -> Iterator[Item]:
+        """Every item of a query, page after page as they are asked for."""
+        for page in self.pages(table, condition, index=index, newest_first=newest_first):
+            yield from page
+
+    def pages(
+        self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
+    ) -> Iterator[list[Item]]:
+        """Every page of a query, each read when it is asked for."""
         start: Item | None = None
         while True:
-            page = self.query(table, condition, index=index, start=start)
-            yield from page.items
+            page = self.query(table, condition, index=index, newest_first=newest_first, start=start)
+            yield page.items
             if not (start := page.next_key):
                 return
 

@@ -1,6 +1,6 @@
 """What erasing a person does in DynamoDB: jobs, and messages stripped to bare keys and states."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put
 from whatsapp.adapters.items import message_key
@@ -18,6 +18,7 @@ _PERSONAL_ON_CONTACTS = (
     "last_outbound_agent",
     "last_inbound_at",
 )
+"""What else stands on the row is the ledger: opt-out, the limit, what is in flight, aliases and suppression."""
 _PERSONAL_ON_MESSAGES = (
     "to",
     "text",
@@ -99,18 +100,21 @@ class DynamoErasureStore:
             )
         )
 
-    def message_ids(self, contact_id: str, until: int) -> Sequence[str]:
-        """Every message of the contact up to that time, either direction."""
+    def unfinished(self, contact_id: str, until: int) -> Iterator[str]:
+        """Every message of the contact up to that time, either direction, that is not wholly erased yet."""
         span = Key("contact_id").eq(contact_id) & Key("at").lte(until)
-        return [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
+        for page in self._db.pages(self._messages, span, index="conversation"):
+            found = self._db.get_many(self._messages, [message_key(item["message_id"]) for item in page])
+            yield from (item["message_id"] for item in found if not item.get("erased"))
 
-    def strip(self, message_id: str) -> None:
+    def strip(self, message_id: str, *, is_gone_at_twilio: bool) -> None:
         """Take everything personal from a message. Its key, state and times stay: a ledger without a person."""
+        nothing_more_happens = {"request_hash": "", "stop": "erased", "erased": is_gone_at_twilio or None}
         self._db.write(
             Change(
                 table=self._messages,
                 key=message_key(message_id),
-                set=dict.fromkeys(_PERSONAL_ON_MESSAGES),
+                set={**dict.fromkeys(_PERSONAL_ON_MESSAGES), **nothing_more_happens},
                 condition=Attr("message_id").exists(),
             )
         )

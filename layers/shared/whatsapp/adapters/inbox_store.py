@@ -1,10 +1,10 @@
 """Inbound messages in DynamoDB: stored once, together with what they change on the contact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.items import MESSAGE_ENTRY, message_key
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import Location
@@ -32,8 +32,17 @@ class DynamoInboxStore:
         item = self._db.get(self._messages, message_key(message_id))
         return inbound_from(item) if item and item.get("direction") == "inbound" else None
 
+    def missing(self, message_ids: Sequence[str]) -> set[str]:
+        """Those of the ids that were never stored. An erased message was."""
+        stored = self._db.get_many(self._messages, [message_key(message_id) for message_id in set(message_ids)])
+        return set(message_ids) - {item["message_id"] for item in stored}
+
     def put(self, inbound: Inbound, contact: Contact) -> Inbound | None:
-        """Store message, marker, window and any opt-out in one transaction. The stored one if it was there."""
+        """Store message, marker, window and any opt-out in one transaction. The stored one if it was there.
+
+        Raises:
+            ContactMovedError: the contact's row is no longer as `contact` shows it.
+        """
         item = {**inbound_item(inbound), "ttl": inbound.received_at // 1000 + self._retention_days * DAY_S}
         put = Put(table=self._messages, item=item, condition=Attr("message_id").not_exists())
         try:
@@ -46,61 +55,64 @@ class DynamoInboxStore:
 
     def published(self, inbound: Inbound, now: int) -> None:
         """Clear the outbox marker; while media are pending, one of theirs takes its place."""
-        waits = inbound.media_pending
-        marker = {
-            "due_shard": shard_of("media", inbound.contact_id) if waits else None,
-            "due_at": now + MEDIA_AGAIN_MS if waits else None,
-        }
-        self._db.write(Change(table=self._messages, key=message_key(inbound.message_id), set=marker))
+        self._mark(inbound, now + MEDIA_AGAIN_MS if inbound.media_pending else None, {}, not_published())
 
-    def note_media(self, inbound: Inbound, media: Sequence[InboundMedium]) -> None:
-        """Note what became of the media; the marker goes when none is pending."""
-        changes: dict[str, Any] = {"media": [_medium_item(medium) for medium in media]}
-        if not any(medium.status == "pending" for medium in media):
-            changes |= {"due_shard": None, "due_at": None}
-        key = message_key(inbound.message_id)
-        self._db.write(Change(table=self._messages, key=key, set=changes, condition=Attr("media").exists()))
+    def note_media(self, inbound: Inbound, media: Sequence[InboundMedium], due_at: int | None) -> bool:
+        """Note what became of the media, and when they are looked at next. False if somebody else was faster."""
+        seen = _is("media", _media_items(inbound.media))
+        news = {"media": _media_items(media)}
+        # The outbox marker is the publisher's alone: not every event of the message may be on the bus yet.
+        return self._mark(inbound, due_at, news, seen & ~not_published()) or self._write(inbound, news, seen)
 
-    def due(self, shard: str, until: int) -> Sequence[Inbound]:
-        """What has waited in a shard until that time. A hint: the index lags."""
-        page = self._db.query(self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due")
-        keys = [message_key(item["message_id"]) for item in page.items if item["entry"] == MESSAGE_ENTRY]
-        return [
-            inbound_from(item) for item in self._db.get_many(self._messages, keys) if item.get("due_shard") == shard
-        ]
+    def due(self, shard: str, until: int) -> Iterator[Inbound]:
+        """What has waited in a shard until that time, page after page. A hint: the index lags."""
+        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        for page in self._db.pages(self._messages, span, index="due"):
+            keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
+            yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
 
     def book(self, inbound: Inbound, due_at: int) -> bool:
-        """Move the marker before publishing, so that two sweeps at once publish once."""
+        """Move the marker before acting on it, so that two sweeps at once act on it once."""
+        return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
+
+    def _mark(self, inbound: Inbound, due_at: int | None, values: dict[str, Any], condition: Any) -> bool:
+        """Set or clear the marker of pending media."""
+        shard = shard_of("media", inbound.contact_id) if due_at else None
+        return self._write(inbound, {**values, "due_shard": shard, "due_at": due_at}, condition)
+
+    def _write(self, inbound: Inbound, values: dict[str, Any], condition: Any) -> bool:
+        key = message_key(inbound.message_id)
         try:
-            self._db.write(
-                Change(
-                    table=self._messages,
-                    key=message_key(inbound.message_id),
-                    set={"due_at": due_at},
-                    condition=Attr("due_at").eq(inbound.due_at),
-                )
-            )
+            self._db.write(Change(table=self._messages, key=key, set=values, condition=condition))
         except ConditionFailed:
             return False
         return True
 
     def _contact_change(self, inbound: Inbound, contact: Contact) -> Change:
         changes: dict[str, Any] = {
-            "last_inbound_at": max(inbound.received_at, contact.last_inbound_at or 0),
             "address": inbound.address,
             "suppressed_code": None,  # who writes to us can be reached
         }
-        # A backfilled STOP must not undo a START that was sent after it, nor the other way round.
-        if inbound.opt == "out" and inbound.received_at > (contact.opted_in_at or 0):
+        as_read: Any = Attr("alias_of").not_exists()
+        if inbound.received_at > (contact.last_inbound_at or 0):  # a backfilled message may be older
+            changes["last_inbound_at"] = inbound.received_at
+            as_read &= absent_or("last_inbound_at", Attr("last_inbound_at").lt(inbound.received_at))
+        if inbound.opt:  # of a STOP and a START at once, the later one has to win
+            as_read &= _is("opted_out_at", contact.opted_out_at) & _is("opted_in_at", contact.opted_in_at)
+        if inbound.opt == "out":
             changes["opted_out_at"] = inbound.received_at
-        elif inbound.opt == "in" and inbound.received_at > (contact.opted_out_at or 0):
+        elif inbound.opt == "in":
             changes |= {"opted_out_at": None, "opted_in_at": inbound.received_at, "opt_in_source": "message"}
-        return Change(
-            table=self._contacts,
-            key={"contact_id": contact.contact_id},
-            set=changes,
-            condition=Attr("alias_of").not_exists(),
-        )
+        return Change(table=self._contacts, key={"contact_id": contact.contact_id}, set=changes, condition=as_read)
+
+
+def not_published() -> Any:
+    """The outbox marker stands."""
+    return Attr("due_shard").begins_with("publish#")
+
+
+def _is(attribute: str, value: Any) -> Any:
+    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
 
 
 def inbound_item(inbound: Inbound) -> dict[str, Any]:
@@ -111,7 +123,7 @@ def inbound_item(inbound: Inbound) -> dict[str, Any]:
             "latitude": str(inbound.location.latitude),
             "longitude": str(inbound.location.longitude),
         }
-    item |= {"media": [_medium_item(medium) for medium in inbound.media] or None, "more": inbound.more or None}
+    item |= {"media": _media_items(inbound.media), "more": inbound.more or None}
     return {
         **item,
         "entry": MESSAGE_ENTRY,
@@ -121,8 +133,8 @@ def inbound_item(inbound: Inbound) -> dict[str, Any]:
     }
 
 
-def _medium_item(medium: InboundMedium) -> dict[str, Any]:
-    return {name: value for name, value in asdict(medium).items() if value is not None}
+def _media_items(media: Sequence[InboundMedium]) -> list[dict[str, Any]] | None:
+    return [{name: value for name, value in asdict(medium).items() if value is not None} for medium in media] or None
 
 
 def inbound_from(item: dict[str, Any]) -> Inbound:

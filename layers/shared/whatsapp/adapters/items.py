@@ -47,4 +47,5 @@ def message_from(item: dict[str, Any]) -> Message:
 
 def contact_from(item: dict[str, Any]) -> Contact:
     """A contact from its item."""
-    return Contact(**{name: value for name, value in item.items() if name in _CONTACT_FIELDS})
+    values = {name: value for name, value in item.items() if name in _CONTACT_FIELDS}
+    return Contact(**{**values, "aliases": frozenset(item.get("aliases", ()))})

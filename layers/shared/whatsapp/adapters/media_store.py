@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from whatsapp.domain.ports import FetchedMedium
+from botocore.exceptions import BotoCoreError, ClientError
+
+from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,14 +20,21 @@ class S3MediaStore:
         self._bucket = bucket
 
     def put(self, key: str, medium: FetchedMedium) -> None:
-        """Store a medium. A browser that opens it downloads it: a stranger's file is never shown as a page."""
-        self._client.put_object(
-            Bucket=self._bucket,
-            Key=key,
-            Body=medium.content,
-            ContentType=medium.content_type,
-            ContentDisposition="attachment",
-        )
+        """Store a medium. A browser that opens it downloads it: a stranger's file is never shown as a page.
+
+        Raises:
+            MediumUnavailableError: S3 did not take it, this time.
+        """
+        try:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=medium.content,
+                ContentType=medium.content_type,
+                ContentDisposition="attachment",
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise MediumUnavailableError(f"the bucket did not take it ({type(error).__name__})") from None
 
     def url(self, key: str) -> str:
         """A link that reads one medium for 15 minutes."""

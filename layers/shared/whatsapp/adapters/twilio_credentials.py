@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from whatsapp.domain.errors import MessagingError
 
 if TYPE_CHECKING:
@@ -52,10 +54,18 @@ class TwilioSecret:
         """
         age = self._monotonic() - self._read_at
         if self._credentials is None or age > KEEP_S or (refresh and age > REFRESH_AT_MOST_EVERY_S):
-            text = self._client.get_secret_value(SecretId=self._name)["SecretString"]
-            self._credentials = parse_credentials(text, self._name)
             self._read_at = self._monotonic()
+            self._credentials = self._read()
         return self._credentials
+
+    def _read(self) -> TwilioCredentials:
+        """The secret as it is now; as it was, where it cannot be read: what served until now may well serve on."""
+        try:
+            return parse_credentials(self._client.get_secret_value(SecretId=self._name)["SecretString"], self._name)
+        except (BotoCoreError, ClientError, MessagingError):
+            if self._credentials is None:
+                raise
+            return self._credentials
 
 
 def parse_credentials(text: str, name: str) -> TwilioCredentials:

@@ -2,8 +2,10 @@
 
 import json
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 import requests
@@ -13,13 +15,14 @@ from twilio.rest import Client
 
 from whatsapp.domain.address import Address
 from whatsapp.domain.inbound import InboundMedium
-from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected
+from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, TwilioUnavailable
 
 CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
 """Up to three retries on connection failure, timeout and 5xx (Twilio's default is one, on connection failure only).
 Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
 LIST_LIMIT = 200
 RECEIVED_LIMIT, PAGE_SIZE = 5_000, 500
+MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
 
 
@@ -52,53 +55,93 @@ class TwilioGateway:
         """What Twilio's list shows of ours to that address, newest first, back to `since` (epoch ms).
 
         Twilio filters by the date of sending, which a message that is not yet sent lacks: so by address alone.
-        """
-        found: list[Listed] = []
-        for one in self._client().messages.stream(to=_channel(to), from_=self._sender.whatsapp, limit=LIST_LIMIT):
-            listed = _listed(one)
-            if listed.date_created < since:
-                break
-            found.append(listed)
-        return found
 
-    def list_received(self, since: int) -> Sequence[Listed]:
-        """What patients wrote to our sender, newest first, back to `since` (epoch ms), as far as the limit goes."""
-        found: list[Listed] = []
-        for one in self._client().messages.stream(to=self._sender.whatsapp, limit=RECEIVED_LIMIT, page_size=PAGE_SIZE):
-            listed = _listed(one)
-            if listed.date_created < since:
-                break
-            if listed.direction == "inbound":
-                found.append(listed)
-        return found
+        Raises:
+            TwilioUnavailable: no answer, or none that could be read.
+        """
+        with _asking():
+            sent = self._client().messages.stream(to=_channel(to), from_=self._sender.whatsapp, limit=LIST_LIMIT)
+            return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
+
+    def list_received(self, since: int) -> Iterator[Listed]:
+        """What patients wrote to our sender, newest first, back to `since` (epoch ms), as far as the limit goes.
+
+        Raises:
+            TwilioUnavailable: at any page: no answer, or none that could be read.
+        """
+        with _asking():
+            to_us = self._client().messages.stream(to=self._sender.whatsapp, limit=RECEIVED_LIMIT, page_size=PAGE_SIZE)
+            recent = takewhile(lambda one: one.date_created >= since, map(_listed, to_us))
+            yield from (one for one in recent if one.direction == "inbound")
 
     def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
-        """The media of a message; its webhook would have named them."""
-        return [
-            InboundMedium(url=f"{API}{medium.uri.removesuffix('.json')}", content_type=medium.content_type)
-            for medium in self._client().messages(twilio_sid).media.list(limit=10)
-        ]
+        """The media of a message; its webhook would have named them. None, if Twilio no longer has the message.
+
+        Raises:
+            TwilioUnavailable: no answer, or none that could be read.
+        """
+        with _asking():
+            try:
+                found = self._client().messages(twilio_sid).media.list(limit=MEDIA_LIMIT)
+            except TwilioRestException as error:
+                if error.status != 404:
+                    raise
+                found = []
+            return [
+                InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=medium.content_type)
+                for medium in found
+            ]
 
     def delete(self, twilio_sid: str) -> None:
-        """Delete a message at Twilio, its media with it. What is no longer there is deleted."""
-        try:
-            self._client().messages(twilio_sid).delete()
-        except TwilioRestException as error:
-            if error.status != 404:
-                raise
+        """Delete a message at Twilio, its media with it. What is no longer there is deleted.
+
+        Source: www.twilio.com/docs/messaging/api/message-resource#delete-a-message-resource.
+
+        Raises:
+            TwilioUnavailable: no answer; or not yet, since it is still on its way.
+        """
+        with _asking():
+            try:
+                self._client().messages(twilio_sid).delete()
+            except TwilioRestException as error:
+                if error.status != 404:
+                    raise
 
     def fetch(self, twilio_sid: str) -> Listed | None:
-        """One message; None if Twilio no longer has it."""
-        try:
-            return _listed(self._client().messages(twilio_sid).fetch())
-        except TwilioRestException as error:
-            if error.status == 404:
+        """One message; None if Twilio no longer has it.
+
+        Raises:
+            TwilioUnavailable: no answer, or none that could be read.
+        """
+        with _asking():
+            try:
+                return _listed(self._client().messages(twilio_sid).fetch())
+            except TwilioRestException as error:
+                if error.status != 404:
+                    raise
                 return None
-            raise
 
     def _create(self, to: str, parameters: dict[str, Any]) -> str | None:
         sid: str | None = self._client().messages.create(to=_channel(to), from_=self._sender.whatsapp, **parameters).sid
         return sid
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Every way in which a question can fail, as one. The SDK's own errors quote URLs, and these bear numbers."""
+    try:
+        yield
+    except TwilioRestException as error:
+        raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
+    except (
+        TwilioException,
+        requests.exceptions.RequestException,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as e:
+        raise TwilioUnavailable(f"no answer of Twilio's that could be read ({type(e).__name__})") from None
 
 
 def outcome_of(create: Callable[[], str | None]) -> Outcome:

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import puremagic
 import urllib3
@@ -21,9 +21,11 @@ from whatsapp.domain.ports import FetchedMedium, MediumRefusedError, MediumUnava
 MAX_BYTES = 16 * 1024 * 1024
 """WhatsApp's own limit."""
 TOTAL_S = 20.0
+"""For the content, once its host has answered."""
 CHUNK = 64 * 1024
 TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
-TWILIO = "https://api.twilio.com"
+TWILIO = "api.twilio.com"
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _PATH = r"/2010-04-01/Accounts/{account}/Messages/(SM|MM)[0-9a-fA-F]{{32}}/Media/ME[0-9a-fA-F]{{32}}"
 _CONTENT_HOSTS = re.compile(
@@ -33,6 +35,9 @@ _ALLOWED = re.compile(
     r"image/(jpeg|png|webp|gif)|audio/[a-z0-9.+-]+|video/(mp4|3gpp)"
     r"|application/(pdf|msword|vnd\.(ms-excel|ms-powerpoint|openxmlformats-officedocument)[a-z.]*)"
 )
+_TUNNELS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
+"""IPv6 addresses that stand for any IPv4 address, a private one too: NAT64 and 6to4."""
+_IN_A_ZIP = "application/vnd.openxmlformats"
 UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -62,93 +67,73 @@ class TwilioMedia:
             MediumRefusedError: not a medium of our account, too large, or a redirect to where none may lead.
             MediumUnavailableError: not there yet, or Twilio did not answer.
         """
-        try:
-            content = self._download(self._redirect(url))
-        except urllib3.exceptions.HTTPError as error:
-            raise MediumUnavailableError(f"Twilio did not hand it out ({type(error).__name__})") from None
-        return FetchedMedium(content, sniff(content))
+        own = self._own(url)
+        with self._open(own, "GET", self._basic()) as answer:  # the only one that bears credentials
+            if answer.status not in REDIRECTS:
+                return _content(answer)
+            content_url = _split(urljoin(own.geturl(), answer.headers.get("Location", "")))
+        self._check_host(content_url)
+        with self._open(content_url, "GET", {}) as answer:
+            return _content(answer)
 
     def delete(self, url: str) -> None:
-        """Delete a medium at Twilio. What is no longer there is deleted."""
+        """Delete a medium at Twilio. What is no longer there is deleted.
+
+        Raises:
+            MediumRefusedError: not a medium of our account.
+            MediumUnavailableError: Twilio did not delete it, this time.
+        """
         with self._open(self._own(url), "DELETE", self._basic()) as answer:
             if answer.status not in (204, 404):
                 raise MediumUnavailableError(f"Twilio answered {answer.status}")
 
-    def _own(self, url: str) -> str:
+    def _own(self, url: str) -> SplitResult:
         """The URL, if it is a medium of our own account at Twilio's API and nothing else."""
-        path = re.compile(_PATH.format(account=re.escape(self._credentials().account_sid)))
-        parts = urlsplit(url)
-        if (
-            f"{parts.scheme}://{parts.netloc}" != TWILIO
-            or parts.query
-            or parts.fragment
-            or not path.fullmatch(parts.path)
-        ):
+        parts = _split(url)
+        path = _PATH.format(account=re.escape(self._credentials().account_sid))
+        is_plain = parts.scheme == "https" and parts.netloc == TWILIO and not parts.query and not parts.fragment
+        if not is_plain or not re.fullmatch(path, parts.path):
             raise MediumRefusedError("not a medium of our account at Twilio")
-        return f"{self._base_url}/api{parts.path}" if self._base_url else url
+        return urlsplit(f"{self._base_url}/api{parts.path}") if self._base_url else parts
 
-    def _redirect(self, url: str) -> str:
-        """Where Twilio keeps the content. The only request that bears credentials."""
-        own = self._own(url)
-        with self._open(own, "GET", self._basic()) as answer:
-            if answer.status not in (301, 302, 303, 307, 308):
-                raise MediumUnavailableError(f"Twilio answered {answer.status}, no redirect")
-            return urljoin(own, answer.headers.get("Location", ""))
-
-    def _download(self, url: str) -> bytes:
-        self._check_host(url)
-        ends = time.monotonic() + TOTAL_S
-        with self._open(url, "GET", {}) as answer:
-            if answer.status != 200:
-                raise MediumUnavailableError(f"the content's host answered {answer.status}")
-            content = bytearray()
-            while chunk := answer.read(CHUNK, decode_content=False):
-                content += chunk
-                if len(content) > MAX_BYTES:
-                    raise MediumRefusedError("larger than 16 MB")
-                if time.monotonic() > ends:
-                    raise MediumUnavailableError("too slow")
-        return bytes(content)
-
-    def _check_host(self, url: str) -> None:
-        parts = urlsplit(url)
-        if self._base_url and parts.hostname == "127.0.0.1":  # the emulator's second host
+    def _check_host(self, parts: SplitResult) -> None:
+        if self._is_emulators(parts):  # its second host
             return
-        try:
-            port = parts.port
-        except ValueError:
-            raise MediumRefusedError("redirected to no proper address") from None
-        plain = parts.scheme == "https" and port in (None, 443) and parts.username is None
-        if not plain or not _CONTENT_HOSTS.fullmatch((parts.hostname or "").lower()):
+        is_plain = parts.scheme == "https" and parts.port in (None, 443) and "@" not in parts.netloc
+        if not is_plain or not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
             raise MediumRefusedError("redirected to a host that is not known to keep Twilio's content")
 
     @contextmanager
-    def _open(self, url: str, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         """One request, never redirected, to an address that was checked: a name cannot change its mind in between."""
-        parts = urlsplit(url)
-        host, path = parts.hostname or "", parts.path + (f"?{parts.query}" if parts.query else "")
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
         headers = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers}
-        with self._pool(parts.scheme, host, parts.port) as pool:
-            answer = pool.urlopen(
-                method, path, headers=headers, redirect=False, retries=False, preload_content=False, timeout=TIMEOUT
-            )
-            try:
-                yield answer
-            finally:
-                answer.close()
+        try:
+            with self._pool(parts) as pool:
+                answer = pool.urlopen(
+                    method, path, headers=headers, redirect=False, retries=False, preload_content=False, timeout=TIMEOUT
+                )
+                try:
+                    yield answer
+                finally:
+                    answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise MediumUnavailableError(f"Twilio did not hand it out ({type(error).__name__})") from None
 
-    def _pool(self, scheme: str, host: str, port: int | None) -> urllib3.HTTPConnectionPool:
-        if self._base_url and host == "127.0.0.1":
-            return urllib3.HTTPConnectionPool(host, port)
-        if scheme != "https":
-            raise MediumRefusedError("not https")
+    def _pool(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
+        host = parts.hostname or ""
+        if self._is_emulators(parts):
+            return urllib3.HTTPConnectionPool(host, parts.port)
         try:
             addresses = self._resolve(host, 443)
         except OSError:
             raise MediumUnavailableError("no such host") from None
-        if not addresses or not all(ipaddress.ip_address(address).is_global for address in addresses):
+        if not addresses or not all(map(_is_public, addresses)):
             raise MediumRefusedError("a host whose address is not public")
         return urllib3.HTTPSConnectionPool(addresses[0], 443, server_hostname=host, assert_hostname=host)
+
+    def _is_emulators(self, parts: SplitResult) -> bool:
+        return bool(self._base_url) and parts.scheme == "http" and parts.hostname == "127.0.0.1"
 
     def _basic(self) -> dict[str, str]:
         known = self._credentials()
@@ -156,8 +141,40 @@ class TwilioMedia:
         return dict(urllib3.make_headers(basic_auth=f"{user}:{password}"))
 
 
-def sniff(content: bytes) -> str:
-    """What the content is by its own bytes; what WhatsApp does not carry is just bytes."""
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reading it is what checks it
+    except ValueError:
+        raise MediumRefusedError("not a proper address") from None
+    return parts
+
+
+def _content(answer: urllib3.BaseHTTPResponse) -> FetchedMedium:
+    """What the answer holds, as it was sent: unpacking it could make it any size."""
+    if answer.status != 200:
+        raise MediumUnavailableError(f"Twilio's host answered {answer.status}")
+    ends = time.monotonic() + TOTAL_S
+    content = bytearray()
+    while chunk := answer.read1(CHUNK, decode_content=False):  # what has come, without waiting for a full chunk
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise MediumRefusedError("larger than 16 MB")
+        if time.monotonic() > ends:
+            raise MediumUnavailableError("too slow")
+    return FetchedMedium(bytes(content), sniff(bytes(content), answer.headers.get("Content-Type", "")))
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return address.is_global and not address.is_multicast and not any(address in tunnel for tunnel in _TUNNELS)
+
+
+def sniff(content: bytes, told: str = "") -> str:
+    """What the content is by its own bytes; what WhatsApp does not carry is just bytes.
+
+    Only where the bytes fit several types (Office's are all ZIP files) does it count which of them we were told.
+    """
     start = content.lstrip(b"\xef\xbb\xbf \r\n")[:11].upper()
     for beginning, content_type in ((b"BEGIN:VCARD", "text/vcard"), (b"OGGS", "audio/ogg"), (b"#!AMR", "audio/amr")):
         if start.startswith(beginning):
@@ -166,7 +183,10 @@ def sniff(content: bytes) -> str:
         guesses = [guess.mime_type for guess in puremagic.magic_string(content)]
     except (puremagic.PureError, ValueError):
         return UNKNOWN_TYPE
-    return next((guess for guess in guesses if _ALLOWED.fullmatch(guess)), UNKNOWN_TYPE)
+    fitting = [guess for guess in guesses if _ALLOWED.fullmatch(guess)]
+    if told in fitting:
+        return told
+    return next((guess for guess in fitting if not guess.startswith(_IN_A_ZIP)), UNKNOWN_TYPE)
 
 
 def _addresses(host: str, port: int) -> list[str]:

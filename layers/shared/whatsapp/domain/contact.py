@@ -18,6 +18,8 @@ class Contact:
     address: str | None = None
     alias_of: str | None = None
     """Set on the row of a second address: everything else stands on the row it names."""
+    aliases: frozenset[str] = frozenset()
+    """The other way round: contact_ids that lead here. What was said under them still stands under them."""
     user_id: str | None = None
     language: str | None = None
     agent: str | None = None

@@ -1,5 +1,6 @@
 """A patient's message: as Twilio tells it, and as it is kept."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -7,14 +8,16 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.events import Kind, Location
 
 MAX_EVENT_TEXT = 20_000
-"""Characters of text an event may carry: far below the bus's cap; WhatsApp's own limit is 4096."""
+"""Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
+stays under 200 KB whatever a form brings: the bus takes 256 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMedium:
     """A file at Twilio, fetched later."""
 
-    url: str
+    url: str | None = None
+    """Where it is at Twilio; None once it was deleted there."""
     content_type: str
     """As Twilio tells it, until it is stored; then what its first bytes say."""
     status: Literal["pending", "stored", "failed"] = "pending"
@@ -76,7 +79,12 @@ class Inbound:
     @property
     def is_published(self) -> bool:
         """Whether the bus has taken it."""
-        return self.due_shard is None or self.due_shard.startswith("media#")
+        return self.due_shard is None or not self.due_shard.startswith("publish#")
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether the person was erased: nothing of theirs is left to tell."""
+        return not self.address
 
     @property
     def media_pending(self) -> bool:
@@ -98,3 +106,33 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 def kind_of(content_type: str) -> Kind:
     """What a medium is to people."""
     return next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
+
+
+_NUMBER = re.compile(r"[+ ]?([0-9]{5,18})")
+_SCOPED_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,128}")
+_HANDLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def sender_of(from_: str, scoped_id: Address | None = None) -> Address | None:
+    """Who wrote. None if it names nobody.
+
+    A number is taken as Twilio spells it: it reached us from there, so no rule of ours may call it impossible. What
+    stands in `From` when WhatsApp hides the number is not documented: its business-scoped id is better, where it is
+    told; else whatever handle it is.
+    """
+    bare = from_.strip().removeprefix("whatsapp:")
+    if number := _NUMBER.fullmatch(bare):
+        return Address(f"+{number[1]}")
+    return scoped_id or (Address(bare) if _HANDLE.fullmatch(bare) else None)
+
+
+def business_scoped(text: str) -> Address | None:
+    """The business-scoped id that `ExternalUserId` tells, if it is one."""
+    bare = text.strip().removeprefix("whatsapp:")
+    return Address(bare) if _SCOPED_ID.fullmatch(bare) else None
+
+
+def cleaned(text: str) -> str:
+    """Without what no store or bus takes: NUL, and halves of surrogate pairs."""
+    return _UNSTORABLE.sub("", text)

@@ -1,6 +1,7 @@
 """Forget a person: what they wrote, what was written to them, who they are. A pseudonymous ledger stays.
 
-Three passes, because an index lags and a message may be in flight: at once, after 15 minutes, after two hours.
+Three passes, because an index lags and a message may be in flight: at once, after 15 minutes, after two hours; and
+more, until nothing is left that could not be erased yet.
 """
 
 from dataclasses import dataclass, replace
@@ -18,12 +19,17 @@ from whatsapp.domain.ports import (
     Gateway,
     MediaStore,
     MessageStore,
+    TwilioUnavailable,
 )
 from whatsapp.use_cases.steps import EVENT, Steps
 
-PASSES_AFTER_MS = (15 * 60_000, 120 * 60_000)
-BOOKED_FOR_MS = 5 * 60_000
-ENOUGH_MS = 5_000
+MINUTE_MS = 60_000
+PASSES_AFTER_MS = (15 * MINUTE_MS, 120 * MINUTE_MS)
+AGAIN_MS = 120 * MINUTE_MS
+BOOKED_FOR_MS = 5 * MINUTE_MS
+ENOUGH_MS = 15_000
+"""Stop before the invocation ends: one answer of Twilio's may take 13 s."""
+_IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +45,7 @@ class EraseContact:
     steps: Steps
 
     def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
-        """Erase a contact.
+        """Erase a contact. What takes longer than this invocation, the sweep carries on with.
 
         Raises:
             MessagingError: `not_found`.
@@ -56,38 +62,67 @@ class EraseContact:
         return {"contact_id": contact.contact_id, "status": "erasing"}
 
     def sweep(self, deadline: Deadline) -> int:
-        """Carry on with the erasures that are due; returns how many."""
+        """Carry on with the erasures that are due; returns how many.
+
+        Raises:
+            ExceptionGroup: after all else is done, what went wrong with single ones. They are booked: they come again.
+        """
         done = 0
+        trouble: list[Exception] = []
         for shard in range(SHARDS):
             for job in self.erasures.due(f"erase#{shard}", self.clock.now()):
                 booked = replace(job, due_at=self.clock.now() + BOOKED_FOR_MS)
-                if deadline.at - self.clock.now() > ENOUGH_MS and self.erasures.book(job, booked):
+                if not self._has_time(deadline) or not self.erasures.book(job, booked):
+                    continue
+                try:
                     self._pass(booked, deadline)
                     done += 1
+                except Exception as error:  # noqa: BLE001 - one person's trouble must not stop the others
+                    trouble.append(error)
+        if trouble:
+            raise ExceptionGroup("not every erasure could go on", trouble)
         return done
 
     def _pass(self, job: ErasureJob, deadline: Deadline) -> None:
-        self.media.delete_all(job.contact_id)
-        for message_id in self.erasures.message_ids(job.contact_id, job.erased_at):
-            if deadline.at - self.clock.now() < ENOUGH_MS:
-                return  # the job stands booked: the sweep carries on
-            self._erase(message_id)
-        passes = job.passes + 1
-        due_at = job.erased_at + PASSES_AFTER_MS[job.passes] if job.passes < len(PASSES_AFTER_MS) else None
-        self.erasures.note(replace(job, passes=passes, due_at=due_at))
+        """Look at all that is left of a person, under every contact_id that is theirs."""
+        contact = self.contacts.get(job.contact_id)
+        is_all_erased = True
+        for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
+            self.media.delete_all(contact_id)
+            for message_id in self.erasures.unfinished(contact_id, job.erased_at):
+                if not self._has_time(deadline):
+                    return  # the job stands booked: the sweep carries on
+                is_all_erased &= self._erase(message_id)
+        self.erasures.note(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
 
-    def _erase(self, message_id: str) -> None:
+    def _next_pass(self, job: ErasureJob, is_all_erased: bool) -> int | None:
+        now = self.clock.now()
+        if job.passes < len(PASSES_AFTER_MS):
+            return max(job.erased_at + PASSES_AFTER_MS[job.passes], now + MINUTE_MS)
+        return None if is_all_erased else now + AGAIN_MS
+
+    def _erase(self, message_id: str) -> bool:
         """One message, either direction. What is in flight keeps its text until it is settled; a later pass comes."""
         message = self.messages.get(message_id)
         if message and message.is_waiting:
             message = self.steps.take(message, lifecycle.CANCEL, announce=EVENT)
-        if message and (message.is_waiting or message.status in IN_FLIGHT):
+        if message and (message.is_waiting or message.status in _IN_FLIGHT):
             self.messages.request_stop(message, "erased")
-            return
-        twilio_sid = message.twilio_sid if message else message_id
-        if twilio_sid:
+            return False
+        is_gone = self._delete_at_twilio(message.twilio_sid if message else message_id)
+        self.erasures.strip(message_id, is_gone_at_twilio=is_gone)
+        if message and message.continued_as:  # it may have begun after the erasure did
+            is_gone &= self._erase(message.continued_as)
+        return is_gone
+
+    def _delete_at_twilio(self, twilio_sid: str | None) -> bool:
+        if not twilio_sid:
+            return True
+        try:
             self.gateway.delete(twilio_sid)
-        self.erasures.strip(message_id)
+        except TwilioUnavailable:  # down, or the message is still on its way
+            return False
+        return True
 
-
-IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
+    def _has_time(self, deadline: Deadline) -> bool:
+        return deadline.at - self.clock.now() > ENOUGH_MS

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whatsapp.domain.address import Address
-from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import ContactStore, ConversationStore
 from whatsapp.domain.schedule import iso
@@ -30,9 +30,12 @@ class ManageContacts:
     def put(self, address: str, values: dict[str, Any]) -> dict[str, Any]:
         """Note what the caller knows of a contact. It also lifts a suppression: the caller vouches for the address."""
         parsed = Address.parse(address)
-        contact_id = self.lookup(address)["contact_id"]
-        self.contacts.update(contact_id, {**values, "address": parsed.value, "suppressed_code": None})
-        return {"contact_id": contact_id}
+        contact_id = self.contact_ids.of(parsed)
+        contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+        # An id of WhatsApp's leads to the row of a number: the number stays the address.
+        reached_at = parsed.value if parsed.is_phone_number else contact.address or parsed.value
+        self.contacts.update(contact.contact_id, {**values, "address": reached_at, "suppressed_code": None})
+        return {"contact_id": contact.contact_id}
 
     def conversation(self, contact_id: str, limit: int | None, before: str | None) -> dict[str, Any]:
         """The newest messages first-to-last, both directions, and where the page before begins.
@@ -48,7 +51,8 @@ class ManageContacts:
             raise MessagingError(
                 "not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address"
             )
-        messages, next_before = self.conversations.page(contact.contact_id, size, before)
+        ids = (contact.contact_id, *sorted(contact.aliases))
+        messages, next_before = self.conversations.page(ids, size, before)
         return {
             "contact_id": contact.contact_id,
             "user_id": contact.user_id,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from whatsapp.domain.message import SHARDS
-from whatsapp.domain.ports import CallbackStore, Clock, Deadline, InboxStore, Metrics
+from whatsapp.domain.ports import CallbackStore, Clock, Deadline, InboxStore
 from whatsapp.use_cases.receive_message import MARKER_MS, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 
@@ -19,18 +19,36 @@ class PublishWaiting:
     receive_message: ReceiveMessage
     record_status: RecordStatus
     clock: Clock
-    metrics: Metrics
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look through every shard; returns what was published and what was finished."""
+        """Look through every shard; returns what was published and what was finished.
+
+        Raises:
+            ExceptionGroup: after all else is done, what went wrong with single items. Their markers stand.
+        """
         published = finished = 0
+        trouble: list[Exception] = []
         for shard in range(SHARDS):
             name, now = f"publish#{shard}", self.clock.now()
             for inbound in self.inbox.due(name, now):
-                if deadline.at - self.clock.now() > ENOUGH_MS and self.inbox.book(inbound, now + MARKER_MS):
-                    published += self.receive_message.publish(inbound).is_published
+                if not self._has_time(deadline):
+                    break
+                try:
+                    if self.inbox.book(inbound, now + MARKER_MS):
+                        published += self.receive_message.publish(inbound).is_published
+                except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
+                    trouble.append(error)
             for update in self.callbacks.unfinished(name, now):
-                if deadline.at - self.clock.now() > ENOUGH_MS:
-                    self.record_status.finish(update)
+                if not self._has_time(deadline):
+                    break
+                try:
+                    self.record_status.finish(update)  # twice at once does no harm
                     finished += 1
+                except Exception as error:  # noqa: BLE001 - as above
+                    trouble.append(error)
+        if trouble:
+            raise ExceptionGroup("not everything that waited could be told", trouble)
         return {"published": published, "finished": finished}
+
+    def _has_time(self, deadline: Deadline) -> bool:
+        return deadline.at - self.clock.now() > ENOUGH_MS

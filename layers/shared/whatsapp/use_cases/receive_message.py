@@ -30,6 +30,7 @@ from whatsapp.domain.schedule import iso
 
 MARKER_MS = 60_000
 """What is still unpublished after this long, the sweep publishes."""
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,8 @@ class ReceiveMessage:
     def publish(self, inbound: Inbound) -> Inbound:
         """Put it on the bus and clear the marker; if the bus does not take it, the marker stands."""
         try:
-            self.bus.publish(events_of(inbound))
+            if not inbound.is_erased:
+                self.bus.publish(events_of(inbound))
         except NotTold:
             self.metrics.count("PublishFailed")
             return inbound
@@ -65,16 +67,20 @@ class ReceiveMessage:
         return replace(inbound, due_at=None, due_shard=None)
 
     def _store(self, form: InboundForm, received_at: int, source: str) -> tuple[Inbound, Inbound | None]:
-        """The new record, and the one that was there before it, if any."""
-        for last_try in (False, True):
+        """The new record, and the one that was there before it, if any.
+
+        Raises:
+            ContactMovedError: the contact's row kept changing under us; Twilio brings the message again.
+        """
+        for tries_left in reversed(range(TRIES)):
             contact = self._contact(form)
             inbound = self._record(form, contact, received_at, source)
             try:
                 return inbound, self.inbox.put(inbound, contact)
             except ContactMovedError:
-                if last_try:
+                if not tries_left:
                     raise
-        raise AssertionError("the second try returns or raises")
+        raise AssertionError("the last try returns or raises")
 
     def _contact(self, form: InboundForm) -> Contact:
         """The row of the number; of the business-scoped id, where only that is shown. Where both are, they are tied."""
@@ -104,11 +110,17 @@ class ReceiveMessage:
                 form.button_payload, answered.agent if answered else None, contact, now, self.default_agent
             ),
             source=source,
-            opt=opt_of(form.text, form.opt_out_type),
+            opt=self._opt(form, contact, now),
             more=form.more,
             due_shard=shard_of("publish", contact.contact_id),
             due_at=self.clock.now() + MARKER_MS,
         )
+
+    def _opt(self, form: InboundForm, contact: Contact, at: int) -> str | None:
+        """STOP or START, unless the other was said later: a backfilled one comes out of its turn."""
+        opt = opt_of(form.text, form.opt_out_type)
+        other = {"out": contact.opted_in_at, "in": contact.opted_out_at}.get(opt or "") or 0
+        return None if at < other <= self.clock.now() else opt
 
     def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
         """Our message that the patient replied to, if it was one of theirs."""

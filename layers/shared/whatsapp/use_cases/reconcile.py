@@ -1,12 +1,18 @@
-"""Every five minutes: ask Twilio for what never reached us. A webhook is retried for 15 seconds at most."""
+"""Every five minutes: ask Twilio for what never reached us. A webhook is retried for 15 seconds at most.
 
-from dataclasses import dataclass
+One item that goes wrong does not stop the others, and Twilio being down is no error of ours: what was not asked today
+is asked five minutes later.
+"""
 
-from whatsapp.domain.address import Address
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
 from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.inbound import InboundForm, kind_of
+from whatsapp.domain.events import Kind
+from whatsapp.domain.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
+from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import SHARDS, Message
 from whatsapp.domain.ports import (
     Clock,
@@ -17,7 +23,9 @@ from whatsapp.domain.ports import (
     Listed,
     MessageStore,
     Metrics,
+    NotTold,
     StatusUpdate,
+    TwilioUnavailable,
 )
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
@@ -29,10 +37,36 @@ DAY_MS = 24 * HOUR_MS
 WEBHOOK_MAY_COME_MS = 2 * MINUTE_MS
 LOOK_BACK_MS = HOUR_MS
 DAILY_LOOK_BACK_MS = 48 * HOUR_MS
+REPLY_REFERENCE_MS = 7 * DAY_MS
+"""A quick reply older than this is not taken for the one that was tapped."""
 EVERY_MS = 5 * MINUTE_MS
 ASKS_MS = (HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS)
 """How long after acceptance a message that is still `sent` is asked about."""
+STOP_ASKING_MS = 48 * HOUR_MS
+"""If Twilio did not answer the last question, it is asked again each hour until then."""
 ENOUGH_MS = 15_000
+"""Stop before the invocation ends: one answer of Twilio's may take 13 s."""
+
+
+@dataclass
+class Found:
+    """What one reconcile found."""
+
+    backfilled: int = 0
+    statuses: int = 0
+    media: int = 0
+    unanswered: int = 0
+    trouble: list[Exception] = field(default_factory=list)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """One item by itself: what goes wrong with it is kept for the end."""
+        try:
+            yield
+        except (TwilioUnavailable, NotTold):
+            self.unanswered += 1
+        except Exception as error:  # noqa: BLE001 - one item's trouble must not stop the others
+            self.trouble.append(error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,35 +86,42 @@ class Reconcile:
     store_media: StoreMedia
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look at each of the three; returns how many of each were found."""
-        return {
-            "backfilled": self._inbound(deadline),
-            "statuses": self._statuses(deadline),
-            "media": self._media(deadline),
-        }
+        """Look at each of the three; returns how many of each were found, and how many questions had no answer.
+
+        Raises:
+            ExceptionGroup: after all else is done, what went wrong with single items, other than Twilio or the bus
+                being down.
+        """
+        found = Found()
+        with found.apart():
+            self._inbound(found, deadline)
+        self._statuses(found, deadline)
+        self._media(found, deadline)
+        self.metrics.count("MessagesBackfilled", found.backfilled)
+        if found.trouble:
+            raise ExceptionGroup("the reconcile could not do everything", found.trouble)
+        return {name: getattr(found, name) for name in ("backfilled", "statuses", "media", "unanswered")}
 
     # --- inbound messages that never arrived -----------------------------------------------------------------------
 
-    def _inbound(self, deadline: Deadline) -> int:
+    def _inbound(self, found: Found, deadline: Deadline) -> None:
         now = self.clock.now()
         # Once a day, further back: an outage may have lasted longer than an hour.
-        daily = now % DAY_MS < EVERY_MS
-        listed = self.gateway.list_received(now - (DAILY_LOOK_BACK_MS if daily else LOOK_BACK_MS))
-        found = 0
-        for one in reversed(listed):  # oldest first, so that STOP and START end as they were meant
-            if not self._has_time(deadline):
-                break
-            if one.date_created <= now - WEBHOOK_MAY_COME_MS and self.inbox.get(one.twilio_sid) is None:
-                found += self._backfill(one)
-        self.metrics.count("MessagesBackfilled", found)
-        return found
+        since = now - (DAILY_LOOK_BACK_MS if now % DAY_MS < EVERY_MS else LOOK_BACK_MS)
+        listed = [one for one in self.gateway.list_received(since) if one.date_created <= now - WEBHOOK_MAY_COME_MS]
+        missing = self.inbox.missing([one.twilio_sid for one in listed])
+        # Oldest first, of one second as they came: STOP and START end as they were meant.
+        listed.reverse()
+        for one in sorted(listed, key=lambda one: one.date_created):
+            if one.twilio_sid in missing and self._has_time(deadline):
+                with found.apart():
+                    found.backfilled += self._backfill(one)
 
     def _backfill(self, one: Listed) -> bool:
-        try:
-            address = Address.parse(one.from_)
-        except MessagingError:
+        sender = sender_of(one.from_)
+        if sender is None:
             return False
-        contact_id = self.contact_ids.of(address)
+        contact_id = self.contact_ids.of(sender)
         contact = self.contacts.get(contact_id)
         if contact and contact.erased_at and one.date_created <= contact.erased_at:
             return False
@@ -88,10 +129,10 @@ class Reconcile:
         media = tuple(self.gateway.media_of(one.twilio_sid)) if one.num_media else ()
         form = InboundForm(
             twilio_sid=one.twilio_sid,
-            from_=address,
+            from_=sender,
             to=one.to,
-            text=one.body,
-            kind="button" if tapped else kind_of(media[0].content_type) if media else "text",
+            text=cleaned(one.body),
+            kind=_kind(one, tapped, media),
             button_text=one.body if tapped else None,
             button_payload=tapped,
             media=media,
@@ -101,8 +142,8 @@ class Reconcile:
 
     def _tapped(self, contact_id: str, one: Listed) -> str | None:
         """A list shows a tapped button as text only: the last template's replies tell which it was."""
-        before = self.messages.of_contact(contact_id, one.date_created - 7 * DAY_MS, one.date_created)
-        templates = [m for m in before if m.template and m.twilio_sid]
+        before = self.messages.of_contact(contact_id, one.date_created - REPLY_REFERENCE_MS, one.date_created)
+        templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]
         if not templates:
             return None
         last = max(templates, key=lambda m: m.accepted_at or m.created_at)
@@ -111,44 +152,56 @@ class Reconcile:
 
     # --- statuses that are due -------------------------------------------------------------------------------------
 
-    def _statuses(self, deadline: Deadline) -> int:
-        asked = 0
+    def _statuses(self, found: Found, deadline: Deadline) -> None:
         for shard in range(SHARDS):
             for message in self.messages.due(f"status#{shard}", self.clock.now()):
-                if self._has_time(deadline) and (booked := self._book(message)):
-                    self._ask(booked)
-                    asked += 1
-        return asked
+                if self._has_time(deadline):
+                    with found.apart():
+                        found.statuses += self._ask(message)
 
-    def _book(self, message: Message) -> Message | None:
-        """Move the next question before asking this one; after a day, none is left."""
-        since = self.clock.now() - (message.accepted_at or message.created_at)
-        next_ask = next((after for after in ASKS_MS if after > since), None)
-        if next_ask is None:
-            return self.messages.announced(message, due_at=None)
-        return self.messages.book(message, (message.accepted_at or message.created_at) + next_ask, "status")
-
-    def _ask(self, message: Message) -> None:
-        listed = self.gateway.fetch(message.twilio_sid or "")
-        if listed:
-            update = StatusUpdate(
-                message_id=message.message_id,
-                attempt=message.attempt or "",
-                twilio_sid=listed.twilio_sid,
-                status=listed.status,
-                error_code=listed.error_code,
-            )
-            self.record_status.apply(message, update)
+    def _ask(self, message: Message) -> bool:
+        """Book, ask, and only then note when to ask next: an answer that did not come is asked for in an hour."""
+        age = self.clock.now() - (message.accepted_at or message.created_at)
+        booked = self.messages.book(message, self.clock.now() + HOUR_MS, "status")
+        if booked is None:
+            return False
+        listed = self.gateway.fetch(message.twilio_sid or "") if age < STOP_ASKING_MS else None
+        asked = self.record_status.apply(booked, _update_of(booked, listed)) if listed else booked
+        if asked.status is Status.SENT:
+            next_ask = next((after for after in ASKS_MS if after > age), None) if listed else None
+            due_at = self.clock.now() - age + next_ask if next_ask else None
+            self.messages.announced(booked, due_at=due_at, shard="status")
+        return True
 
     # --- media that are still at Twilio ----------------------------------------------------------------------------
 
-    def _media(self, deadline: Deadline) -> int:
-        stored = 0
+    def _media(self, found: Found, deadline: Deadline) -> None:
         for shard in range(SHARDS):
             for inbound in self.inbox.due(f"media#{shard}", self.clock.now()):
-                if self._has_time(deadline) and self.inbox.book(inbound, self.clock.now() + EVERY_MS):
-                    stored += self.store_media(inbound.message_id)
-        return stored
+                if not self._has_time(deadline):
+                    return
+                with found.apart():
+                    if self.inbox.book(inbound, self.clock.now() + EVERY_MS):
+                        found.media += self.store_media(inbound.message_id, deadline)
 
     def _has_time(self, deadline: Deadline) -> bool:
         return deadline.at - self.clock.now() > ENOUGH_MS
+
+
+def _kind(one: Listed, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
+    """A list does not show a place: what has neither words nor media is of a kind that nobody can tell."""
+    if tapped:
+        return "button"
+    if media:
+        return kind_of(media[0].content_type)
+    return "text" if one.body else "unknown"
+
+
+def _update_of(message: Message, listed: Listed) -> StatusUpdate:
+    return StatusUpdate(
+        message_id=message.message_id,
+        attempt=message.attempt or "",
+        twilio_sid=listed.twilio_sid,
+        status=listed.status,
+        error_code=listed.error_code,
+    )

@@ -137,11 +137,13 @@ class SettleMessage:
 
 
 def _audience(message: Message, row: Row, successor: Message | None, *, too_late: bool = False) -> frozenset[str]:
-    """Who is told of a failure; people only where nothing goes on by itself.
+    """Who is told of a failure: people where its row says so, once in a chain of throttled records, and wherever
+    nothing goes on by itself.
 
     `too_late`: it might have been tried again. An approved template that is refused as free-form is no row's case.
     """
+    first = message.throttled_since is None
     unforeseen = row.action is Action.FALL_BACK and message.content_sid is not None
-    if successor is None and (unforeseen or too_late or row.alert is not Audience.NOBODY):
+    if row.alert is not Audience.NOBODY and (first or successor is None):
         return EVENT_AND_ALERT
-    return EVENT
+    return EVENT_AND_ALERT if successor is None and (unforeseen or too_late) else EVENT

@@ -6,6 +6,7 @@ from whatsapp.domain.events import MessageMediaStored
 from whatsapp.domain.inbound import Inbound, InboundMedium
 from whatsapp.domain.ports import (
     Clock,
+    Deadline,
     EventBus,
     InboxStore,
     MediaSource,
@@ -18,6 +19,9 @@ from whatsapp.domain.schedule import iso
 
 RETRY_AFTER_S = (1.0, 3.0)
 """Twilio answers 404 for a medium that is only just arriving."""
+LONGEST_FETCH_MS = 33_000
+"""Both hosts at their slowest: no fetch begins with less time left than this."""
+AGAIN_MS = 5 * 60_000
 GIVE_UP_MS = 24 * 3_600_000
 
 
@@ -33,51 +37,72 @@ class StoreMedia:
     metrics: Metrics
     delete_at_twilio: bool = False
 
-    def __call__(self, message_id: str) -> int:
+    def __call__(self, message_id: str, deadline: Deadline) -> int:
         """Store a message's pending media; returns how many were stored.
 
         Raises:
             NotTold: the bus did not take an event. Nothing is noted then, and the next try tells it.
         """
         inbound = self.inbox.get(message_id)
-        if inbound is None or not inbound.media_pending:
+        if inbound is None or not (inbound.media_pending or inbound.due_at):
             return 0
-        media = [self._settled(inbound, index, medium) for index, medium in enumerate(inbound.media)]
-        news = [
-            (i, m) for i, (m, before) in enumerate(zip(media, inbound.media, strict=True)) if m.status != before.status
-        ]
+        settled = tuple(self._settled(inbound, i, medium, deadline) for i, medium in enumerate(inbound.media))
+        news = [i for i, medium in enumerate(settled) if medium.status != inbound.media[i].status]
         if news:
-            self.bus.publish([_event(inbound, index, medium, self.clock.now()) for index, medium in news])
-            self.inbox.note_media(inbound, media)
-        stored = [medium for _, medium in news if medium.status == "stored"]
-        if self.delete_at_twilio:
-            for medium in stored:
-                self.source.delete(medium.url)
-        self.metrics.count("MediaStored", len(stored))
-        self.metrics.count("MediaFailed", len(news) - len(stored))
-        return len(stored)
+            self.bus.publish([_event(inbound, i, settled[i], self.clock.now()) for i in news])
+        if not self._note(inbound, settled):
+            return 0  # somebody else was faster, or the person was erased
+        self._delete_at_twilio(replace(inbound, media=settled))
+        stored = sum(settled[i].status == "stored" for i in news)
+        self.metrics.count("MediaStored", stored)
+        self.metrics.count("MediaFailed", len(news) - stored)
+        return stored
 
-    def _settled(self, inbound: Inbound, index: int, medium: InboundMedium) -> InboundMedium:
-        if medium.status != "pending":
+    def _settled(self, inbound: Inbound, index: int, medium: InboundMedium, deadline: Deadline) -> InboundMedium:
+        """The medium stored, or failed for good, or as it was."""
+        if medium.status != "pending" or medium.url is None:
             return medium
         # No personal data in the key, and the same key each time: a second try leaves no orphan.
         key = f"media/{inbound.contact_id}/{inbound.message_id}/{index}"
-        for wait_s in (*RETRY_AFTER_S, None):
+        for wait_s in (0.0, *RETRY_AFTER_S):
+            if deadline.at - self.clock.now() < LONGEST_FETCH_MS:
+                return medium
+            self.clock.sleep(wait_s)
             try:
                 fetched = self.source.fetch(medium.url)
                 self.store.put(key, fetched)
             except MediumRefusedError as refused:
                 return replace(medium, status="failed", reason=str(refused))
             except MediumUnavailableError as error:
-                if wait_s is not None:
-                    self.clock.sleep(wait_s)
-                elif self.clock.now() - inbound.received_at > GIVE_UP_MS:
-                    return replace(medium, status="failed", reason=str(error))
+                reason = str(error)
             else:
-                return replace(
-                    medium, status="stored", key=key, size=len(fetched.content), content_type=fetched.content_type
-                )
-        return medium
+                size, content_type = len(fetched.content), fetched.content_type
+                return replace(medium, status="stored", key=key, size=size, content_type=content_type)
+        given_up = self.clock.now() - inbound.received_at > GIVE_UP_MS
+        return replace(medium, status="failed", reason=reason) if given_up else medium
+
+    def _note(self, inbound: Inbound, media: tuple[InboundMedium, ...]) -> bool:
+        """Note what became of the media, and whether they are looked at again."""
+        waits = any(medium.status == "pending" or self._is_to_be_deleted(medium) for medium in media)
+        return self.inbox.note_media(inbound, media, self.clock.now() + AGAIN_MS if waits else None)
+
+    def _is_to_be_deleted(self, medium: InboundMedium) -> bool:
+        return self.delete_at_twilio and medium.status == "stored" and medium.url is not None
+
+    def _delete_at_twilio(self, inbound: Inbound) -> None:
+        """Delete what lies in our bucket now. What Twilio does not delete this time, the reconcile asks for again."""
+        deleted = tuple(self._deleted(medium) for medium in inbound.media)
+        if deleted != inbound.media:
+            self._note(inbound, deleted)
+
+    def _deleted(self, medium: InboundMedium) -> InboundMedium:
+        if medium.url is None or not self._is_to_be_deleted(medium):
+            return medium
+        try:
+            self.source.delete(medium.url)
+        except MediumUnavailableError:
+            return medium
+        return replace(medium, url=None)
 
 
 def _event(inbound: Inbound, index: int, medium: InboundMedium, now: int) -> MessageMediaStored:
