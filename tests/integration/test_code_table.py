@@ -42,8 +42,8 @@ def send_into(product: Product, row: Row) -> Outcome:
     patient = product.new_patient()
     request: dict[str, Any] = MOOD
     if row.action is Action.FALL_BACK:
-        product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise
-        request = FOLLOW_UP
+        inbound = product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise
+        request = {**FOLLOW_UP, "in_reply_to": inbound["message_sid"]}
     product.fault("error" if in_the_answer(row.code) else "status_failed", patient, code=row.code)
     answer = product.send(to=patient, language=LANGUAGE.get(row.code, "en"), **request)
     wanted = ("failed", "undelivered") if not in_the_answer(row.code) else (answer["status"],)
