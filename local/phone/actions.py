@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.message import message_id_of
 
+from local.aws import server_environment
 from local.http import SignedHttp
 from local.phone.world import World, now_ms
 
@@ -146,26 +149,17 @@ class Actions:
             raise Refused(f"no task {task}")
         return await asyncio.to_thread(self._invoke, TASKS[task], {"task": task})
 
-    async def redrive(self, _: Request) -> Response:
-        """Move every nudge in the dead-letter queue back to the send queue; what can never be sent stays."""
-        return JSONResponse(await asyncio.to_thread(self._redrive))
-
-    def _redrive(self) -> dict[str, int]:
-        queue, dead = self._outputs["SendQueueUrl"], self._outputs["SendDeadLetterQueueUrl"]
-        moved = kept = 0
-        while found := self._sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10, VisibilityTimeout=5).get(
-            "Messages"
-        ):
-            for letter in found:
-                body = json.loads(letter["Body"])
-                if "poison" in body:
-                    kept += 1
-                    continue
-                nudge = {"message_id": body["message_id"]} if "message_id" in body else body
-                self._sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(nudge))
-                self._sqs.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
-                moved += 1
-        return {"moved": moved, "kept": kept}
+    async def redrive(self, _request: Request) -> Response:
+        """Redrive the dead-letter queue with the tool that operators use, and say what it said."""
+        environment = server_environment(AWS_ENDPOINT_URL=self._stack["aws_endpoint"])
+        tool = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "local.dlq", "redrive", "--yes", "--function", self._outputs["SendFunctionName"],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        told, _ = await tool.communicate()
+        if tool.returncode:
+            raise Refused(told.decode().strip())
+        return JSONResponse({"told": told.decode().strip()})
 
     async def preview(self, request: Request) -> Response:
         """A template as the patient will read it."""

@@ -18,7 +18,7 @@ export function Composer({ patient }) {
   const input = useRef(null);
   const off = connection.value !== "live";
   const quoted = things.message.all.get(answering.value);
-  const [write, busy] = useAction(async (message) => {
+  const [write] = useAction(async (message) => {
     setMenu(false);
     const reply = quoted?.patient === patient.address ? { reply_to: quoted.sid } : {};
     answering.value = null;
@@ -37,7 +37,7 @@ export function Composer({ patient }) {
       <${IconButton} icon="attach" label="Attach" aria-expanded=${menu} onClick=${() => setMenu(!menu)} disabled=${off} />
       <input id="as-patient" ref=${input} value=${text} onInput=${(event) => setText(event.target.value)} disabled=${off} maxlength="4096"
         placeholder=${off ? "Reconnecting …" : `Message, as ${patient.profile_name || "the patient"}`} aria-label="Message, as the patient" autocomplete="off" dir="auto" />
-      <button class="send" aria-label="Send as the patient" disabled=${off || busy || !text.trim()}><${Icon} name="send" /></button>
+      <button class="send" aria-label="Send as the patient" disabled=${off || !text.trim()}><${Icon} name="send" /></button>
     </div>
     ${menu && html`<div class="attach-menu" onKeyDown=${(event) => event.key === "Escape" && setMenu(false)}>
       <button type="button" onClick=${() => write({ sample: "picture" })}><${Icon} name="picture" /> Picture</button>

@@ -78,7 +78,7 @@ function Filter() {
   return html`<div class="filter" role="search">
     <label class="search"><${Icon} name="filter" size=${16} /><input id="filter" type="search" value=${at.q.value} aria-label="Filter events"
       onInput=${(event) => (at.q.value = event.target.value)} placeholder="to:asha  status:failed  template:  id:  lane:  code:" spellcheck="false" /></label>
-    <div class="chips">${LANES.map(([lane, name]) => html`<button type="button" class="chip" key=${lane} aria-pressed=${at.q.value.includes(`lane:${lane}`)} onClick=${() => chip(lane)}><i class=${lane} />${name}</button>`)}
+    <div class="chips">${LANES.map(([lane, name]) => html`<button type="button" class="chip" key=${lane} aria-pressed=${at.q.value.includes(`lane:${lane}`)} onClick=${() => chip(lane)}><i data-lane=${lane} />${name}</button>`)}
       <button type="button" class="chip" aria-pressed=${paused.value} onClick=${() => (paused.value = !paused.value)}>${paused.value ? "Paused" : "Pause"}</button></div>
   </div>`;
 }
@@ -99,7 +99,7 @@ function Row({ step }) {
   return html`<li class="event ${isOpen ? "open" : ""}">
     <button type="button" class="event-row" aria-expanded=${isOpen} onClick=${() => (opened.value = isOpen ? null : step.id)}>
       <span class="event-at">${exactClock(step.at)}</span>
-      <span class="step-lane ${step.lane}">${LANE_NAMES[step.lane]}</span>
+      <span class="step-lane" data-lane=${step.lane}>${LANE_NAMES[step.lane]}</span>
       <span class="event-title">${step.title}</span>
       <span class="event-who">${[template && words(template), who?.profile_name || step.to].filter(Boolean).join(" · ")}</span>
       <span class="step-end ${step.state}">${step.state === "bad" ? `✕ ${step.code ?? ""}` : lengthOf(step)}</span>

@@ -8,16 +8,15 @@ import { codes, connection, faults, now, notice, open, status, things } from "./
 import { patients } from "./patients.js";
 import { ActionButton, Empty, html, Icon, useAction } from "./ui.js";
 
+/** What the last redrive said. */
+const told = signal("");
 const off = () => connection.value !== "live";
 
 export function Queue() {
   const queue = status("queue") ?? { waiting: 0, in_flight: 0, delayed: 0, dead: 0, since: null };
   const letters = things.dead.list.slice().sort((a, b) => b.at - a.at);
   const waiting = things.record.list.filter((record) => ["pending", "deferred", "retrying"].includes(record.status));
-  const redrive = async () => {
-    const { moved, kept } = await ask("redrive");
-    notice.value = `${moved} moved back to the send queue${kept ? `, ${kept} kept: they can never be sent` : ""}.`;
-  };
+  const redrive = async () => (told.value = (await ask("redrive")).told);
   return html`<section class="plumbing" aria-label="Queue">
     <dl class="figures">
       <div><dt>Visible</dt><dd>${queue.waiting}</dd></div>
@@ -33,6 +32,7 @@ export function Queue() {
         <span class="tag wait">${record.status}</span><span class="dim">${when(record.scheduled_for ?? record.due_at ?? record.created_at, now.value)}</span></button></li>`)}</ul>`}
     <h3>Dead-letter queue <${ActionButton} class="quiet" act=${redrive} disabled=${off() || !queue.dead}><${Icon} name="run" size=${15} /> Redrive<//></h3>
     ${letters.length === 0 ? html`<p class="dim">Empty. What was given up after three counted attempts lands here, with an alert.</p>` : html`<ul class="rows">${letters.map((letter) => html`<${Letter} key=${letter.id} letter=${letter} />`)}</ul>`}
+    ${told.value && html`<pre class="code wrap" tabindex="0" role="status" aria-label="What the redrive did">${told.value}</pre>`}
     <h3>Schedules</h3>
     <p class="row-buttons">${[["sweep", "Sweep what is due"], ["publish", "Publish what waits"], ["reconcile", "Ask Twilio what we missed"]].map(([task, label]) =>
       html`<${ActionButton} class="quiet" key=${task} disabled=${off()} act=${async () => { await ask(`run/${task}`); notice.value = `${label}: done.`; }}><${Icon} name="run" size=${15} /> ${label}<//>`)}</p>

@@ -99,7 +99,7 @@ const choose = (step) => (at.step.value = at.step.value === step.id ? "" : step.
 
 function Bar({ step, x, px, row, chosen }) {
   const label = [LANE_NAMES[step.lane], step.title, lengthOf(step), step.code && `✕ ${step.code}`].filter(Boolean).join(", ");
-  return html`<button type="button" class="bar ${step.lane} ${step.state} ${step.end === null ? "still" : ""}" title=${label} aria-label=${label}
+  return html`<button type="button" class="bar ${step.state} ${step.end === null ? "still" : ""}" data-lane=${step.lane} title=${label} aria-label=${label}
       aria-pressed=${chosen?.id === step.id} data-step=${step.id} data-ms=${(step.end ?? 0) - step.at}
       style=${{ left: `${x}px`, width: `${px}px`, top: `${row * BAR_PX + 5}px` }} onClick=${() => choose(step)}>
     ${step.state === "bad" && html`<${Icon} name="cross" size=${12} />`}
@@ -112,7 +112,7 @@ function StepList({ steps }) {
   return html`<ol class="steps">${steps.map((step) => html`<li key=${step.id}>
     <button type="button" onClick=${() => choose(step)}>
       <span class="step-at">${step.at === first ? exactClock(first) : `+ ${length(step.at - first)}`}</span>
-      <span class="step-lane ${step.lane}">${LANE_NAMES[step.lane]}</span>
+      <span class="step-lane" data-lane=${step.lane}>${LANE_NAMES[step.lane]}</span>
       <span class="step-title">${step.title}</span>
       <span class="step-end ${step.state}">${step.code && step.state === "bad" ? `✕ ${step.code}` : lengthOf(step)}</span>
     </button></li>`)}</ol>`;
@@ -125,7 +125,7 @@ function Detail({ step }) {
     .filter(([, value]) => value);
   return html`<section class="detail" aria-label=${step.title}>
     <header>
-      <h3><span class="step-lane ${step.lane}">${LANE_NAMES[step.lane]}</span> ${step.title}</h3>
+      <h3><span class="step-lane" data-lane=${step.lane}>${LANE_NAMES[step.lane]}</span> ${step.title}</h3>
       <span class="dim">${exactClock(step.at)} ${lengthOf(step) && `· ${lengthOf(step)}`}</span>
       <button type="button" class="quiet" onClick=${() => choose(step)}><${Icon} name="back" size=${15} /> All steps</button>
     </header>

@@ -1,0 +1,131 @@
+"""One stack, one page server and one browser for all tests of the phone page; each test writes to patients of its own."""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from local.phone.server import Phone, serving
+from local.stack import Stack
+from tests.product import Product
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+WIDE = {"width": 1280, "height": 860}
+PATIENCE_MS = 20_000
+"""How long the page may take to show what the stack does: the machine may be busy with other tests."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests on one worker of pytest-xdist: they share a stack and a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("phone"))
+
+
+@pytest.fixture(scope="package")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A stack of these tests' own: they turn faults on and reject templates."""
+    with Stack(tmp_path_factory.mktemp("phone"), {"RateLimitSeconds": "60"}) as stack:
+        stack.sync_templates()
+        product = Product(stack)
+        with product.http:
+            yield product
+
+
+@pytest.fixture(scope="package")
+def phone(clinic: Product) -> Iterator[Phone]:
+    """The page's server."""
+    with serving(clinic.stack.describe()) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Without it these tests fail in CI, and are skipped elsewhere."""
+    if not CHROMIUM.exists():
+        message = f"no browser at {CHROMIUM}: apt-get install chromium, or say CHROMIUM=/path/to/it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+Opened = Callable[..., Page]
+
+
+@pytest.fixture
+def opened(browser: Browser, phone: Phone) -> Iterator[Opened]:
+    """Opens the page: `opened("?tab=events", width=390, color_scheme="dark")`. Console errors fail the test."""
+    contexts, errors = [], []
+
+    def open_page(query: str = "", *, width: int = 1280, height: int = 860, url: str = "", **options: Any) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, permissions=["clipboard-read", "clipboard-write"], **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto((url or phone.url) + query)
+        expect(page.locator(".live.live")).to_be_visible()
+        return page
+
+    open_page.errors = errors  # type: ignore[attr-defined]  # for the test that kills the server
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+_numbers = itertools.count(20_000_001)
+
+
+@pytest.fixture
+def asha(clinic: Product) -> str:
+    """The number of a patient nobody wrote to yet, called Asha."""
+    return new_patient(clinic, "Asha Menon")
+
+
+def new_patient(clinic: Product, name: str) -> str:
+    """A patient nobody wrote to yet."""
+    number = f"+9197{next(_numbers)}"
+    clinic.twilio("patients", {"address": number, "profile_name": name})
+    return number
+
+
+def query(patient: str, **more: str) -> str:
+    """The page's URL for one patient."""
+    parts = {"patient": patient.replace("+", "%2B"), **more}
+    return "?" + "&".join(f"{name}={value}" for name, value in parts.items())
+
+
+def px(page: Page, selector: str) -> list[dict[str, float]]:
+    """Where the elements are, in px."""
+    boxes: list[dict[str, float]] = page.locator(selector).evaluate_all(
+        "all => all.map(e => { const r = e.getBoundingClientRect(); return {x: r.x, y: r.y, w: r.width, h: r.height}; })"
+    )
+    return boxes
+
+
+def milliseconds(text: str) -> float:
+    """`3 h 45 m`, `9.2 s` or `149 ms` as milliseconds."""
+    units = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (ms|s|m|h|d)\b", text))

@@ -1,0 +1,138 @@
+"""The page for everybody: by keyboard, for screen readers, on a phone, in the dark, without motion."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.phone.conftest import Opened, px, query
+from tests.product import Product
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
+TABS = ("story", "events", "templates", "queue", "alerts", "faults")
+
+
+@pytest.fixture(scope="module")
+def talk(clinic: Product) -> str:
+    """A patient with a conversation that has a bit of everything."""
+    number = "+919700000001"
+    clinic.twilio("patients", {"address": number, "profile_name": "Asha Menon"})
+    clinic.remind(number)
+    clinic.write(number, "I'll be there", button={"text": "I'll be there"})
+    clinic.write(number, "", location={"latitude": 12.97, "longitude": 77.59, "label": "MG Road"})
+    clinic.remind(number)
+    return number
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong, as `rule: element`."""
+    page.evaluate(AXE)
+    found: dict[str, Any] = page.evaluate("rules => axe.run(document, rules)", RULES)
+    return [
+        f"{v['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+        for v in found["violations"]
+        for node in v["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing(opened: Opened, talk: str, scheme: str, width: int) -> None:
+    page = opened(query(talk), width=width, color_scheme=scheme, reduced_motion="reduce")
+    expect(page.locator(".bubble").first).to_be_visible()
+    assert violations(page) == []
+    for tab in TABS:
+        page.goto(page.url.split("?")[0] + query(talk, tab=tab))
+        expect(page.locator("#panel")).to_be_visible()
+        expect(page.locator("#panel > *").first).to_be_visible()
+        assert violations(page) == [], tab
+    page.goto(page.url.split("?")[0] + query(talk, tab="story"))
+    page.keyboard.press("n")
+    expect(page.get_by_role("form", name="Send as the orchestrator")).to_be_visible()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_everything_by_keyboard(clinic: Product, opened: Opened, asha: str) -> None:
+    page = opened(query(asha))
+    seen = []
+    for _ in range(5):  # F6 goes from region to region
+        page.keyboard.press("F6")
+        seen.append(page.evaluate("document.activeElement.closest('[data-region]').getAttribute('aria-label')"))
+    assert {"Health", "Patients", "Phone", "Inside"} <= set(seen)
+    page.keyboard.press("n")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".bubble.in")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator(".inside").focus()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator(".detail")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".detail")).to_be_hidden()
+    page.keyboard.press("r")
+    page.keyboard.type("see you n j /")  # keys are text while one types
+    page.keyboard.press("Enter")
+    expect(page.locator(".bubble.out")).to_contain_text("see you n j /")
+    page.locator("#as-patient").blur()
+    page.keyboard.press("y")
+    expect(page.locator(".notice")).to_contain_text("The link copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.keyboard.press("?")
+    page.get_by_role("switch", name="Single keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#filter")).to_have_count(0)
+
+
+def test_on_a_phone_nothing_overflows_and_targets_are_large(opened: Opened, talk: str) -> None:
+    page = opened(query(talk), width=390, height=844, has_touch=True)
+    for place in ("Phone", "Story", "Events", "More"):
+        page.get_by_role("navigation", name="Places").get_by_role("button", name=place).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, place
+        small = page.locator("button:visible, select:visible, input:visible").evaluate_all("""all => all.map(e => [e, e.getBoundingClientRect()])
+            .filter(([e, r]) => r.width && r.height < 43.5 && !e.matches('.bar, .meta-open, [type=checkbox], audio *'))
+            .map(([e, r]) => `${e.className} ${e.textContent.trim().slice(0, 30)} ${r.width}×${r.height}`)""")
+        assert small == [], place
+    page.get_by_role("navigation", name="Places").get_by_role("button", name="Phone").click()
+    page.locator(".rail.state").first.click()
+    expect(page.locator("#headline")).to_be_visible()
+    assert all(box["x"] + box["w"] <= 390 for box in px(page, ".bar, .break-label"))
+
+
+def test_no_motion_for_those_who_want_none(opened: Opened, talk: str) -> None:
+    page = opened(query(talk), reduced_motion="reduce")
+    moving = page.evaluate("document.getAnimations().filter(a => a.playState === 'running').length")
+    assert moving == 0
+
+
+def test_the_theme_is_kept(opened: Opened, talk: str) -> None:
+    page = opened(query(talk), color_scheme="light")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_role("button", name="Theme: auto").click()
+    page.get_by_role("button", name="Theme: light").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.reload()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+
+
+@pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="SCREENSHOTS=1 writes docs/images anew")
+def test_screenshots(clinic: Product, opened: Opened, talk: str) -> None:
+    pictures = {"phone": (1440, 900, "light", "story"), "phone-dark": (1440, 900, "dark", "story"),
+                "phone-events": (1440, 900, "light", "events"), "phone-390": (390, 844, "light", "")}  # fmt: skip
+    IMAGES.mkdir(exist_ok=True)
+    first = clinic.ledger(talk)[0]["status_callback"].split("/status/")[1].split("/")[0]
+    for name, (width, height, scheme, tab) in pictures.items():
+        more = {"message": first, "tab": tab} if tab else {}
+        page = opened(query(talk, **more), width=width, height=height, color_scheme=scheme, reduced_motion="reduce")
+        page.wait_for_timeout(1500)
+        page.screenshot(path=IMAGES / f"{name}.png")

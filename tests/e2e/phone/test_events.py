@@ -1,0 +1,85 @@
+"""Five thousand events, filters that survive a reload, and rows that stand still while somebody reads."""
+
+import time
+
+from playwright.sync_api import expect
+
+from local.phone.hub import RING
+from local.phone.server import Phone
+from tests.e2e.phone.conftest import Opened, query
+
+
+def flood(phone: Phone, count: int, *, since: int, name: str) -> None:
+    """Tell the page of many steps at once."""
+    assert phone.loop
+
+    def tell() -> None:
+        for n in range(count):
+            phone.world.step(f"{name}:{n}", "bus", f"{name} {n}", since + n, end=since + n, to="+910000000000")
+
+    phone.loop.call_soon_threadsafe(tell)
+
+
+def test_five_thousand_events(phone: Phone, opened: Opened) -> None:
+    page = opened("?tab=events")
+    now = int(time.time() * 1000)
+    started = time.monotonic()
+    flood(phone, 5000, since=now, name="flood")
+    expect(page.locator(".event-title").first).to_have_text("flood 4999")
+    assert time.monotonic() - started < 8  # 0.7 s on an idle machine
+    assert page.locator(".event").count() <= 300
+    box = page.locator(".event-rows")
+    box.evaluate("e => e.scrollTop = 900")
+    page.wait_for_timeout(100)
+    row = page.locator(".event-row").nth(40)
+    before, text = row.bounding_box(), row.inner_text()
+    flood(phone, 12, since=now + 10_000, name="late")
+    expect(page.locator(".pill.news")).to_contain_text("12 new")
+    assert row.inner_text() == text
+    assert row.bounding_box() == before
+    page.locator(".pill.news").click()
+    expect(page.locator(".event-title").first).to_have_text("late 11")
+    assert box.evaluate("e => e.scrollTop") == 0
+
+
+def test_one_event_more_is_quick_after_five_thousand(phone: Phone, opened: Opened) -> None:
+    now = int(time.time() * 1000)
+    flood(phone, 5000, since=now, name="many")
+    page = opened("?tab=events&q=lane:bus")
+    page.evaluate("""window.seen = 0; new MutationObserver(() => {
+        if (!window.seen && document.querySelector('.event-title')?.textContent === 'one 0') window.seen = Date.now(); })
+        .observe(document.body, {subtree: true, childList: true, characterData: true})""")
+    page.wait_for_timeout(300)
+    sent = int(time.time() * 1000)
+    flood(phone, 1, since=now + 20_000, name="one")
+    page.wait_for_function("window.seen")
+    assert page.evaluate("window.seen") - sent < 1000
+
+
+def test_the_filter_lives_in_the_url(phone: Phone, opened: Opened, asha: str) -> None:
+    assert phone.loop
+    phone.loop.call_soon_threadsafe(lambda: phone.world.step("needle:1", "twilio", "needle", 1, end=1, to=asha))
+    page = opened(query(asha, tab="events"))
+    page.keyboard.press("/")
+    page.keyboard.type(f"to:{asha} needle")
+    expect(page.locator(".event")).to_have_count(1)
+    page.reload()
+    expect(page.locator(".event")).to_have_count(1)
+    expect(page.locator("#filter")).to_have_value(f"to:{asha} needle")
+    page.locator("#filter").fill("to:nobody-at-all")
+    expect(page.get_by_role("heading", name="Nothing fits “to:nobody-at-all”")).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".event").first).to_be_visible()
+    page.get_by_role("button", name="Twilio", exact=True).click()
+    expect(page.locator("#filter")).to_have_value("lane:twilio")
+    assert "q=lane" in page.url
+
+
+def test_a_page_that_was_away_too_long_starts_anew(phone: Phone, opened: Opened) -> None:
+    page = opened("?tab=events")
+    page.context.set_offline(True)
+    expect(page.locator(".live.lost")).to_be_visible()
+    flood(phone, RING + 10, since=int(time.time() * 1000), name="gap")
+    page.context.set_offline(False)
+    expect(page.locator(".event-title").first).to_have_text(f"gap {RING + 9}")
+    opened.errors.clear()  # type: ignore[attr-defined]  # the browser reports what it could not load while offline

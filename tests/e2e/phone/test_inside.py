@@ -1,0 +1,92 @@
+"""The reviewer's buttons, the fault switches, alerts, and the dead-letter queue."""
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.e2e.phone.conftest import Opened, query
+from tests.product import Product, eventually
+
+
+def test_a_rejection_needs_its_reason_and_then_sends_fail(clinic: Product, opened: Opened, asha: str) -> None:
+    page = opened(query(asha, tab="templates"))
+    row = page.locator(".template", has_text="Mood checkin").filter(has_text="English")
+    row.get_by_role("button").first.click()
+    row.get_by_role("button", name="Reject …").click()
+    dialog = page.get_by_role("dialog", name="Reject this template")
+    reject = dialog.get_by_role("button", name="Reject", exact=True)
+    expect(reject).to_be_disabled()
+    dialog.get_by_label("Reason").fill("INVALID_FORMAT")
+    reject.click()
+    try:
+        expect(row.locator(".tag.bad")).to_have_text("rejected")
+        expect(row.locator(".reason")).to_have_text("INVALID_FORMAT")
+        variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
+        answer = clinic.send(to=asha, template="mood_checkin", variables=variables)
+        assert answer["error"]["code"] == "template_not_approved"
+        page.keyboard.press("n")
+        page.get_by_label("Template", exact=True).select_option("mood_checkin")
+        page.get_by_label("To", exact=True).select_option(asha)
+        page.locator(".compose").get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator(".result.bad")).to_contain_text("template_not_approved")
+        page.keyboard.press("Escape")
+    finally:
+        row.get_by_role("button", name="Approve").click()
+        expect(row.locator(".tag").last).to_have_text("approved")
+
+
+def test_a_template_that_begins_with_a_variable_is_flagged(clinic: Product, opened: Opened) -> None:
+    body = {"friendly_name": "bad_one", "language": "en", "variables": {"1": "Asha"},
+            "types": {"twilio/text": {"body": "{{1}}, your session is soon"}}}  # fmt: skip
+    auth = (clinic.stack.account_sid, clinic.stack.auth_token)
+    answer = httpx.post(f"{clinic.stack.twilio_url}/content/v1/Content", json=body, auth=auth, trust_env=False)
+    assert answer.status_code == 201
+    page = opened("?tab=templates")
+    row = page.locator(".template", has_text="Bad one")
+    expect(row).to_contain_text("starts with a variable")
+    expect(row).to_contain_text("unsubmitted")
+    httpx.delete(f"{clinic.stack.twilio_url}/content/v1/Content/{answer.json()['sid']}", auth=auth, trust_env=False)
+    expect(row).to_have_count(0)
+
+
+def test_a_fault_shows_on_every_tab_and_one_button_ends_it(clinic: Product, opened: Opened, asha: str) -> None:
+    page = opened(query(asha, tab="faults"))
+    page.get_by_label("Whom").select_option(asha)
+    page.get_by_role("button", name="Turn on: Twilio answers 503").click()
+    for tab in ("Story", "Events", "Templates", "Queue", "Alerts", "Faults"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator(".banner.wait")).to_contain_text("Twilio misbehaves: answers 503")
+    page.get_by_role("button", name="Turn all off").click()
+    expect(page.locator(".banner.wait")).to_have_count(0)
+    assert clinic.twilio("faults") == {"faults": []}
+
+
+def test_a_given_up_send_alerts_and_can_be_redriven(clinic: Product, opened: Opened, asha: str) -> None:
+    clinic.fault("error", asha, code=20003, times=5)
+    answer = clinic.remind(asha)
+    page = opened(query(asha, tab="queue"))
+    expect(page.locator(".figures .bad dd")).to_have_text("1")
+    expect(page.get_by_role("tab", name="Queue")).to_contain_text("1")
+    expect(page.locator(".rows li", has_text="20003")).to_be_visible()
+    page.get_by_role("tab", name="Alerts").click()
+    alert = page.locator(".alert").first
+    expect(alert).to_contain_text(answer["message_id"])
+    expect(page).to_have_title("✕1 WhatsApp, local")
+    assert asha not in alert.inner_text()
+    alert.get_by_role("button", name="Its story").click()
+    expect(page.locator("#headline")).to_contain_text("failed with 20003")
+    clinic.twilio("faults", method="DELETE")
+    page.get_by_role("tab", name="Queue").click()
+    page.get_by_role("button", name="Redrive").click()
+    expect(page.get_by_label("What the redrive did")).to_contain_text("1 dead letter")
+    expect(page.locator(".figures div", has_text="Dead letters").locator("dd")).to_have_text("0")
+    eventually(lambda: clinic.sweep() or len(clinic.ledger(asha)) == 1)
+    expect(page.locator(".bubble.in")).to_be_visible()
+
+
+def test_the_numbers_are_the_ledgers(clinic: Product, opened: Opened, asha: str) -> None:
+    clinic.remind(asha)
+    page = opened(query(asha))
+    ours = [m for m in clinic.twilio("ledger")["messages"] if m["direction"] != "inbound"]
+    tile = page.locator(".health > div")
+    expect(tile.filter(has_text="Sent").locator("dd").first).to_have_text(str(len(ours)))
+    expect(tile.filter(has_text="Violations").locator("dd").first).to_have_text("0")
