@@ -6,6 +6,7 @@ where a test lets the sync die or another one come in between.
 
 import asyncio
 import json
+import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -208,7 +209,7 @@ class World:
         self.account = Account(ACCOUNT_SID, AUTH_TOKEN, ["+14155550100"])
         self.listeners = Listeners()
         self.calls: list[str] = []
-        self._strikes: list[tuple[str, str, dict[str, Any]]] = []
+        self.strikes: list[tuple[str, str, dict[str, Any]]] = []
         self.on_call: Callable[[int, str], None] | None = None
         """Given the number and name of each call to the outside; it may raise `Died` or run another sync."""
         self._http = TwilioInProcess(self.account, self.gate)
@@ -233,8 +234,8 @@ class World:
     def gate(self, name: str) -> None:
         """One end of a call to the outside."""
         self.calls.append(name)
-        if strike := next((strike for strike in self._strikes if strike[0] == name), None):
-            self._strikes.remove(strike)
+        if strike := next((strike for strike in self.strikes if re.fullmatch(strike[0], name)), None):
+            self.strikes.remove(strike)
             self.fault(strike[1], name.split(" ")[1], **strike[2])
         if hook := self.on_call:
             self.on_call = None  # what the hook itself calls is not counted
@@ -247,8 +248,8 @@ class World:
         self.clock.at += milliseconds
 
     def strike(self, call: str, kind: str, **fields: Any) -> None:
-        """The next call of exactly this method and path goes wrong."""
-        self._strikes.append((call, kind, fields))
+        """The next call of this kind goes wrong; `call` is a pattern of its method and path."""
+        self.strikes.append((call, kind, fields))
 
     def fault(self, kind: str, path: str = "/content/", times: int = 1, **fields: Any) -> None:
         """The next `times` requests to a path that holds `path` go wrong."""

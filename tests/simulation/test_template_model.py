@@ -15,8 +15,11 @@ from whatsapp.domain.template_version import (
     DISABLED,
     MISSING,
     PAUSED,
+    PENDING,
+    RECEIVED,
     REJECTED,
     REPORT_STANDS_MS,
+    UNSUBMITTED,
     serving_version,
 )
 from whatsapp.use_cases.sync_templates import LEASE_MS
@@ -30,6 +33,7 @@ BODIES = {
     "hi": "नमस्ते {{ who }} जी, यह हमारा संदेश क्रमांक %d है।",
 }
 FAULTS = ["http_500", "http_429", "accept_then_500", "accept_then_hang", "hang", "accept_late", "truncate", "refuse"]
+CALLS = ["GET .*/ContentAndApprovals", "GET .*/HX.*", "POST .*/Content", "POST .*/ApprovalRequests/.*", "DELETE .*"]
 NEXT_VERDICTS = {
     "pending": ["approved", "rejected"],
     "approved": ["paused", "disabled", "approved"],
@@ -50,6 +54,7 @@ class TemplateSync(RuleBasedStateMachine):
         self.by_hand: set[str] = set()
         """Contents that somebody made at Twilio's console."""
         self.ever_approved: set[str] = set()
+        self.known_as_reviewed: set[str | None] = set()
         self.step_began = self.world.clock.at
         self.served: dict[tuple[str, str], str | None] = {}
         """What served in each language after the last step."""
@@ -112,17 +117,36 @@ class TemplateSync(RuleBasedStateMachine):
         self.world.wait(LEASE_MS)
         for _ in range(times):
             self.world.sync()
+        self.what_serves_is_approved()
+
+    @rule()
+    def all_is_approved(self) -> None:
+        """A good day, after which the sync has seen everything."""
+        self.world.wait(LEASE_MS)
+        self.world.sync()
+        self.world.review_all()
+        for _ in range(2):
+            self.world.sync()
+        self.what_serves_is_approved()
+
+    @rule()
+    def a_week_goes_by(self) -> None:
+        self.world.wait(GRACE_MS)
+        self.world.sync()
+
+    def what_serves_is_approved(self) -> None:
         for where in LANGUAGES:
             if serving := self.world.serving(*where):
                 assert self.status_at_twilio(serving.content_sid or "") == APPROVED
 
-    @rule(kinds=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3), path=st.sampled_from(
-        ["ContentAndApprovals", "/v1/Content", "/ApprovalRequests", "/v1/Content/"]))  # fmt: skip
-    def sync_with_faults(self, kinds: list[str], path: str) -> None:
-        for kind in kinds:
-            self.world.fault(kind, path)
-        self.world.sync()
-        self.world.account.faults.active.clear()
+    @rule(strikes=st.lists(st.tuples(st.sampled_from(CALLS), st.sampled_from(FAULTS)), min_size=1, max_size=3))
+    def sync_with_faults(self, strikes: list[tuple[str, str]]) -> None:
+        """Calls of Twilio fail in every way, and the next sync comes too soon."""
+        for call, kind in strikes:
+            self.world.strike(call, kind)
+        for _ in range(2):
+            self.world.sync()
+        self.world.strikes.clear()
 
     @rule(call=st.integers(1, 40))
     def sync_that_dies(self, call: int) -> None:
@@ -133,14 +157,15 @@ class TemplateSync(RuleBasedStateMachine):
         start = len(self.world.calls)
         self.disturbed(die)
 
-    @rule(call=st.integers(1, 40), edit=st.sampled_from([None, *LANGUAGES]), number=st.integers(0, 3))
-    def two_syncs(self, call: int, edit: tuple[str, str] | None, number: int) -> None:
-        """A second sync runs in the middle of one, perhaps with a newer catalog."""
+    @rule(call=st.integers(1, 40), edit=st.sampled_from([None, *LANGUAGES]), number=st.integers(0, 3), data=st.data())
+    def two_syncs(self, call: int, edit: tuple[str, str] | None, number: int, data: Any) -> None:
+        """A second sync runs in the middle of one: WhatsApp has decided in between, the catalog may be newer."""
 
         def come_in_between(at: int, _: str) -> None:
             if at == start + call:
                 if edit:
                     self.edit(edit, number)
+                self.review(data)
                 self.world.sync()
 
         start = len(self.world.calls)
@@ -199,6 +224,16 @@ class TemplateSync(RuleBasedStateMachine):
                 assert (version.status_at or 0) >= self.step_began
             self.served[name, language] = serving.content_sid if serving else None
         self.step_began = self.world.clock.at
+
+    @invariant()
+    def our_record_never_goes_back(self) -> None:
+        """What was reviewed once is never in review again, whatever an old list says."""
+        for name in SHAPE:
+            for version in self.world.store.versions(name):
+                if version.status in (UNSUBMITTED, RECEIVED, PENDING):
+                    assert version.content_sid not in self.known_as_reviewed
+                elif version.content_sid:
+                    self.known_as_reviewed.add(version.content_sid)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
