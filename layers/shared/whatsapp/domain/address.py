@@ -11,6 +11,8 @@ _CHANNEL = "whatsapp:"
 _BUSINESS_SCOPED_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,128}")
 _PHONE_CHARACTERS = re.compile(r"\+?[\d\s().\-]{5,25}")
 _HOME_REGION = "IN"
+_HOME_CODE, _HOME_DIGITS = "+91", 10
+"""With the area code, all of India's numbers have ten digits; phonenumbers also lets local ones pass as possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def _phone_number(bare: str) -> str:
             "invalid_address", f"not a phone number ({_REASONS.get(error.error_type, 'unreadable')})"
         ) from None
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if e164.startswith(_HOME_CODE) and len(e164) != len(_HOME_CODE) + _HOME_DIGITS:
+        raise MessagingError("invalid_address", f"an Indian phone number has {_HOME_DIGITS} digits after +91; check it")
     if not phonenumbers.is_possible_number(number) and not any(two.fullmatch(e164) for two, _ in _SPELLINGS):
         reason = phonenumbers.is_possible_number_with_reason(number)
         how = "too short" if reason == phonenumbers.ValidationResult.TOO_SHORT else "not of a length its country uses"

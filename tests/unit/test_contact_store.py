@@ -1,0 +1,64 @@
+"""Contacts in DynamoDB."""
+
+import pytest
+from whatsapp.adapters.contact_store import DynamoContactStore
+from whatsapp.adapters.dynamodb import ConditionFailed, DynamoDB
+
+from tests.fakes import NOON
+
+TABLE = "ContactsTable"
+
+
+@pytest.fixture
+def contacts(db: DynamoDB) -> DynamoContactStore:
+    return DynamoContactStore(db, TABLE)
+
+
+def test_nobody_knows_a_stranger(contacts: DynamoContactStore) -> None:
+    assert contacts.get("c1") is None
+
+
+def test_what_the_caller_knows_is_kept_and_null_removes_it(contacts: DynamoContactStore) -> None:
+    contacts.update("c1", {"user_id": "u", "language": "hi"})
+    contacts.update("c1", {"language": None, "agent": "mood"})
+    contact = contacts.get("c1")
+    assert contact is not None
+    assert (contact.user_id, contact.language, contact.agent) == ("u", None, "mood")
+
+
+def test_second_address_leads_to_the_one_row(contacts: DynamoContactStore) -> None:
+    contacts.update("number", {"user_id": "u"})
+    contacts.tie("id", "number")
+    contact = contacts.get("id")
+    assert contact is not None
+    assert (contact.contact_id, contact.user_id, contact.aliases) == ("number", "u", frozenset({"id"}))
+    with pytest.raises(ConditionFailed):
+        contacts.update("id", {"user_id": "somebody else"})
+
+
+def test_of_two_rows_the_later_limit_and_either_opt_out_bind(contacts: DynamoContactStore) -> None:
+    contacts.update("number", {"next_allowed_at": NOON, "last_inbound_at": NOON})
+    contacts.update("id", {"next_allowed_at": NOON + 7, "opted_out_at": NOON, "last_inbound_at": NOON - 9})
+    contacts.tie("id", "number")
+    contact = contacts.get("id")
+    assert contact is not None
+    assert (contact.next_allowed_at, contact.opted_out_at, contact.last_inbound_at) == (NOON + 7, NOON, NOON)
+
+
+@pytest.mark.parametrize("flying", ["number", "id"])
+def test_rows_are_not_joined_while_a_message_is_in_flight(contacts: DynamoContactStore, flying: str) -> None:
+    contacts.update("number", {"next_allowed_at": NOON})
+    contacts.update("id", {"next_allowed_at": NOON})
+    contacts.update(flying, {"inflight": "m#a"})
+    contacts.tie("id", "number")
+    own = contacts.get("id")
+    assert own is not None
+    assert own.contact_id == "id"
+
+
+def test_suppression_needs_evidence_newer_than_the_last_sign_of_life(contacts: DynamoContactStore) -> None:
+    contacts.update("c1", {"last_inbound_at": NOON})
+    contacts.suppress("c1", 63024, NOON)
+    assert getattr(contacts.get("c1"), "suppressed_code", 0) is None
+    contacts.suppress("c1", 63024, NOON + 1)
+    assert getattr(contacts.get("c1"), "suppressed_code", 0) == 63024

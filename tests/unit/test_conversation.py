@@ -1,0 +1,55 @@
+"""Whose the patient's answer is."""
+
+import pytest
+from whatsapp.domain.contact import WINDOW_MS, Contact
+from whatsapp.domain.conversation import AGENT_MEMORY_MS, agent_of_payload, choose_agent
+
+from tests.fakes import NOON
+
+SPOKEN = Contact(contact_id="c", agent="mood", last_outbound_at=NOON - 1000, last_outbound_agent="reminders")
+
+
+@pytest.mark.parametrize(
+    ("payload", "agent"),
+    [
+        ("agent:scheduling:confirm", "scheduling"),
+        ("agent:mood", "mood"),
+        ("agent:", None),
+        ("confirm", None),
+        ("", None),
+        (None, None),
+        ("secret agent:mood", None),
+    ],
+)
+def test_agent_in_a_payload(payload: str | None, agent: str | None) -> None:
+    assert agent_of_payload(payload) == agent
+
+
+def test_order_of_claims() -> None:
+    everyone = ("agent:scheduling:confirm", "follow_up", SPOKEN, NOON, "front_desk")
+    assert choose_agent(*everyone) == "scheduling"
+    assert choose_agent(None, "follow_up", SPOKEN, NOON, "front_desk") == "follow_up"
+    assert choose_agent(None, None, SPOKEN, NOON, "front_desk") == "reminders"
+    assert choose_agent(None, None, None, NOON, "front_desk") == "front_desk"
+
+
+def test_latest_agent_is_forgotten_after_72_hours() -> None:
+    spoke_at = NOON - 1000
+    assert choose_agent(None, None, SPOKEN, spoke_at + AGENT_MEMORY_MS, "front_desk") == "reminders"
+    assert choose_agent(None, None, SPOKEN, spoke_at + AGENT_MEMORY_MS + 1, "front_desk") == "mood"
+
+
+def test_window_is_24_hours_from_the_last_inbound() -> None:
+    contact = Contact(contact_id="c", last_inbound_at=NOON)
+    assert contact.window_open(NOON + WINDOW_MS - 1)
+    assert not contact.window_open(NOON + WINDOW_MS)
+    assert not Contact(contact_id="c").window_open(NOON)
+
+
+def test_slot_opens_by_the_last_acceptance_or_by_what_is_in_flight() -> None:
+    hour = 3_600_000
+    assert Contact(contact_id="c").slot_opens_at(NOON, hour) is None
+    assert Contact(contact_id="c", next_allowed_at=NOON + 5).slot_opens_at(NOON, hour) == NOON + 5
+    assert Contact(contact_id="c", next_allowed_at=NOON).slot_opens_at(NOON, hour) is None
+    flying = Contact(contact_id="c", inflight="m#a", inflight_at=NOON - 10, next_allowed_at=NOON + 2 * hour)
+    assert flying.slot_opens_at(NOON, hour) == NOON - 10 + hour

@@ -1,0 +1,189 @@
+"""The bus, the queue and the alert topic: what they are told, and that a refusal never passes for success."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from whatsapp.adapters.alerts import SnsAlerts, text_about
+from whatsapp.adapters.event_bus import EventBridgeBus
+from whatsapp.adapters.queue import SendQueue
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.events import ContactOptedOut
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import Failure, Message
+from whatsapp.domain.ports import NotTold
+
+from local.aws import REGION
+from tests.fakes import NOON
+
+EVENT = ContactOptedOut(event_id="SM1#opted_out", occurred_at="2026-11-24T12:30:00+05:30", message_id="SM1")
+FAILED = Message(
+    message_id="m1",
+    contact_id="c1",
+    to="+919812345678",
+    request_hash="h",
+    created_at=NOON,
+    status=Status.FAILED,
+    template="session_reminder",
+    variables={"patient_name": "Asha"},
+    text="Hello Asha, a gentle reminder",
+    user_id="user-42",
+    agent="reminders",
+    attempts=3,
+    error=Failure(code="account_problem", detail="the account is not active", twilio_code=20005, retryable=True),
+)
+
+
+class Client:
+    """A boto3 client that answers the one call it is given."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+        self.asked: list[dict[str, Any]] = []
+
+    def __getattr__(self, _operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            self.asked.append(request)
+            if isinstance(self._answer, Exception):
+                raise self._answer
+            return self._answer
+
+        return call
+
+
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "for +919812345678"}}, "Put")
+GONE = EndpointConnectionError(endpoint_url="https://aws")
+
+
+# --- the bus -----------------------------------------------------------------------------------------------------
+
+
+def test_event_as_the_bus_takes_it() -> None:
+    client = Client({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+    EventBridgeBus(client, "bus").publish([EVENT])  # type: ignore[arg-type]  # a stand-in
+    ((entry,),) = [asked["Entries"] for asked in client.asked]
+    assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == ("whatsapp", "contact.opted_out", "bus")
+    assert json.loads(entry["Detail"]) == EVENT.detail()
+
+
+def test_a_200_with_failed_entries_is_no_success() -> None:
+    entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "for +919812345678"}]
+    bus = EventBridgeBus(Client({"FailedEntryCount": 1, "Entries": entries}), "bus")  # type: ignore[arg-type]  # as above
+    with pytest.raises(NotTold, match="refused 1 of 2 events: ThrottlingException") as told:
+        bus.publish([EVENT, EVENT])
+    assert "98123" not in str(told.value)
+
+
+# --- the queue ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sqs(account: None) -> Any:
+    return boto3.client("sqs", region_name=REGION)
+
+
+@pytest.fixture
+def queue(sqs: Any) -> SendQueue:
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("send", "dead")]
+    return SendQueue(lambda: sqs, *urls)
+
+
+def bodies(sqs: Any, queue_name: str) -> list[Any]:
+    url = sqs.get_queue_url(QueueName=queue_name)["QueueUrl"]
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in found:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in found]
+
+
+def test_nudge_bears_an_id_and_nothing_else(sqs: Any, queue: SendQueue) -> None:
+    queue.nudge("m1")
+    assert bodies(sqs, "send") == [{"message_id": "m1"}]
+
+
+def test_delay_is_what_sqs_can_do() -> None:
+    client = Client({})
+    SendQueue(lambda: client, "send", "dead").nudge("m1", 3600)  # type: ignore[arg-type, return-value]  # as above
+    assert client.asked[0]["DelaySeconds"] == 900
+
+
+def test_dead_letter_says_why_and_names_nobody(sqs: Any, queue: SendQueue) -> None:
+    queue.dead_letter(FAILED)
+    (letter,) = bodies(sqs, "dead")
+    assert letter == {
+        "message_id": "m1",
+        "contact_id": "c1",
+        "attempts": 3,
+        "error": {"code": "account_problem", "twilio_code": 20005, "detail": "the account is not active"},
+    }
+
+
+def test_poison_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> None:
+    queue.dead_letter_poison('{"to": ', MessagingError("invalid_request", "not JSON"))
+    assert bodies(sqs, "dead") == [{"poison": '{"to": ', "error": {"code": "invalid_request", "detail": "not JSON"}}]
+
+
+@pytest.mark.parametrize("error", [DENIED, GONE])
+def test_queue_that_takes_nothing(error: Exception) -> None:
+    queue = SendQueue(lambda: Client(error), "send", "dead")  # type: ignore[arg-type, return-value]  # as above
+    for call in (lambda: queue.nudge("m1"), lambda: queue.dead_letter(FAILED), lambda: queue.put_back("r", 5)):
+        with pytest.raises(NotTold) as told:
+            call()
+        assert "98123" not in str(told.value)
+
+
+# --- the alert topic ---------------------------------------------------------------------------------------------
+
+
+def test_alert_tells_what_whom_why_and_what_to_do() -> None:
+    text = text_about(FAILED)
+    for said in (
+        "session_reminder is failed",
+        "+91••••5678 (contact c1)",
+        "account_problem, Twilio code 20005: the account is not active",
+        "Attempts: 3",
+        "Message:  m1",
+        "redrive the dead-letter queue",
+    ):
+        assert said in text
+
+
+@pytest.mark.parametrize("personal", ["+919812345678", "Asha", "gentle", "user-42"])
+def test_alert_says_nothing_personal(personal: str) -> None:
+    assert personal not in text_about(FAILED)
+
+
+def test_alert_about_doubt_says_how_to_end_it() -> None:
+    text = text_about(replace(FAILED, status=Status.UNKNOWN_FINAL))
+    assert "is unknown" in text
+    assert "new idempotency_key" in text
+
+
+def test_alert_about_an_erased_person() -> None:
+    assert "To:       erased" in text_about(replace(FAILED, to=""))
+
+
+def test_alerts_reach_the_topic(sqs: Any) -> None:
+    sns = boto3.client("sns", region_name=REGION)
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    alerts = SnsAlerts(lambda: sns, topic)
+    alerts.about(FAILED)
+    alerts.poison("q1", MessagingError("invalid_request", "not JSON"))
+    first, second = bodies(sqs, "subscriber")
+    assert (first["Subject"], first["Message"]) == ("WhatsApp session_reminder failed", text_about(FAILED))
+    assert second["Subject"] == "WhatsApp request unusable"
+    assert "invalid_request: not JSON" in second["Message"]
+
+
+@pytest.mark.parametrize("error", [DENIED, GONE])
+def test_topic_that_takes_nothing(error: Exception) -> None:
+    alerts = SnsAlerts(lambda: Client(error), "topic")  # type: ignore[arg-type, return-value]  # as above
+    with pytest.raises(NotTold) as told:
+        alerts.about(FAILED)
+    assert "98123" not in str(told.value)

@@ -1,0 +1,91 @@
+"""The request: what is refused, and that a refusal never repeats what it refuses."""
+
+from typing import Any
+
+import pytest
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.request import ContactUpdate, SendRequest, parse, parse_request
+
+GOOD = {"to": "+919812345678", "template": "mood_checkin", "variables": {"patient_name": "Asha"}}
+CANARY = "zebulon-quartzfield"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"to": ""}, "to: "),
+        ({"to": 919812345678}, "to: "),
+        ({"template": None}, "either `template`"),
+        ({"text": "and text"}, "either `template`"),
+        ({"template": None, "text": "x"}, "`variables` belong to a `template`"),
+        ({"template": None, "variables": {}, "text": "x" * 1601}, "text: "),
+        ({"media_url": "https://example.org/a.png"}, "`media_url` goes with `text`"),
+        ({"variables": {"patient_name": 7}}, "variables.patient_name: "),
+        ({"agent": "Front Desk"}, "agent: "),
+        ({"in_reply_to": "SM1"}, "in_reply_to: "),
+        ({"send_at": "2026-11-24T09:00:00"}, "send_at: "),
+        ({"send_at": "2026-11-24T09:00:00Z", "expires_at": "2026-11-24T09:00:00Z"}, "later than `send_at`"),
+        ({"on_rate_limit": "wait"}, "on_rate_limit: "),
+        ({"on_unknown": "guess"}, "on_unknown: "),
+        ({"idempotency_key": ""}, "idempotency_key: "),
+        ({"sendat": "now"}, "sendat: unknown field"),
+    ],
+)
+def test_refusal_names_the_field(more: dict[str, Any], says: str) -> None:
+    with pytest.raises(MessagingError) as told:
+        parse_request({**GOOD, **more})
+    assert told.value.code == "invalid_request"
+    assert says in told.value.detail
+    assert told.value.http_status == 400
+
+
+@pytest.mark.parametrize("field", sorted(SendRequest.model_fields))
+@pytest.mark.parametrize("value", [CANARY, [CANARY], {"name": CANARY}, f"http://{CANARY}"])
+def test_refusal_never_repeats_a_value(field: str, value: object) -> None:
+    refused = refusal_of({**GOOD, field: value})
+    if refused:  # some of these are good requests
+        assert CANARY not in str(refused)
+        assert refused.__cause__ is None
+        assert refused.__suppress_context__
+
+
+def refusal_of(body: dict[str, Any]) -> MessagingError | None:
+    try:
+        parse_request(body)
+    except MessagingError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 7, [GOOD]])
+def test_what_is_no_object(body: object) -> None:
+    with pytest.raises(MessagingError, match="one JSON object"):
+        parse_request(body)
+
+
+def test_media_must_be_reachable_by_twilio() -> None:
+    request = {"to": "+919812345678", "text": "see", "media_url": "http://example.org/a.png"}
+    with pytest.raises(MessagingError, match="media_url: must be an https"):
+        parse_request(request)
+
+
+@pytest.mark.parametrize("more", [{"idempotency_key": "k"}, {"on_rate_limit": "reject"}, {"language": None}])
+def test_same_request_same_hash(more: dict[str, Any]) -> None:
+    assert parse_request({**GOOD, **more}).hash() == parse_request(GOOD).hash()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"to": "+919812345679"}, {"variables": {"patient_name": "Usha"}}, {"user_id": "u"}, {"on_unknown": "resend"}],
+)
+def test_another_request_another_hash(more: dict[str, Any]) -> None:
+    assert parse_request({**GOOD, **more}).hash() != parse_request(GOOD).hash()
+
+
+def test_contact_update_tells_absent_from_null() -> None:
+    kept = parse(ContactUpdate, {"address": "+919812345678", "user_id": "u"})
+    assert kept.values() == {"user_id": "u"}
+    removed = parse(ContactUpdate, {"address": "+919812345678", "user_id": None, "language": None})
+    assert removed.values() == {"user_id": None, "language": None}
+    opted = parse(ContactUpdate, {"address": "+919812345678", "opted_in_at": "2026-11-24T12:30:00+05:30"})
+    assert opted.values() == {"opted_in_at": 1_795_503_600_000}

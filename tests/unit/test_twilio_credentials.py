@@ -1,0 +1,102 @@
+"""Twilio's credentials: read seldom, and clear about what is missing."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from whatsapp.adapters.twilio_credentials import (
+    KEEP_S,
+    REFRESH_AT_MOST_EVERY_S,
+    TwilioCredentials,
+    TwilioSecret,
+    parse_credentials,
+)
+from whatsapp.domain.errors import MessagingError
+
+GOOD = {"account_sid": "AC1", "auth_token": "canary-token"}
+
+
+class Secrets:
+    """Secrets Manager with one secret, and a count of who asked."""
+
+    def __init__(self) -> None:
+        self.text = json.dumps(GOOD)
+        self.down = False
+        self.reads = 0
+
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        self.reads += 1
+        if self.down:
+            raise ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
+        return {"SecretString": self.text}
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"),
+    [
+        ("", "account_sid, auth_token"),
+        ("not JSON canary-token", "account_sid, auth_token"),
+        ("[]", "account_sid, auth_token"),
+        ("{}", "account_sid, auth_token"),
+        ('{"account_sid": "AC1", "auth_token": ""}', "auth_token"),
+        ('{"auth_token": "canary-token"}', "account_sid"),
+    ],
+)
+def test_missing_credentials_are_named_with_how_to_set_them(text: str, lacks: str) -> None:
+    with pytest.raises(MessagingError) as told:
+        parse_credentials(text, "prod/twilio")
+    assert (told.value.code, told.value.retryable, told.value.http_status) == ("account_problem", True, 503)
+    assert f"missing ({lacks})" in told.value.detail
+    assert "prod/twilio" in told.value.detail
+    assert "canary" not in str(told.value)
+
+
+def test_repr_shows_no_secret() -> None:
+    everything = TwilioCredentials("AC1", "canary-1", "canary-2", "SK1", "canary-3")
+    assert "canary" not in repr(everything)
+
+
+def test_both_tokens_sign_while_one_is_being_rotated() -> None:
+    rotating = parse_credentials(json.dumps({**GOOD, "previous_auth_token": "old"}), "s")
+    assert rotating.webhook_tokens == ("canary-token", "old")
+    assert parse_credentials(json.dumps(GOOD), "s").webhook_tokens == ("canary-token",)
+
+
+def test_secret_is_read_once_then_kept_then_read_again() -> None:
+    secrets, time = Secrets(), Time()
+    secret = TwilioSecret(secrets, "s", time)  # type: ignore[arg-type]  # a stand-in
+    for _ in range(3):
+        secret.get()
+    assert secrets.reads == 1
+    time.now += KEEP_S + 1
+    secret.get()
+    assert secrets.reads == 2
+
+
+def test_refresh_is_bounded_so_that_forgers_cannot_make_us_ask() -> None:
+    secrets, time = Secrets(), Time()
+    secret = TwilioSecret(secrets, "s", time)  # type: ignore[arg-type]  # a stand-in
+    for _ in range(100):
+        secret.get(refresh=True)
+    assert secrets.reads == 1
+    time.now += REFRESH_AT_MOST_EVERY_S + 1
+    secrets.text = json.dumps({**GOOD, "auth_token": "new"})
+    assert secret.get(refresh=True).auth_token == "new"
+
+
+def test_what_served_serves_on_while_secrets_manager_is_away() -> None:
+    secrets, time = Secrets(), Time()
+    secret = TwilioSecret(secrets, "s", time)  # type: ignore[arg-type]  # a stand-in
+    secret.get()
+    secrets.down = True
+    time.now += KEEP_S + 1
+    assert secret.get().auth_token == "canary-token"
