@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -129,6 +129,25 @@ class Listeners:
         return [f"{event.status} {event.language}" for event in self.events]
 
 
+class LateRequests(Tasks):
+    """What Twilio does long after its answer: it waits here until it is let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[Coroutine[Any, Any, None]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._waiting.append(work)
+
+    def let_through(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting:
+            loop.run_until_complete(self._waiting.pop(0))
+
+    def forget(self) -> None:
+        for work in self._waiting:
+            work.close()
+
+
 class TwilioInProcess(HttpClient):  # type: ignore[misc]  # the SDK is untyped
     """The SDK's way to the emulator's Content API, without a socket. Hangs take no time."""
 
@@ -136,11 +155,13 @@ class TwilioInProcess(HttpClient):  # type: ignore[misc]  # the SDK is untyped
         super().__init__(None, False, None)
         self._loop = asyncio.new_event_loop()
         self.api = ContentApi(account)
-        self._app = Starlette(routes=self.api.routes(Door(account, Tasks(), self)))
+        self._late = LateRequests()
+        self._app = Starlette(routes=self.api.routes(Door(account, self._late, self)))
         self._gate = gate
         self._reset = False
 
     def close(self) -> None:
+        self._late.forget()
         self._loop.close()
 
     def reset_connection(self, request: Request) -> None:
@@ -150,7 +171,7 @@ class TwilioInProcess(HttpClient):  # type: ignore[misc]  # the SDK is untyped
         raise AssertionError("no port to close here")
 
     def let_late_requests_arrive(self) -> None:
-        self._loop.run_until_complete(asyncio.sleep(0.003))
+        self._late.let_through(self._loop)
 
     def request(
         self,
