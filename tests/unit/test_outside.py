@@ -1,6 +1,7 @@
 """The bus, the queue and the alert topic: what they are told, and that a refusal never passes for success."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -129,7 +130,12 @@ def test_poison_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> None
 @pytest.mark.parametrize("error", [DENIED, GONE])
 def test_queue_that_takes_nothing(error: Exception) -> None:
     queue = SendQueue(lambda: Client(error), "send", "dead")  # type: ignore[arg-type, return-value]  # as above
-    for call in (lambda: queue.nudge("m1"), lambda: queue.dead_letter(FAILED), lambda: queue.put_back("r", 5)):
+    calls: list[Callable[[], None]] = [
+        lambda: queue.nudge("m1"),
+        lambda: queue.dead_letter(FAILED),
+        lambda: queue.put_back("r", 5),
+    ]
+    for call in calls:
         with pytest.raises(NotTold) as told:
             call()
         assert "98123" not in str(told.value)
