@@ -330,7 +330,8 @@ def main() -> int:
     print("mutations:", ", ".join(f"{name} {times}" for name, times in kinds.most_common()))
     print(
         f"webhooks: seed {asked.seed}; {asked.legitimate} legitimate, {len(refused)} refused; "
-        f"{asked.malformed} malformed, {len(wrong)} not answered by 403 without a write; {time.monotonic() - began:.0f} s"
+        f"{asked.malformed} malformed, {len(wrong)} not answered by 403 without a write; "
+        f"{time.monotonic() - began:.0f} s"
     )
     return 1 if refused or wrong else 0
 

@@ -1,0 +1,292 @@
+"""Every field of an inbound form, as docs/inbound.md tells it; and forms as they were captured."""
+
+import re
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from whatsapp.adapters import twilio_form
+from whatsapp.adapters.twilio_form import MAX_MEDIA, Forbidden, read_inbound
+from whatsapp.domain.inbound import InboundForm
+
+from local.artifacts import ROOT
+from tests.unit import webhook_kit as kit
+
+TABLE = re.compile(r"^\| (?P<names>`.*?|any other) \| (?P<becomes>.*?) \|.*\|$", re.MULTILINE)
+MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
+PLACE = {"Latitude": "25.0", "Longitude": "-77.4"}
+WITH: dict[str, dict[str, str]] = {
+    "MediaContentType": {"MediaUrl": MEDIA},
+    "MessageType": {"Body": ""},
+    "Latitude": {"Longitude": "-77.4"},
+    "Longitude": {"Latitude": "25.0"},
+    "Label": PLACE,
+    "Address": PLACE,
+}
+"""What a field needs beside it to mean anything."""
+SAMPLE = {
+    "From": "whatsapp:+919812345679",
+    "To": "whatsapp:+14155550199",
+    "ExternalUserId": "whatsapp:IN.1344567890",
+    "MediaContentType": "image/png",
+    "MessageType": "order",
+    "Latitude": "24.5",
+    "Longitude": "-70.25",
+    "OriginalRepliedMessageSid": "SM" + "5" * 32,
+    "OptOutType": "STOP",
+}
+FOLLOWS = {"button_text": {"kind"}, "button_payload": {"kind", "button_text"}, "media": {"kind"}, "location": {"kind"}}
+"""What else changes with an attribute: the kind, and a button's text, which is the body where none is given."""
+
+
+def documented() -> dict[str, str]:
+    """Each field of the table, and what it becomes."""
+    page = (ROOT / "docs" / "inbound.md").read_text().partition("## Status")[0]
+    found: dict[str, str] = {}
+    for row in TABLE.finditer(page):
+        names = re.findall(r"`(\w+)`", row["names"]) or ["AnythingElse"]
+        if " … " in row["names"]:
+            names = [names[0].removesuffix("0") + str(n) for n in range(MAX_MEDIA)]
+        found |= dict.fromkeys(names, row["becomes"].strip("`"))
+    return found
+
+
+FIELDS = documented()
+
+
+def base() -> dict[str, str]:
+    """The least a message can be."""
+    wanted = ("MessageSid", "AccountSid", "From", "To", "Body")
+    return {name: value for name, value in kit.message(MessageSid="SM" + "1" * 32).items() if name in wanted}
+
+
+def changed(field: str) -> set[str]:
+    """Which attributes of what is read change when the field is there."""
+    stem = re.sub(r"\d$", "", field)
+    number = field.removeprefix(stem)
+    beside = {name + (number if name == "MediaUrl" else ""): value for name, value in WITH.get(stem, {}).items()}
+    form = base() | beside
+    without, with_it = read_inbound(form), read_inbound({**form, field: SAMPLE.get(stem, "something")})
+    return {f.name for f in fields(InboundForm) if getattr(without, f.name) != getattr(with_it, f.name)}
+
+
+READ = {name: becomes for name, becomes in FIELDS.items() if becomes not in ("checked", "nothing", "twilio_sid")}
+
+
+@pytest.mark.parametrize("field", READ)
+def test_field_becomes_what_the_page_says(field: str) -> None:
+    found = changed(field)
+    assert READ[field] in found
+    assert found <= {READ[field]} | FOLLOWS.get(READ[field], set())
+
+
+@pytest.mark.parametrize("field", [name for name, becomes in FIELDS.items() if becomes == "nothing"])
+def test_field_that_says_nothing_new_changes_nothing(field: str) -> None:
+    assert changed(field) == set()
+
+
+@pytest.mark.parametrize("field", [name for name, becomes in FIELDS.items() if becomes == "twilio_sid"])
+def test_any_sid_is_enough(field: str) -> None:
+    form = {name: value for name, value in base().items() if name != "MessageSid"}
+    assert read_inbound({**form, field: "MM" + "2" * 32}).twilio_sid == "MM" + "2" * 32
+    with pytest.raises(Forbidden):
+        read_inbound(form)
+    with pytest.raises(Forbidden):
+        read_inbound({**base(), "SmsMessageSid": "SM" + "1" * 32, "SmsSid": "SM" + "1" * 32, field: "SM" + "9" * 32})
+
+
+def test_page_names_every_field_the_code_knows() -> None:
+    known = twilio_form._READ | twilio_form._SAYS_NOTHING_NEW
+    told = {name for name, becomes in FIELDS.items() if becomes != "more"}
+    assert told == known
+
+
+# --- who wrote -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("from_", "more", "address"),
+    [
+        ("whatsapp:+919812345678", {}, "+919812345678"),
+        ("+919812345678", {}, "+919812345678"),
+        ("whatsapp:919812345678", {}, "+919812345678"),
+        ("whatsapp:+99999", {}, "+99999"),
+        ("whatsapp:IN.1344567890", {}, "IN.1344567890"),
+        ("whatsapp:asha.rao", {}, "asha.rao"),
+        ("whatsapp:asha.rao", {"ExternalUserId": "whatsapp:IN.134"}, "IN.134"),
+        ("", {"ExternalUserId": "IN.134"}, "IN.134"),
+        ("whatsapp:+919812345678", {"ExternalUserId": "whatsapp:IN.134"}, "+919812345678"),
+        ("whatsapp:+919812345678", {"ExternalUserId": "nonsense !"}, "+919812345678"),
+        ("whatsapp:+525512345678", {"WaId": "5215512345678"}, "+525512345678"),
+        ("whatsapp:+919812345678", {"WaId": "unknown"}, "+919812345678"),
+        ("whatsapp:+919812345678", {"WaId": "٣"}, "+919812345678"),
+    ],
+)
+def test_sender(from_: str, more: dict[str, str], address: str) -> None:
+    assert read_inbound({**base(), "From": from_, **more}).from_.value == address
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"From": ""},
+        {"From": "whatsapp:"},
+        {"From": "whatsapp:+91 98 12"},
+        {"From": "whatsapp:+९१९८१२३४५६७८"},
+        {"From": "whatsapp:+919812345678From"},
+        {"To": ""},
+        {"To": "whatsapp:clinic"},
+        {"WaId": "919812345679"},
+    ],
+)
+def test_refuses_a_message_of_nobody(more: dict[str, str]) -> None:
+    with pytest.raises(Forbidden) as refused:
+        read_inbound({**base(), **more})
+    assert refused.value.ours
+
+
+# --- fields that make no sense ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"NumMedia": "many"},
+        {"NumMedia": "3"},
+        {"Latitude": "north", "Longitude": "1"},
+        {"Latitude": "91", "Longitude": "1"},
+        {"Latitude": "nan", "Longitude": "1"},
+        {"Latitude": "1e999", "Longitude": "1"},
+        {"Latitude": "25.0"},
+        {"OriginalRepliedMessageSid": "nonsense"},
+        {"ExternalUserId": "nonsense !"},
+        {"MediaContentType0": "image/png"},
+        {"ChannelMetadata": "{not json"},
+    ],
+)
+def test_nonsense_costs_the_field_and_not_the_message(more: dict[str, str]) -> None:
+    read = read_inbound({**base(), **more})
+    assert (read.text, read.kind, read.media, read.location) == ("Namaste", "text", (), None)
+
+
+def test_media_count_even_where_their_number_is_wrong() -> None:
+    read = read_inbound(
+        {**base(), "NumMedia": "0", "MediaUrl0": MEDIA, "MediaUrl3": MEDIA, "MediaContentType0": "Audio/OGG"}
+    )
+    assert [m.content_type for m in read.media] == ["audio/ogg", "application/octet-stream"]
+    assert read.kind == "audio"
+
+
+def test_nothing_unstorable_is_left() -> None:
+    read = read_inbound({**base(), "Body": "a\x00b", "ProfileName": "\x00", "Label": "x\x00", **PLACE, "New": "\x00n"})
+    assert (read.text, read.profile_name, read.more) == ("ab", None, {"New": "n"})
+    assert read.location is not None
+    assert read.location.label == "x"
+
+
+# --- captured requests (shape and values of their kind; ids and numbers are made up) ---------------------------------
+
+CAPTURED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "quick reply": (
+        {
+            "OriginalRepliedMessageSender": "whatsapp:+14155238886",
+            "ExternalUserId": "whatsapp:ID.4566778899",
+            "SmsMessageSid": "SM" + "8" * 32,
+            "FrequentlyForwarded": "false",
+            "NumMedia": "0",
+            "ProfileName": "Budi",
+            "MessageType": "interactive",
+            "SmsSid": "SM" + "8" * 32,
+            "WaId": "6285112345678",
+            "SmsStatus": "received",
+            "Body": "Konfirmasi",
+            "Forwarded": "false",
+            "ButtonText": "Konfirmasi",
+            "To": "whatsapp:+14155238886",
+            "ButtonPayload": '{"action":"confirm"}',
+            "NumSegments": "1",
+            "ReferralNumMedia": "0",
+            "MessageSid": "SM" + "8" * 32,
+            "OriginalRepliedMessageSid": "MM" + "5" * 32,
+            "ChannelMetadata": '{"type":"whatsapp","data":{"context":{"ButtonText":"Konfirmasi","Forwarded":"false"}}}',
+            "From": "whatsapp:+6285112345678",
+            "ApiVersion": "2010-04-01",
+        },
+        {
+            "kind": "button",
+            "button_text": "Konfirmasi",
+            "button_payload": '{"action":"confirm"}',
+            "replied_to_sid": "MM" + "5" * 32,
+            "profile_name": "Budi",
+            "more": {"Forwarded": "false", "FrequentlyForwarded": "false", "ReferralNumMedia": "0"},
+        },
+    ),
+    "location": (
+        {
+            "Body": "",
+            "Latitude": "25.018766403198",
+            "Longitude": "-77.395950317383",
+            "NumMedia": "0",
+            "MessageType": "location",
+        },
+        {"kind": "location", "text": ""},
+    ),
+    "reply": (
+        {
+            "MessageType": "text",
+            "OriginalRepliedMessageSid": "MM" + "6" * 32,
+            "OriginalRepliedMessageSender": kit.SENDER,
+        },
+        {"kind": "text", "replied_to_sid": "MM" + "6" * 32},
+    ),
+    "contact card": (
+        {"NumMedia": "1", "MediaUrl0": MEDIA, "MediaContentType0": "text/vcard", "MessageType": "contacts", "Body": ""},
+        {"kind": "contacts"},
+    ),
+    "voice note": (
+        {
+            "NumMedia": "1",
+            "MediaUrl0": MEDIA,
+            "MediaContentType0": "audio/ogg; codecs=opus",
+            "MessageType": "audio",
+            "Body": "",
+        },
+        {"kind": "audio"},
+    ),
+    "picture with words": (
+        {
+            "NumMedia": "1",
+            "MediaUrl0": MEDIA,
+            "MediaContentType0": "image/jpeg",
+            "MessageType": "image",
+            "Body": "my arm",
+        },
+        {"kind": "image", "text": "my arm"},
+    ),
+    "list reply": (
+        {"ListId": "agent:scheduling:slot-1", "ListTitle": "5:30 pm", "ListDescription": "Dr. Rao", "Body": "5:30 pm"},
+        {
+            "kind": "button",
+            "button_payload": "agent:scheduling:slot-1",
+            "button_text": "5:30 pm",
+            "more": {"ListDescription": "Dr. Rao"},
+        },
+    ),
+    "advertisement": (
+        {"ReferralSourceUrl": "https://fb.me/x", "ReferralCtwaClid": "Aff", "ReferralNumMedia": "0"},
+        {
+            "kind": "text",
+            "more": {"ReferralSourceUrl": "https://fb.me/x", "ReferralCtwaClid": "Aff", "ReferralNumMedia": "0"},
+        },
+    ),
+    "forwarded": ({"Forwarded": "true"}, {"kind": "text", "more": {"Forwarded": "true"}}),
+    "nothing anybody knows": ({"Body": "", "MessageType": "order"}, {"kind": "unknown"}),
+    "stop, as Advanced Opt-Out tells it": ({"Body": "CANCEL", "OptOutType": "STOP"}, {"opt_out_type": "STOP"}),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_captured(name: str) -> None:
+    form, wanted = CAPTURED[name]
+    read = read_inbound({**base(), **({"MessageSid": form["SmsSid"]} if "SmsSid" in form else {}), **form})
+    assert {attribute: getattr(read, attribute) for attribute in wanted} == wanted
