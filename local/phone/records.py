@@ -105,7 +105,12 @@ def _attempt(world: World, record: dict[str, Any], who: dict[str, Any]) -> None:
     world.step(step_id, "lambda", f"Attempt {number}", began, end=end, state=state, code=code, detail=detail, **who)
 
 
-_WAITS = {"pending": "Queued", "deferred": "Deferred", "retrying": "Waiting to try again"}
+_WAITS = {
+    "pending": "Queued",
+    "deferred": "Deferred",
+    "retrying": "Waiting to try again",
+    "unknown": "Waiting for evidence",
+}
 
 
 def _wait(world: World, record: dict[str, Any], who: dict[str, Any]) -> None:

@@ -79,6 +79,7 @@ class TwilioWatcher:
                 self._put("faults", {"active": event["faults"]})
             case "fault":
                 self._fault(event)
+                self._put("faults", {"active": (await self._http.get("faults")).json()["faults"]})
             case "clock":
                 self._put("clock", {"whatsapp_now": event["whatsapp_now"], "at": event["at"]})
                 await self._read_windows({"direction": "inbound"})

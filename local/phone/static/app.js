@@ -30,7 +30,7 @@ function App() {
   const tab = TABS.some(([name]) => name === at.tab.value) ? at.tab.value : "story";
   const Panel = TABS.find(([name]) => name === tab)[2];
   const place = narrowPlace.value;
-  return html`<div class="page" data-place=${place}>
+  return html`<div class="page" data-place=${place} data-connection=${connection.value}>
     <${Top} />
     <div class="banners"><${Lost} /><${FaultBanner} /></div>
     <main class="columns">

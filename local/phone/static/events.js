@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { exactClock, words } from "./format.js";
 import { at, messageOf, open, things } from "./store.js";
-import { lengthOf } from "./story.js";
+import { endOf } from "./story.js";
 import { LANE_NAMES, LANES } from "./storymodel.js";
 import { Empty, html, Icon, Json } from "./ui.js";
 
@@ -102,7 +102,7 @@ function Row({ step }) {
       <span class="step-lane" data-lane=${step.lane}>${LANE_NAMES[step.lane]}</span>
       <span class="event-title">${step.title}</span>
       <span class="event-who">${[template && words(template), who?.profile_name || step.to].filter(Boolean).join(" · ")}</span>
-      <span class="step-end ${step.state}">${step.state === "bad" ? `✕ ${step.code ?? ""}` : lengthOf(step)}</span>
+      <span class="step-end ${step.state}">${endOf(step)}</span>
     </button>
     ${isOpen && html`<div class="event-detail">
       ${step.message_id && html`<button type="button" class="quiet" onClick=${() => open(step.message_id)}><${Icon} name="inside" size=${15} /> Its story</button>`}

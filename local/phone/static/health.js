@@ -10,7 +10,7 @@ const NUMBERS = [
 
 export function Health() {
   const health = status("health");
-  return html`<dl class="health" aria-label="Health" data-region tabindex="-1">${NUMBERS.map(([name, label, unit, isBad]) => {
+  return html`<dl class="health" aria-label="Health" data-region tabindex="0">${NUMBERS.map(([name, label, unit, isBad]) => {
     const value = health?.numbers[name] ?? null;
     return html`<div key=${name} class=${isBad?.(value) ? "bad" : ""}><dt>${label}</dt>
       <dd>${value === null ? "–" : shorten(value)}${value !== null && unit && html`<small>${unit === "%" ? "%" : ` ${unit}`}</small>`}</dd>

@@ -69,8 +69,7 @@ function Row({ patient }) {
   const last = latest.value.get(patient.address);
   const left = windowLeft(patient.address);
   const window = left ? `window open for ${length(left)}` : "window closed";
-  return html`<button type="button" class="patient" aria-current=${chosen ? "true" : null} onClick=${() => choose(patient.address)}
-      aria-label=${`${patient.profile_name || patient.address}, ${window}${count ? `, ${count} unread` : ""}`}>
+  return html`<button type="button" class="patient" aria-current=${chosen ? "true" : null} onClick=${() => choose(patient.address)}>
     <${Avatar} patient=${patient} left=${left} />
     <span class="patient-text">
       <span class="patient-name">${patient.profile_name || patient.address}</span>
@@ -78,7 +77,8 @@ function Row({ patient }) {
     </span>
     <span class="patient-side">
       <span class="patient-time">${last ? clock(last.accepted_at) : ""}</span>
-      ${count ? html`<span class="badge">${count}</span>` : html`<span class="window-left">${left ? length(left) : ""}</span>`}
+      <span class="hidden">, ${window}</span>
+      ${count ? html`<span class="badge">${count}<span class="hidden"> unread</span></span>` : html`<span class="window-left">${left ? length(left) : ""}</span>`}
     </span>
   </button>`;
 }

@@ -103,10 +103,11 @@ function Rail({ row, chosen }) {
   const stage = STAGES.indexOf(state);
   const label = `${words(state)}${code ? ` ${code}` : ""}`;
   return html`<button type="button" class="rail state ${tone}" aria-pressed=${chosen} onClick=${() => open(row.id)}
-      title=${codes.value[code] ?? label} aria-label=${`${label}. Open its story`}>
+      title=${codes.value[code] ?? label}>
     <span class="state-word"><${Icon} name=${ICON[state] ?? "clock"} size=${15} /> ${words(state)}</span>
-    ${code && html`<span class="state-code">${code}</span>`}
+    ${code && html`<span class="state-code">${code.replaceAll("_", " ")}</span>`}
     <span class="state-time">${since ? when(since, now.value) : ""}</span>
+    <span class="hidden">Open its story</span>
     ${stage >= 0 && html`<span class="stages" aria-hidden="true">${STAGES.map((_, n) => html`<i class=${n <= stage ? "on" : ""} />`)}</span>`}
   </button>`;
 }

@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { clock, exactClock, firstName, langOf, length, words } from "./format.js";
+import { current } from "./patients.js";
 import { at, codes, idOf, messageOf, now, open, patientOf, things } from "./store.js";
 import { axisOf, headlineOf, LANE_NAMES, LANES, rowsOf, stepsOf } from "./storymodel.js";
 import { Copy, Empty, html, Icon, Json, useWidth } from "./ui.js";
@@ -9,14 +10,15 @@ import { Copy, Empty, html, Icon, Json, useWidth } from "./ui.js";
 /** True time, without breaks. */
 export const linear = signal(false);
 
-/** The message whose story is shown: the chosen one, else the newest. */
+/** The message whose story is shown: the chosen one, else the newest of the patient on the phone. */
 export const shown = computed(() => {
   if (at.message.value) return at.message.value;
-  let newest = null;
-  for (const message of things.message.all.values()) {
-    if (!newest || message.accepted_at >= newest.accepted_at) newest = message;
-  }
-  return newest ? idOf(newest) : things.record.list.at(-1)?.message_id ?? "";
+  const address = current.value?.address;
+  const all = [
+    ...things.message.list.filter((message) => message.patient === address).map((message) => [message.accepted_at, idOf(message)]),
+    ...things.record.list.filter((record) => record.to === address).map((record) => [record.created_at ?? 0, record.message_id]),
+  ];
+  return all.reduce((newest, each) => (each[0] >= newest[0] ? each : newest), [0, ""])[1];
 });
 
 const story = computed(() => {
@@ -49,7 +51,7 @@ export function Story() {
     ${failure && html`<p class="plain-words"><${Icon} name="alert" size=${16} /> <span><b>${failure.code}</b> ${codes.value[failure.code]}.</span></p>`}
     <${Links} record=${record} />
     <${Lanes} steps=${steps} chosen=${chosen} />
-    ${chosen ? html`<${Detail} key=${chosen.id} step=${chosen} />` : html`<${StepList} steps=${steps} />`}
+    <${StepList} steps=${steps} chosen=${chosen} />
   </article>`;
 }
 
@@ -86,7 +88,7 @@ function Lanes({ steps, chosen }) {
     <div class="lane axis">
       <span class="lane-name">${length(axis.to - axis.from)}</span>
       <div class="lane-track">
-        <span class="axis-from">${exactClock(axis.from)}</span>
+        ${(axis.breaks[0]?.x ?? width) > 80 && html`<span class="axis-from">${exactClock(axis.from)}</span>`}
         ${axis.breaks.map((pause) => html`<span class="break-label" data-ms=${pause.ms} style=${{ left: `${pause.x}px`, width: `${pause.px}px` }}>
           <svg width="14" height="12" viewBox="0 0 14 12" aria-hidden="true"><path d="M2 11 6 1M8 11l4-10" /></svg>${length(pause.ms)}</span>`)}
       </div>
@@ -95,11 +97,12 @@ function Lanes({ steps, chosen }) {
 }
 
 export const lengthOf = (step) => (step.end === null ? "still" : step.end > step.at ? length(step.end - step.at) : "");
+export const endOf = (step) => (step.code ? `${step.state === "bad" ? "✕" : "?"} ${step.code}` : lengthOf(step));
 const choose = (step) => (at.step.value = at.step.value === step.id ? "" : step.id);
 
 function Bar({ step, x, px, row, chosen }) {
   const label = [LANE_NAMES[step.lane], step.title, lengthOf(step), step.code && `✕ ${step.code}`].filter(Boolean).join(", ");
-  return html`<button type="button" class="bar ${step.state} ${step.end === null ? "still" : ""}" data-lane=${step.lane} title=${label} aria-label=${label}
+  return html`<button type="button" tabindex="-1" class="bar ${step.state} ${step.end === null ? "still" : ""}" data-lane=${step.lane} title=${label} aria-label=${label}
       aria-pressed=${chosen?.id === step.id} data-step=${step.id} data-ms=${(step.end ?? 0) - step.at}
       style=${{ left: `${x}px`, width: `${px}px`, top: `${row * BAR_PX + 5}px` }} onClick=${() => choose(step)}>
     ${step.state === "bad" && html`<${Icon} name="cross" size=${12} />`}
@@ -107,15 +110,17 @@ function Bar({ step, x, px, row, chosen }) {
   </button>`;
 }
 
-function StepList({ steps }) {
+/** The same steps as words: what a bar is too small for, and what the keyboard and screen readers use. */
+function StepList({ steps, chosen }) {
   const first = steps[0].at;
-  return html`<ol class="steps">${steps.map((step) => html`<li key=${step.id}>
-    <button type="button" onClick=${() => choose(step)}>
+  return html`<ol class="steps">${steps.map((step) => html`<li key=${step.id} class=${step === chosen ? "open" : ""}>
+    <button type="button" aria-expanded=${step === chosen} onClick=${() => choose(step)}>
       <span class="step-at">${step.at === first ? exactClock(first) : `+ ${length(step.at - first)}`}</span>
       <span class="step-lane" data-lane=${step.lane}>${LANE_NAMES[step.lane]}</span>
       <span class="step-title">${step.title}</span>
-      <span class="step-end ${step.state}">${step.code && step.state === "bad" ? `✕ ${step.code}` : lengthOf(step)}</span>
-    </button></li>`)}</ol>`;
+      <span class="step-end ${step.state}">${endOf(step)}</span>
+    </button>
+    ${step === chosen && html`<${Detail} step=${step} />`}</li>`)}</ol>`;
 }
 
 function Detail({ step }) {
@@ -124,12 +129,7 @@ function Detail({ step }) {
   const parts = [["Request", request], ["Form", form], ["Answer", answer], ["Event", event], ["More", Object.values(rest).some(Boolean) ? rest : null]]
     .filter(([, value]) => value);
   return html`<section class="detail" aria-label=${step.title}>
-    <header>
-      <h3><span class="step-lane" data-lane=${step.lane}>${LANE_NAMES[step.lane]}</span> ${step.title}</h3>
-      <span class="dim">${exactClock(step.at)} ${lengthOf(step) && `· ${lengthOf(step)}`}</span>
-      <button type="button" class="quiet" onClick=${() => choose(step)}><${Icon} name="back" size=${15} /> All steps</button>
-    </header>
-    ${step.code && html`<p class="plain-words"><${Icon} name="alert" size=${16} /> <span><b>${step.code}</b> ${codes.value[step.code] ?? step.detail.error?.detail ?? ""}</span></p>`}
+    ${step.code && html`<p class="plain-words ${step.state}"><${Icon} name="alert" size=${16} /> <span><b>${step.code}</b> ${codes.value[step.code] ?? step.detail.error?.detail ?? ""}</span></p>`}
     ${alert && html`<pre class="code" tabindex="0">${alert}</pre>`}
     ${parts.map(([name, value]) => html`<div class="part" key=${name}><h4>${name}<${Copy} text=${JSON.stringify(value, null, 2)} /></h4><${Json} value=${value} label=${name} /></div>`)}
     ${logs.length > 0 && html`<div class="part"><h4>Log <small>${logs[0].function}</small><${Copy} text=${logs.flatMap((each) => each.lines).join("\n")} /></h4>

@@ -1,4 +1,4 @@
-"""One stack, one page server and one browser for all tests of the phone page; each test writes to patients of its own."""
+"""One stack, one page server and one browser for all tests of the page; each test writes to patients of its own."""
 
 import itertools
 import os
@@ -85,7 +85,7 @@ def opened(browser: Browser, phone: Phone) -> Iterator[Opened]:
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto((url or phone.url) + query)
-        expect(page.locator(".live.live")).to_be_visible()
+        expect(page.locator(".page")).to_have_attribute("data-connection", "live")
         return page
 
     open_page.errors = errors  # type: ignore[attr-defined]  # for the test that kills the server
@@ -119,9 +119,8 @@ def query(patient: str, **more: str) -> str:
 
 def px(page: Page, selector: str) -> list[dict[str, float]]:
     """Where the elements are, in px."""
-    boxes: list[dict[str, float]] = page.locator(selector).evaluate_all(
-        "all => all.map(e => { const r = e.getBoundingClientRect(); return {x: r.x, y: r.y, w: r.width, h: r.height}; })"
-    )
+    script = "all => all.map(e => e.getBoundingClientRect()).map(r => ({x: r.x, y: r.y, w: r.width, h: r.height}))"
+    boxes: list[dict[str, float]] = page.locator(selector).evaluate_all(script)
     return boxes
 
 

@@ -13,6 +13,10 @@ from tests.product import Product
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
+SMALL = """all => all.map(e => [e, e.getBoundingClientRect()])
+    .filter(([e, r]) => r.width && r.height < 43.5 && !e.matches('.bar, .meta-open, [type=checkbox]'))
+    .map(([e, r]) => `${e.className} ${e.textContent.trim().slice(0, 30)} ${r.width}×${r.height}`)"""
+"""Targets below 44 px. A bar has its row below it, and a time its whole bubble."""
 TABS = ("story", "events", "templates", "queue", "alerts", "faults")
 
 
@@ -39,6 +43,18 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+def go_to(page: Page, tab: str) -> None:
+    """Open a tab, which on a narrow page lies behind the places at the bottom."""
+    place = page.get_by_role("navigation", name="Places").get_by_role(
+        "button", name=tab.title() if tab in TABS[:2] else "More"
+    )
+    if place.is_visible():
+        place.click()
+    if tab not in TABS[:2] or not place.is_visible():
+        page.get_by_role("tab", name=tab.title()).click()
+    expect(page.locator("#panel > *").first).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(opened: Opened, talk: str, scheme: str, width: int) -> None:
@@ -46,11 +62,8 @@ def test_axe_finds_nothing(opened: Opened, talk: str, scheme: str, width: int) -
     expect(page.locator(".bubble").first).to_be_visible()
     assert violations(page) == []
     for tab in TABS:
-        page.goto(page.url.split("?")[0] + query(talk, tab=tab))
-        expect(page.locator("#panel")).to_be_visible()
-        expect(page.locator("#panel > *").first).to_be_visible()
+        go_to(page, tab)
         assert violations(page) == [], tab
-    page.goto(page.url.split("?")[0] + query(talk, tab="story"))
     page.keyboard.press("n")
     expect(page.get_by_role("form", name="Send as the orchestrator")).to_be_visible()
     assert violations(page) == []
@@ -98,9 +111,7 @@ def test_on_a_phone_nothing_overflows_and_targets_are_large(opened: Opened, talk
     for place in ("Phone", "Story", "Events", "More"):
         page.get_by_role("navigation", name="Places").get_by_role("button", name=place).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, place
-        small = page.locator("button:visible, select:visible, input:visible").evaluate_all("""all => all.map(e => [e, e.getBoundingClientRect()])
-            .filter(([e, r]) => r.width && r.height < 43.5 && !e.matches('.bar, .meta-open, [type=checkbox], audio *'))
-            .map(([e, r]) => `${e.className} ${e.textContent.trim().slice(0, 30)} ${r.width}×${r.height}`)""")
+        small = page.locator("button:visible, select:visible, input:visible").evaluate_all(SMALL)
         assert small == [], place
     page.get_by_role("navigation", name="Places").get_by_role("button", name="Phone").click()
     page.locator(".rail.state").first.click()
