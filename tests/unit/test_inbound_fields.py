@@ -126,9 +126,17 @@ def test_sender(from_: str, more: dict[str, str], address: str) -> None:
     assert read_inbound({**base(), "From": from_, **more}).from_.value == address
 
 
+def test_refuses_a_message_without_a_sender() -> None:
+    """Even if an id of WhatsApp's is told: the field may have been cut off to hide whose the message is."""
+    form = {name: value for name, value in base().items() if name != "From"}
+    with pytest.raises(Forbidden):
+        read_inbound({**form, "ExternalUserId": "whatsapp:IN.134"})
+
+
 @pytest.mark.parametrize(
     "more",
     [
+        {"From": "whatsapp:+919812345678From", "ExternalUserId": "whatsapp:IN.134"},
         {"From": ""},
         {"From": "whatsapp:"},
         {"From": "whatsapp:+91 98 12"},

@@ -102,7 +102,7 @@ def _is_still_twilios(event: Request, path: str) -> bool:
 def _reads_well(event: Request, form: Form) -> bool:
     headers = {name.lower(): value for name, value in event["headers"].items()}
     is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    is_message = "pathParameters" in event or {"From", "To"} <= set(form)
+    is_message = "pathParameters" in event or {"From", "To"} <= set(form)  # what says whose it is, is whole
     return is_form and form.get("AccountSid") == ACCOUNT and is_message and len(event["body"]) < 60_000
 
 

@@ -86,7 +86,7 @@ def read_inbound(form: Mapping[str, str]) -> InboundForm:
     """
     scoped_id = business_scoped(form.get("ExternalUserId", ""))
     sender = sender_of(form.get("From", ""), scoped_id)
-    if sender is None or not _TO.fullmatch(form.get("To", "")):
+    if "From" not in form or sender is None or not _TO.fullmatch(form.get("To", "")):
         raise Forbidden("From or To is not an address", ours=True)
     if sender.is_phone_number and not _same_number(form.get("WaId", ""), sender):
         raise Forbidden("WaId and From disagree", ours=True)

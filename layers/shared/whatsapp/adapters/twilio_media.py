@@ -71,7 +71,7 @@ class TwilioMedia:
         with self._open(own, "GET", self._basic()) as answer:  # the only one that bears credentials
             if answer.status not in REDIRECTS:
                 return _content(answer)
-            content_url = _split(urljoin(own.geturl(), answer.headers.get("Location", "")))
+            content_url = _split(answer.headers.get("Location", ""), own.geturl())
         self._check_host(content_url)
         with self._open(content_url, "GET", {}) as answer:
             return _content(answer)
@@ -141,9 +141,9 @@ class TwilioMedia:
         return dict(urllib3.make_headers(basic_auth=f"{user}:{password}"))
 
 
-def _split(url: str) -> SplitResult:
+def _split(url: str, base: str = "") -> SplitResult:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(urljoin(base, url))
         _ = parts.port  # reading it is what checks it
     except ValueError:
         raise MediumRefusedError("not a proper address") from None

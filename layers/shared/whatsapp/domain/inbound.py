@@ -124,7 +124,9 @@ def sender_of(from_: str, scoped_id: Address | None = None) -> Address | None:
     bare = from_.strip().removeprefix("whatsapp:")
     if number := _NUMBER.fullmatch(bare):
         return Address(f"+{number[1]}")
-    return scoped_id or (Address(bare) if _HANDLE.fullmatch(bare) else None)
+    if not _HANDLE.fullmatch(bare):
+        return scoped_id if bare == "" else None
+    return scoped_id or Address(bare)
 
 
 def business_scoped(text: str) -> Address | None:
