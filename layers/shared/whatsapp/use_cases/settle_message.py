@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from whatsapp.domain import lifecycle
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.lifecycle import ACCEPTED
 from whatsapp.domain.message import MAX_ATTEMPTS, Failure, Lane, Message
 from whatsapp.domain.ports import (
     Accepted,
@@ -20,8 +21,10 @@ from whatsapp.domain.ports import (
 )
 from whatsapp.domain.twilio_codes import Action, Audience, Row, row_for
 from whatsapp.use_cases.continue_message import THROTTLED_FOR_MS, ContinueMessage
-from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, SOON_MS, Steps
+from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, HOUR_MS, SOON_MS, Steps
 
+MANY_REPLIES = 20
+"""Replies to one contact within an hour from which on an alarm goes off."""
 _CODE_OF_STATUS = {401: 20003, 403: 20003, 429: 20429}
 """What an HTTP status says where Twilio gave no code of its own."""
 
@@ -80,10 +83,18 @@ class SettleMessage:
         if sent is None:  # a callback, or a sweep after a long pause, was there first: the record has the truth
             return self.messages.get(sending.message_id) or sending
         self.metrics.count("MessagesSent")
-        last = contact.last_accepted_at
-        if sending.lane is Lane.PROACTIVE and last and at - last < self.rate_limit_ms:
+        told = self.steps.tell(sent)
+        self._audit(sending, contact, at)
+        return told
+
+    def _audit(self, sent: Message, contact: Contact, at: int) -> None:
+        """Count what must never be, and what looks like two machines talking to each other."""
+        if sent.lane is Lane.REPLY:
+            lately = self.messages.of_contact(sent.contact_id, at - HOUR_MS, at)
+            if sum(one.lane is Lane.REPLY and one.status in ACCEPTED for one in lately) >= MANY_REPLIES:
+                self.metrics.count("RepliesPerContactHigh")
+        elif contact.last_accepted_at and at - contact.last_accepted_at < self.rate_limit_ms:
             self.metrics.count("RateLimitViolations")
-        return self.steps.tell(sent)
 
     def _rejected(self, sending: Message, code: int | None, http_status: int) -> Message:
         row = row_for(_CODE_OF_STATUS.get(http_status) if code is None else code)
