@@ -84,12 +84,14 @@ class Template:
             raise MessagingError("unknown_language", f"{self.name} is worded in {has} only") from None
 
     def language_for(self, *wanted: str | None) -> str:
-        """The first of `wanted` that it is worded in (`hi-IN` finds `hi`), else its default language."""
-        for tag in filter(None, wanted):
-            for candidate in (tag, re.split("[-_]", tag)[0].lower()):
-                if candidate in self.languages:
-                    return candidate
-        return self.default_language
+        """The first of `wanted` that it is worded in, else its default language."""
+        found = (self.closest_language(tag) for tag in filter(None, wanted))
+        return next(filter(None, found), self.default_language)
+
+    def closest_language(self, tag: str) -> str | None:
+        """The language it is worded in that a BCP 47 tag means: `hi-IN` and `HI` find `hi`."""
+        candidates = (tag, re.split("[-_]", tag)[0].lower())
+        return next((language for language in candidates if language in self.languages), None)
 
     def quick_reply(self, title: str) -> QuickReply | None:
         """The button that reads `title` in any language: Twilio's message list tells a tap by that only."""

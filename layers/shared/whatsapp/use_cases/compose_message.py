@@ -58,9 +58,8 @@ def localise(message: Message, request: SendRequest, contact: Contact, catalog: 
     if not message.template:
         return message
     template = catalog.get(message.template)
-    if request.language:
-        template.wording(request.language)
-    language = request.language or template.language_for(contact.language)
+    asked = request.language and (template.closest_language(request.language) or request.language)
+    language = asked or template.language_for(contact.language)
     return replace(message, language=language, text=template.render(language, message.variables).text)
 
 
