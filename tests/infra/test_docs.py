@@ -1,5 +1,6 @@
 """The docs against the code: whoever is paged finds the alarm, and every metric has a place where it is counted."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ def test_no_alarm_is_described_that_is_gone() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_is_counted_somewhere(metric: str) -> None:
     assert f'"{metric}"' in CODE
+
+
+def test_the_dashboard_shows_metrics_that_exist() -> None:
+    body = json.loads(TEMPLATE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    lines = [line for widget in body["widgets"] for line in widget["properties"]["metrics"]]
+    shown = {line[1] for line in lines if line[0] == "WhatsApp"}
+    assert shown
+    assert shown <= METRICS.keys()
 
 
 def test_links_between_documents_lead_somewhere() -> None:
