@@ -181,7 +181,10 @@ class BusWatcher:
         self._url = self._subscribe(aws("events"), aws("sns"), outputs)
 
     def _subscribe(self, events: Any, sns: Any, outputs: dict[str, str]) -> str:
-        url: str = self._sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
+        senders = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
+        allowed = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": "*"}
+        attributes = {"Policy": json.dumps({"Statement": [allowed]})}
+        url: str = self._sqs.create_queue(QueueName=QUEUE_NAME, Attributes=attributes)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = outputs["BusName"]
         events.put_rule(Name=QUEUE_NAME, EventBusName=bus, EventPattern=json.dumps({"source": ["whatsapp"]}))

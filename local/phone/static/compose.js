@@ -83,7 +83,7 @@ export function Compose() {
       <${Preview} />
     </div>
     <footer>
-      <label>Through <select value=${door.value} onChange=${(event) => (door.value = event.target.value)}>
+      <label>Through <select name="through" value=${door.value} onChange=${(event) => (door.value = event.target.value)}>
         <option value="invoke">direct invoke</option><option value="http">POST /messages</option><option value="sqs">the send queue</option></select></label>
       <${Result} />
       <button class="primary" disabled=${busy || connection.value !== "live" || !request.value}><${Icon} name="send" size=${16} /> ${busy ? "Sending …" : "Send"}</button>
@@ -111,12 +111,12 @@ function Form() {
       : { to: message.to, text: message.text ?? "", idempotency_key: message.idempotency_key, ...kept, ...(name === "text" ? { text: "Hello" } : {}) });
   };
   return html`<div class="fields">
-    <label>To <select value=${message.to} onChange=${(event) => set({ to: event.target.value })}>${patients.value.map((each) =>
+    <label>To <select name="to" value=${message.to} onChange=${(event) => set({ to: event.target.value })}>${patients.value.map((each) =>
       html`<option value=${each.address}>${each.profile_name ? `${each.profile_name}, ${each.address}` : each.address}</option>`)}
       ${!patient && html`<option value=${message.to}>${message.to}</option>`}</select></label>
-    <label>Template <select value=${message.template ?? "text"} onChange=${(event) => another(event.target.value)}>${catalog.value.map((each) =>
+    <label>Template <select name="template" value=${message.template ?? "text"} onChange=${(event) => another(event.target.value)}>${catalog.value.map((each) =>
       html`<option value=${each.name}>${words(each.name)}</option>`)}<option value="text">No template: free text</option></select></label>
-    ${template && html`<label>Language <select value=${message.language} onChange=${(event) => (request.value = { ...requestFor(patient ?? { address: message.to }, template, event.target.value), idempotency_key: message.idempotency_key })}>${Object.keys(template.languages).map((language) =>
+    ${template && html`<label>Language <select name="language" value=${message.language} onChange=${(event) => (request.value = { ...requestFor(patient ?? { address: message.to }, template, event.target.value), idempotency_key: message.idempotency_key })}>${Object.keys(template.languages).map((language) =>
       html`<option value=${language}>${new Intl.DisplayNames("en", { type: "language" }).of(language)}</option>`)}</select></label>`}
     ${template ? template.variables.map((variable) => html`<${Variable} key=${variable.name} variable=${variable} />`)
       : html`<label class="wide">Text <textarea rows="3" value=${message.text} onInput=${(event) => set({ text: event.target.value })} /></label>`}
@@ -130,7 +130,7 @@ const lit = signal(null);
 
 function Variable({ variable }) {
   const value = request.value.variables?.[variable.name] ?? "";
-  return html`<label title=${variable.description}><span>${words(variable.name)} <small>${variable.type}</small></span>
+  return html`<label title=${variable.description}><span>${words(variable.name)}${variable.name.endsWith(variable.type) ? "" : html` <small>${variable.type}</small>`}</span>
     <input value=${value} maxlength=${variable.max_length * 2} lang=${langOf(value)} onFocus=${() => (lit.value = variable.name)} onBlur=${() => (lit.value = null)}
       onInput=${(event) => set({ variables: { ...request.value.variables, [variable.name]: event.target.value } })} /></label>`;
 }

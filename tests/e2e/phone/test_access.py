@@ -82,7 +82,7 @@ def test_everything_by_keyboard(clinic: Product, opened: Opened, asha: str) -> N
     assert {"Health", "Patients", "Phone", "Inside"} <= set(seen)
     page.keyboard.press("n")
     page.keyboard.press("Control+Enter")
-    expect(page.locator(".bubble.in")).to_be_visible()
+    expect(page.locator(".result.ok")).to_be_visible()
     page.keyboard.press("Escape")
     page.locator(".inside").focus()
     page.keyboard.press("j")

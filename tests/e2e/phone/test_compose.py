@@ -17,6 +17,11 @@ def compose(page: Page) -> None:
     expect(page.get_by_role("form", name="Send as the orchestrator")).to_be_visible()
 
 
+def words_of(page: Page) -> list[str]:
+    """The command, as a shell reads it."""
+    return shlex.split(page.locator(".compose pre").inner_text().replace("\\\n", ""))
+
+
 def view(page: Page, name: str) -> None:
     page.get_by_role("group", name="View").get_by_role("button", name=name).click()
 
@@ -24,12 +29,12 @@ def view(page: Page, name: str) -> None:
 def test_the_form_changes_bubble_json_and_command(opened: Opened, asha: str) -> None:
     page = opened(query(asha))
     compose(page)
-    page.get_by_label("Template", exact=True).select_option("session_reminder")
+    page.locator("[name=template]").select_option("session_reminder")
     expect(page.locator(".preview .bubble")).to_contain_text("Hello Asha")
     page.get_by_label("Therapist name").fill("Dr. Venkatasubramanian Iyer")
     expect(page.locator(".preview .bubble")).to_contain_text("Dr. Venkatasubramanian Iyer")
     expect(page.locator(".preview mark")).to_have_text("Dr. Venkatasubramanian Iyer")
-    page.get_by_label("Language").select_option("ta")
+    page.locator("[name=language]").select_option("ta")
     expect(page.locator(".preview .text")).to_have_attribute("lang", "ta")
     page.get_by_label("Patient name").fill("")
     expect(page.locator(".preview .hint.bad")).to_contain_text("patient_name is empty")
@@ -42,7 +47,7 @@ def test_the_form_changes_bubble_json_and_command(opened: Opened, asha: str) -> 
     view(page, "Form")
     expect(page.get_by_label("Patient name")).to_have_value("Meera")
     view(page, "Command")
-    words = shlex.split(page.locator(".compose pre").inner_text())
+    words = words_of(page)
     assert json.loads(words[words.index("--payload") + 1]) == request
 
 
@@ -50,7 +55,7 @@ def test_the_form_changes_bubble_json_and_command(opened: Opened, asha: str) -> 
 def test_every_door_sends(clinic: Product, opened: Opened, asha: str, door: str) -> None:
     page = opened(query(asha))
     compose(page)
-    page.get_by_label("Through").select_option(label=door)
+    page.locator("[name=through]").select_option(label=door)
     page.keyboard.press("Control+Enter")
     expect(page.locator("#headline")).to_contain_text("to Asha")
     expect(page.locator(".rail .state-word")).to_have_text("Read")
@@ -67,7 +72,7 @@ def test_the_pasted_commands_reproduce_the_send(clinic: Product, opened: Opened,
     page = opened(query(asha))
     compose(page)
     view(page, "Command")
-    words = shlex.split(page.locator(".compose pre").inner_text())
+    words = words_of(page)
     assert words[2:5] == ["aws", "lambda", "invoke"]
     given = dict(zip(words[5::2], words[6::2], strict=False))
     assert given["--endpoint-url"] == clinic.stack.aws_endpoint
@@ -77,13 +82,13 @@ def test_the_pasted_commands_reproduce_the_send(clinic: Product, opened: Opened,
     assert first["status"] == "sent"
     if not shutil.which("curl"):
         pytest.skip("no curl here")
-    page.get_by_label("Through").select_option(label="POST /messages")
+    page.locator("[name=through]").select_option(label="POST /messages")
     command = page.locator(".compose pre").inner_text()
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
     again = json.loads(done.stdout)
     assert (again["message_id"], again["duplicate"]) == (first["message_id"], True)
-    page.get_by_label("Through").select_option(label="the send queue")
-    words = shlex.split(page.locator(".compose pre").inner_text())
+    page.locator("[name=through]").select_option(label="the send queue")
+    words = words_of(page)
     body = words[words.index("--message-body") + 1]
     assert json.loads(body) == json.loads(payload)
     assert len(clinic.ledger(asha)) == 1
@@ -92,7 +97,7 @@ def test_the_pasted_commands_reproduce_the_send(clinic: Product, opened: Opened,
 def test_a_refusal_is_said_where_one_looks(clinic: Product, opened: Opened, asha: str) -> None:
     page = opened(query(asha))
     compose(page)
-    page.get_by_label("Template", exact=True).select_option("text")
+    page.locator("[name=template]").select_option("text")
     page.locator(".compose").get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".result.bad")).to_contain_text("window_closed")
     page.get_by_role("tab", name="Events").click()
@@ -113,5 +118,5 @@ def test_the_patients_language_is_taken(clinic: Product, opened: Opened) -> None
     number = new_patient(clinic, "रवि शर्मा")
     page = opened(query(number))
     compose(page)
-    expect(page.get_by_label("Language")).to_have_value("hi")
+    expect(page.locator("[name=language]")).to_have_value("hi")
     expect(page.get_by_label("Patient name")).to_have_value("रवि")

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from local.phone.hub import RING
 from local.phone.server import Phone
 from tests.e2e.phone.conftest import Opened, query
+from tests.product import eventually
 
 
 def flood(phone: Phone, count: int, *, since: int, name: str) -> None:
@@ -53,8 +54,7 @@ def test_one_event_more_is_quick_after_five_thousand(phone: Phone, opened: Opene
     page.wait_for_timeout(300)
     sent = int(time.time() * 1000)
     flood(phone, 1, since=now + 20_000, name="one")
-    page.wait_for_function("window.seen")
-    assert page.evaluate("window.seen") - sent < 1000
+    assert eventually(lambda: page.evaluate("window.seen")) - sent < 1000
 
 
 def test_the_filter_lives_in_the_url(phone: Phone, opened: Opened, asha: str) -> None:
@@ -76,11 +76,13 @@ def test_the_filter_lives_in_the_url(phone: Phone, opened: Opened, asha: str) ->
     assert "q=lane" in page.url
 
 
-def test_a_page_that_was_away_too_long_starts_anew(phone: Phone, opened: Opened) -> None:
+def test_a_hidden_page_has_no_stream_and_catches_up_when_it_is_seen(phone: Phone, opened: Opened) -> None:
     page = opened("?tab=events")
-    page.context.set_offline(True)
-    expect(page.locator(".page")).to_have_attribute("data-connection", "lost")
-    flood(phone, RING + 10, since=int(time.time() * 1000), name="gap")
-    page.context.set_offline(False)
+    hide = """hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+        document.dispatchEvent(new Event('visibilitychange')); }"""
+    page.evaluate(hide, True)
+    flood(phone, RING + 10, since=int(time.time() * 1000) + 40_000, name="gap")
+    page.wait_for_timeout(500)
+    assert not page.locator(".event-title").first.inner_text().startswith("gap")
+    page.evaluate(hide, False)
     expect(page.locator(".event-title").first).to_have_text(f"gap {RING + 9}")
-    opened.errors.clear()  # type: ignore[attr-defined]  # the browser reports what it could not load while offline

@@ -46,11 +46,11 @@ def test_the_server_goes_and_comes_back(clinic: Product, opened: Opened, asha: s
     expect(page.locator(".banner.bad")).to_contain_text("Reconnecting · last event", timeout=4000)
     expect(page.locator("#as-patient")).to_be_disabled()
     expect(page.locator(".compose").get_by_role("button", name="Send", exact=True)).to_be_disabled()
-    expect(page.locator(".bubble.in")).to_be_visible()  # what was known stays
+    expect(page.locator(".chat .bubble.in")).to_be_visible()  # what was known stays
     with serving(description, port, schedules=False):
         expect(page.locator(".banner.bad")).to_have_count(0)
         expect(page.locator(".notice")).to_contain_text("The server was started again")
-        expect(page.locator(".bubble.in")).to_have_count(1)
+        expect(page.locator(".chat .bubble.in")).to_have_count(1)
         expect(page.locator(".rail .state-word")).to_have_text("Read")
         expect(page.locator("#as-patient")).to_be_enabled()
         opened.errors.clear()  # type: ignore[attr-defined]  # the browser reports what it could not load meanwhile

@@ -31,7 +31,7 @@ def bars(page: Page) -> dict[str, dict[str, float]]:
 
 
 def test_two_attempts_share_a_lane_and_the_failure_has_its_code(clinic: Product, opened: Opened, asha: str) -> None:
-    clinic.fault("refuse", asha)
+    clinic.fault("error", asha, code=63010)
     answer = clinic.remind(asha)
     assert answer["status"] == "retrying"
     clinic.when(answer["message_id"], "sent", "delivered", "read")
@@ -42,7 +42,7 @@ def test_two_attempts_share_a_lane_and_the_failure_has_its_code(clinic: Product,
     assert len(tops) == 1
     failed = page.locator('.bar.bad[data-step*=":attempt:"]')
     expect(failed).to_have_count(1)
-    expect(failed).to_have_accessible_name(re.compile("^Lambda, Attempt 1, .*✕ twilio_unavailable$"))
+    expect(failed).to_have_accessible_name(re.compile("^Lambda, Attempt 1, .*✕ 63010$"))
     expect(failed.locator("svg")).to_be_visible()
     expect(page.get_by_role("heading", level=2, name="Session reminder to Asha")).to_contain_text("2 attempts")
     expect(page.locator('.bar.bad[data-step^="fault:"]')).to_have_count(1)
@@ -112,7 +112,7 @@ def test_bubble_and_story_select_each_other_and_the_url_keeps_it(clinic: Product
     expect(page.locator(".chat-row.chosen")).to_have_attribute("data-id", first["message_id"])
     page.get_by_role("tab", name="Events").click()
     page.locator(".event-row", has_text="Patient wrote").first.click()
-    page.get_by_role("button", name="Its story").click()
+    page.get_by_role("button", name="Its story", exact=True).click()
     expect(page.locator(".chat-row.chosen .bubble.out")).to_contain_text("a question")
 
 
@@ -142,7 +142,7 @@ def test_failure_codes_are_said_in_plain_words(clinic: Product, opened: Opened, 
     page = opened(query(asha, message=answer["message_id"]))
     expect(page.locator(".rail .state-code")).to_have_text("63024")
     expect(page.locator(".plain-words").first).to_contain_text("63024")
-    expect(page.locator("#headline")).to_contain_text("failed with 63024")
+    expect(page.locator("#headline")).to_contain_text("undelivered with 63024")
     page.locator("body").click(position={"x": 5, "y": 5})
     page.keyboard.press("e")
     expect(page.locator("#headline")).to_be_visible()
