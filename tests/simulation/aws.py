@@ -30,17 +30,28 @@ class Sqs:
     """The send queue and its dead-letter queue. Standard queues: a message may come twice."""
 
     def __init__(
-        self, hub: Hub, faults: Faults, call: Callable[..., Any], deliver: Callable[[Nudge], None]
+        self,
+        hub: Hub,
+        faults: Faults,
+        call: Callable[..., Any],
+        deliver: Callable[[Nudge], None],
+        due_of: Callable[[str], str],
     ) -> None:
         self._hub = hub
         self._faults = faults
         self._call = call
         self._deliver = deliver
+        self._due_of = due_of
         self.dead: list[str] = []
+        self.nudged_by_sweep: list[tuple[str, str]] = []
+        """What a sweep enqueued, with the `due_at` that the record had then."""
         self._handles: dict[str, Nudge] = {}
 
     def send_message(self, **request: Any) -> dict[str, Any]:
         """Put a message on either queue."""
+        if self._hub.current and self._hub.current.name == "sweep" and request["QueueUrl"] == SEND_QUEUE:
+            message_id = json.loads(request["MessageBody"])["message_id"]
+            self.nudged_by_sweep.append((message_id, self._due_of(message_id)))
 
         def send() -> dict[str, Any]:
             if request["QueueUrl"] == DEAD_LETTERS:
@@ -110,7 +121,10 @@ class Bus:
             return {"FailedEntryCount": 0, "Entries": [{} for _ in Entries]}
 
         def refused() -> dict[str, Any]:
-            return {"FailedEntryCount": len(Entries), "Entries": [{"ErrorCode": "ThrottlingException"} for _ in Entries]}
+            return {
+                "FailedEntryCount": len(Entries),
+                "Entries": [{"ErrorCode": "ThrottlingException"} for _ in Entries],
+            }
 
         answer: dict[str, Any] = self._call("put_events", put, lost=_timed_out, refused=refused)
         return answer

@@ -30,6 +30,8 @@ class Rates:
     call: float = 0.03
     budget: int = 12
     post: float = 0.35
+    accepted_late: float = 0.1
+    """Of the POSTs that go wrong: how many time out, and are accepted minutes later."""
     late_failure: float = 0.12
     callback_lost: float = 0.15
     callback_late: float = 0.2
@@ -43,6 +45,7 @@ class Rates:
 CALM = Rates(
     call=0,
     post=0,
+    accepted_late=0,
     late_failure=0,
     callback_lost=0,
     callback_late=0,

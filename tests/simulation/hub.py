@@ -27,6 +27,8 @@ class Worker:
     sandbox: Any
     dies_at: int
     """When Lambda ends it, whatever it is doing."""
+    stall: int = 0
+    """How long its next port call takes on top: for whatever the schedule wants to happen meanwhile."""
     thread: greenlet = field(init=False)
 
 
@@ -36,11 +38,11 @@ class Hub:
     def __init__(self, start: int) -> None:
         self.now = start
         self.current: Worker | None = None
-        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._due: list[tuple[int, int, Callable[[], object]]] = []
         self._count = 0
         self._home = getcurrent()
 
-    def at(self, when: int, action: Callable[[], None]) -> None:
+    def at(self, when: int, action: Callable[[], object]) -> None:
         """Have something happen at a time, or now if that has passed."""
         self._count += 1
         heapq.heappush(self._due, (max(when, self.now), self._count, action))

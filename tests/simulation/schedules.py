@@ -1,6 +1,7 @@
 """What people do in one schedule: a few patients, a few messages each, most of them in each other's way."""
 
-from dataclasses import dataclass, replace
+import random
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,14 +28,22 @@ class Patient:
     scoped_id: str
 
 
-def random_world(seed: int) -> World:
-    """A world whose settings and faults are drawn from the seed; one in ten is without any fault."""
-    import random
+THEMES: tuple[Rates, ...] = (
+    CALM,
+    Rates(call=0.01),
+    Rates(call=0.03, post=0.6),
+    Rates(call=0.08, post=0.2),
+    Rates(call=0.03, callback_lost=1),
+    Rates(call=0.02, post=0.6, callback_lost=1, list_lag=0.9),
+    Rates(call=0.01, post=0.6, accepted_late=0.7, late_failure=0.6, callback_lost=0.05),
+)
+"""What schedules are about: nothing wrong, or much of one kind, since rare things must meet to do harm."""
 
+
+def random_world(seed: int) -> World:
+    """A world whose settings and faults are drawn from the seed."""
     rng = random.Random(seed)
-    rates = CALM if rng.random() < 0.1 else replace(Rates(), call=rng.choice((0.01, 0.03, 0.08)), post=rng.random() * 0.7)
-    if rng.random() < 0.15:
-        rates = replace(rates, callback_lost=1.0)
+    rates = rng.choice(THEMES)
     return World(seed, rates, quiet_hours=rng.choice(QUIET), replies_per_inbound=rng.choice((1, 3)))
 
 
@@ -93,6 +102,18 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
         called_off = at + rng.choice((-5_000, 30, 300, 3_000, 20 * MINUTE, 70 * MINUTE))
         world.hub.at(called_off, lambda: world.cancel(message_id_of(key)))
 
+    if rng.random() < 0.35:
+        _interfere(world, patient, message_id_of(key))
+
+
+def _interfere(world: World, patient: Patient, message_id: str) -> None:
+    """Something comes between two steps of the message, at the worst moment: its worker stalls there."""
+    status = world.rng.choice(("claimed", "claimed", "sending", "retrying", "unknown"))
+    stall = world.rng.choice((0, 100, 2_500, 8_000, 15_000, 29_000))
+    sid = f"SM{world.rng.getrandbits(128):032x}"
+    actions = (lambda: world.cancel(message_id), lambda: world.inbound(sid, patient.number, "STOP"), lambda: None)
+    world.when(message_id, status, world.rng.choice(actions), stall)
+
 
 def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]]) -> tuple[dict[str, Any], int]:
     rng = world.rng
@@ -114,7 +135,7 @@ def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]
         body["expires_at"] = _iso(at + rng.choice((2 * HOUR + 5_000, 5 * HOUR, 6 * HOUR)))
     elif rng.random() < 0.15 and "send_at" not in body:
         body["expires_at"] = _iso(at + rng.choice((MINUTE, 10 * MINUTE, 61 * MINUTE)))
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         body["on_unknown"] = "resend"
     if rng.random() < 0.1:
         body["on_rate_limit"] = "reject"

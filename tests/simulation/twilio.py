@@ -1,6 +1,6 @@
 """Twilio as the send path meets it: a ledger of what it accepted, callbacks, and a list that lags.
 
-The ledger is the referee's only witness. What Twilio knows is true; what it tells is late, lost, doubled or out of order.
+The ledger is the referee's only witness. What Twilio knows is true; what it tells is late, lost, doubled or disordered.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, StatusUpdate
 
 from tests.simulation.faults import Faults, Mode
 from tests.simulation.hub import HOUR, MINUTE, Hub
-from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, StatusUpdate
 
 SENDER = "+14155550100"
 HANGS_FOR = 13_000
@@ -39,6 +39,7 @@ class Entry:
     is_template: bool
     message_id: str
     attempt: str
+    lane: str
     posted_at: int
     accepted_at: int
     listed_at: int
@@ -59,8 +60,9 @@ class Attempt:
 
     message_id: str
     to: str
+    lane: str
+    """Whether the record takes part in the hourly limit, as it stood when the POST began."""
     at: int
-    is_template: bool
 
 
 class Twilio:
@@ -72,11 +74,13 @@ class Twilio:
         faults: Faults,
         call: Callable[..., Any],
         deliver: Callable[[Entry, StatusUpdate], None],
+        lane_of: Callable[[str], str],
     ) -> None:
         self._hub = hub
         self._faults = faults
         self._call = call
         self._deliver = deliver
+        self._lane_of = lane_of
         self.ledger: list[Entry] = []
         self.posts: list[Attempt] = []
         self.last_inbound: dict[str, int] = {}
@@ -87,13 +91,17 @@ class Twilio:
     def post(self, post: Post) -> Outcome:
         """Take a message, or not, or say nothing of it."""
         _, _, _, message_id, attempt = post.status_path.split("/")
-        tried = Attempt(message_id=message_id, to=post.to, at=self._hub.now, is_template=post.content_sid is not None)
+        tried = Attempt(message_id=message_id, to=post.to, lane=self._lane_of(message_id), at=self._hub.now)
         self.posts.append(tried)
 
         def accept(delay: int = 0) -> Outcome:
-            entry = self._entry(post, message_id, attempt, tried.at, self._hub.now + delay)
+            entry = self._entry(post, attempt, tried, self._hub.now + delay)
             self._hub.at(entry.accepted_at, lambda: self._accepted(entry))
             return Accepted(entry.sid)
+
+        def accepted_late() -> Outcome:
+            accept(self._faults.rng.randint(1, LATEST_ACCEPTANCE))
+            return self._hang(InDoubt("simulated: timeout"))
 
         ways: list[Callable[[], Outcome]] = [
             lambda: NotSent("simulated: refused"),
@@ -104,9 +112,11 @@ class Twilio:
             lambda: accept() and InDoubt("simulated: cut short"),
             lambda: self._hang(InDoubt("simulated: timeout")),
             lambda: accept() and self._hang(InDoubt("simulated: timeout")),
-            lambda: accept(self._faults.between(1, LATEST_ACCEPTANCE)) and self._hang(InDoubt("simulated: timeout")),
         ]
-        way = self._faults.rng.choice(ways) if self._faults.chance(self._faults.rates.post) else accept
+        way: Callable[[], Outcome] = accept
+        if self._faults.chance(self._faults.rates.post):
+            late = self._faults.chance(self._faults.rates.accepted_late)
+            way = accepted_late if late else self._faults.rng.choice(ways)
         outcome: Outcome = self._call(
             "post",
             way,
@@ -140,20 +150,21 @@ class Twilio:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _entry(self, post: Post, message_id: str, attempt: str, posted_at: int, accepted_at: int) -> Entry:
-        lag = self._faults.between(MINUTE, LONGEST_LIST_LAG) if self._faults.chance(self._faults.rates.list_lag) else 0
-        entry = Entry(
+    def _entry(self, post: Post, attempt: str, tried: Attempt, accepted_at: int) -> Entry:
+        lags = self._faults.chance(self._faults.rates.list_lag)
+        lag = self._faults.rng.randint(MINUTE, LONGEST_LIST_LAG) if lags else 0
+        return Entry(
             sid=f"SM{self._faults.rng.getrandbits(128):032x}",
             to=post.to,
-            body=post.rendered if post.content_sid else post.body or "",
+            body=(post.rendered if post.content_sid else post.body) or "",
             is_template=post.content_sid is not None,
-            message_id=message_id,
+            message_id=tried.message_id,
             attempt=attempt,
-            posted_at=posted_at,
+            lane=tried.lane,
+            posted_at=tried.at,
             accepted_at=accepted_at,
             listed_at=accepted_at + lag,
         )
-        return entry
 
     def _accepted(self, entry: Entry) -> None:
         self.ledger.append(entry)
@@ -171,7 +182,8 @@ class Twilio:
             code = self._faults.rng.choice(LATE_CODES)
             status = self._faults.rng.choice(("failed", "undelivered"))
             return [(status, code)] if self._faults.chance(0.5) else [("sent", None), (status, code)]
-        return [("sent", None), ("delivered", None), ("read", None)][: self._faults.rng.randint(1, 3)]
+        told: list[tuple[str, int | None]] = [("sent", None), ("delivered", None), ("read", None)]
+        return told[: self._faults.rng.randint(1, 3)]
 
     def _becomes(self, entry: Entry, status: str, code: int | None) -> None:
         entry.status, entry.code = status, code

@@ -18,8 +18,6 @@ from unittest.mock import patch
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
-from functions.send import queue
-from functions.send.serve import serve
 from whatsapp import bootstrap
 from whatsapp.adapters import clock as clock_adapter
 from whatsapp.adapters.clock import DynamoClock
@@ -32,12 +30,14 @@ from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.inbound import InboundForm
-from whatsapp.domain.message import Message, message_id_of
+from whatsapp.domain.message import Lane, Message, message_id_of
 from whatsapp.domain.ports import Deadline, NotTold, StatusUpdate
 from whatsapp.domain.request import SendAnswer
 from whatsapp.domain.template_version import TemplateVersion
 from whatsapp.settings import Settings
 
+from functions.send import queue
+from functions.send.serve import serve
 from tests.simulation import aws, dynamodb
 from tests.simulation.faults import Faults, Mode, Rates
 from tests.simulation.hub import HOUR, MINUTE, Crash, Hub, Worker
@@ -46,6 +46,8 @@ from tests.simulation.twilio import SENDER, Entry, Twilio
 START = 1_795_000_000_000
 """A day in November 2026, 05:56 in India."""
 LONGEST = 72 * HOUR
+MOST_CALLS = 5_000
+"""A schedule that makes more port calls than this runs in a circle."""
 TIMEOUT = 30_000
 KILLED_LATE = 700
 CALLER_TRIES = 8
@@ -62,9 +64,9 @@ class SimulatedApp(App):
 
     def client(self, service: str) -> Any:
         """The world's AWS."""
-        return {"dynamodb": dynamodb.client, "sqs": lambda: self.world.sqs, "events": lambda: self.world.bus}.get(
-            service, lambda: self.world.sns
-        )()
+        if service == "dynamodb":
+            return dynamodb.client()
+        return {"sqs": self.world.sqs, "events": self.world.bus, "sns": self.world.sns}[service]
 
     @cached_property
     def clock(self) -> DynamoClock:
@@ -135,8 +137,8 @@ class World:
         self.hub = Hub(START)
         self.faults = Faults(random.Random(seed + 1), rates or Rates(), script)
         self.tables = dynamodb.Tables()
-        self.twilio = Twilio(self.hub, self.faults, self.call, self._status_callback)
-        self.sqs = aws.Sqs(self.hub, self.faults, self.call, self._queue_message)
+        self.twilio = Twilio(self.hub, self.faults, self.call, self._status_callback, self._lane_of)
+        self.sqs = aws.Sqs(self.hub, self.faults, self.call, self._queue_message, self._due_of)
         self.bus = aws.Bus(self.call)
         self.sns = aws.Sns(self.call)
         self.settings = _settings(quiet_hours, replies_per_inbound)
@@ -151,9 +153,11 @@ class World:
         self.tied_at: dict[str, int] = {}
         self.gave_up: Counter[str] = Counter()
         """Callers whose every try failed, by key."""
+        self.verbose = False
         self.unexpected: list[str] = []
         """Exceptions that no fault explains: bugs."""
         self._sandboxes: list[Sandbox] = []
+        self._watched: dict[tuple[str, str], list[tuple[int, Callable[[], None]]]] = {}
         self._planned: dict[str, int] = {}
         self._stale = True
 
@@ -189,15 +193,24 @@ class World:
         second_id, contact_id = ids.of(Address(second)), ids.of(Address(number))
         self._invoke("tie", lambda app, _: app.contacts.tie(second_id, contact_id), lambda _: None)
 
+    def when(self, message_id: str, status: str, action: Callable[[], None], stall: int = 0) -> None:
+        """Have something happen the moment a record takes a status; whoever wrote it stalls that long on its way on."""
+        self._watched.setdefault((message_id, status), []).append((stall, action))
+
     # --- running ---------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Let everything happen, until nothing is left to happen."""
-        while self.hub.now < START + LONGEST:
+    def run(self, until: int = START + LONGEST) -> None:
+        """Let everything happen until then, or until nothing is left to happen."""
+        while len(self.faults.calls) < MOST_CALLS:
             self._plan_sweeps()
-            if self.hub.next_at is None:
+            if self.hub.next_at is None or self.hub.next_at > until:
                 return
             self.hub.step()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to happen."""
+        return self.hub.next_at is None
 
     @contextmanager
     def installed(self) -> Iterator["World"]:
@@ -233,7 +246,10 @@ class World:
         if worker is None:
             return effect()
         mode = self.faults.draw(f"{worker.name}: {name}")
-        self.hub.pause(self._latency(slow, mode))
+        if self.verbose:
+            print(f"{(self.hub.now - START) / 1000:11.3f} {worker.name:8} {id(worker) % 9973:5} {name} {mode or ''}")
+        stall, worker.stall = worker.stall, 0
+        self.hub.pause(self._latency(slow, mode) + stall)
         if mode is Mode.BEFORE:
             raise Crash(name)
         if mode is Mode.REFUSED:
@@ -355,7 +371,8 @@ class World:
             answer = wire.effect()
             if wire.is_write:
                 self._stale = True
-                self._watch_opt_outs()
+                self._watch_contacts()
+                self._watch_messages()
             return answer
 
         answer = self.call(wire.name, effect, lost=wire.lost, refused=wire.refused)
@@ -365,7 +382,16 @@ class World:
                 hear(date)
         return answer
 
-    def _watch_opt_outs(self) -> None:
+    def _watch_messages(self) -> None:
+        for message_id, status in list(self._watched):
+            item = self.tables.item("messages", message_id, "message")
+            if item and item["status"]["S"] == status:
+                for stall, action in self._watched.pop((message_id, status)):
+                    if self.hub.current:
+                        self.hub.current.stall = stall
+                    self.hub.at(self.hub.now, action)
+
+    def _watch_contacts(self) -> None:
         for item in self.tables.items("contacts"):
             changes = self.opted_out.setdefault(item["contact_id"]["S"], [(0, False)])
             out = "opted_out_at" in item
@@ -373,6 +399,14 @@ class World:
                 changes.append((self.hub.now, out))
             if "alias_of" in item:
                 self.tied_at.setdefault(item["contact_id"]["S"], self.hub.now)
+
+    def _due_of(self, message_id: str) -> str:
+        item = self.tables.item("messages", message_id, "message")
+        return str(item["due_at"]["N"]) if item and "due_at" in item else ""
+
+    def _lane_of(self, message_id: str) -> str:
+        item = self.tables.item("messages", message_id, "message")
+        return str(item["lane"]["S"]) if item else Lane.PROACTIVE
 
     def _sandbox(self) -> Sandbox:
         sandbox = next((s for s in self._sandboxes if not s.busy), None)

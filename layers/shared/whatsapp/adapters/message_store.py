@@ -198,8 +198,10 @@ class DynamoMessageStore:
             due_shard=shard_of("send", message.contact_id) if due_at else None,
             continued_as=successor.message_id if successor else message.continued_as,
         )
-        may_go_on = Attr("stop").not_exists() & Attr("continued_as").not_exists() if successor else None
-        change = self._change(message, after, step, may_go_on)
+        condition = Attr("stop").not_exists() & Attr("continued_as").not_exists() if successor else None
+        if step is lifecycle.DEFER:  # of two workers that find that it must wait, one says so
+            condition = _same("due_at", message.due_at)
+        change = self._change(message, after, step, condition)
         slot = self._slots.release(message) if release_slot else None
         return after if self._try(change, slot, *self._successors(successor)) else None
 

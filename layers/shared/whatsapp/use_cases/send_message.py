@@ -198,14 +198,14 @@ class SendMessage:
         if is_new:
             deferred = replace(message, status=Status.DEFERRED, scheduled_for=at, due_at=due_at, error=error)
             return self._keep(deferred)
-        told = message.status is Status.DEFERRED and message.scheduled_for == at
+        again = message.status is Status.DEFERRED and message.scheduled_for == at
         return self.steps.take(
             message,
             lifecycle.DEFER,
             due_at=due_at,
             scheduled_for=at,
             error=error,
-            announce=frozenset() if told else EVENT,
+            announce=message.announce if again else EVENT,
         )
 
     def _keep(self, message: Message) -> Message:

@@ -1,0 +1,87 @@
+"""Runs schedules and sums up what the referee says."""
+
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from tests.simulation.defects import Defect
+from tests.simulation.referee import DUPLICATE, LOST, RATE, STUCK, WRONG, judge
+from tests.simulation.schedules import populate, random_world
+
+SHOWN = 20
+CHUNK = 25
+
+
+@dataclass
+class Tally:
+    """What some schedules came to."""
+
+    schedules: int = 0
+    calls: int = 0
+    posts: int = 0
+    accepted: int = 0
+    failures: list[tuple[int, list[str]]] = field(default_factory=list)
+    """Seeds, and what was wrong."""
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Sum up."""
+        self.schedules += other.schedules
+        self.calls += other.calls
+        self.posts += other.posts
+        self.accepted += other.accepted
+        self.failures += other.failures
+        self.kinds += other.kinds
+
+    def counts(self) -> str:
+        """Every kind of violation with its number."""
+        k = self.kinds
+        return (
+            f"{k[DUPLICATE]} duplicates, {k[WRONG]} wrong, {k[RATE]} rate violations, {k[LOST]} lost, {k[STUCK]} stuck"
+        )
+
+
+def simulate(seed: int, defect: Defect | None = None, *, verbose: bool = False) -> Tally:
+    """Run and judge one schedule."""
+    with defect.present() if defect else nullcontext(), random_world(seed).installed() as world:
+        world.verbose = verbose
+        populate(world)
+        world.run()
+        violations = judge(world)
+    return Tally(
+        schedules=1,
+        calls=len(world.faults.calls),
+        posts=len(world.twilio.posts),
+        accepted=len(world.twilio.ledger),
+        failures=[(seed, [str(v) for v in violations])] if violations else [],
+        kinds=Counter(v.kind for v in violations),
+    )
+
+
+def simulate_many(first: int, count: int) -> Tally:
+    """Run and judge some schedules, one after the other."""
+    tally = Tally()
+    for seed in range(first, first + count):
+        tally.add(simulate(seed))
+    return tally
+
+
+def simulate_in_processes(first: int, count: int, processes: int) -> Tally:
+    """The same, side by side."""
+    tally = Tally()
+    starts = range(first, first + count, CHUNK)
+    sizes = [min(CHUNK, first + count - start) for start in starts]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for part in pool.map(simulate_many, starts, sizes):
+            tally.add(part)
+    return tally
+
+
+def first_caught(defect: Defect, first: int, most: int) -> tuple[int, str] | None:
+    """After how many schedules a defect is caught, and as what; None if never."""
+    for seed in range(first, first + most):
+        if failures := simulate(seed, defect).failures:
+            return seed - first + 1, failures[0][1][0]
+    return None
