@@ -154,12 +154,15 @@ class TwilioWatcher:
         self._records.mention(message["message_id"])
 
     def _fault(self, event: dict[str, Any]) -> None:
+        kind, sid = event["fault"], event.get("sid")
         to = (event.get("to") or "").removeprefix("whatsapp:") or None
-        if sid := event.get("sid"):
+        if sid:
             to = (self._world.get("message", sid) or {}).get("patient")
+        active = (self._world.get("status", "faults") or {"active": []})["active"]
+        code = next((fault["code"] for fault in active if fault["kind"] == kind), None)
         self._world.step(
-            f"fault:{event['at']}:{event['fault']}", "twilio", f"Fault: {event['fault'].replace('_', ' ')}",
-            event["at"], end=event["at"], state="bad", code=event["fault"], sid=sid, to=to,
+            f"fault:{event['at']}:{kind}", "twilio", f"Fault: {kind.replace('_', ' ')}", event["at"], end=event["at"],
+            state="bad", code=str(code or kind), sid=sid, to=to,
             detail={"request": {"path": event.get("path"), "status": event.get("status")}},
         )  # fmt: skip
 
@@ -183,8 +186,8 @@ class BusWatcher:
     def _subscribe(self, events: Any, sns: Any, outputs: dict[str, str]) -> str:
         senders = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
         allowed = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": "*"}
-        attributes = {"Policy": json.dumps({"Statement": [allowed]})}
-        url: str = self._sqs.create_queue(QueueName=QUEUE_NAME, Attributes=attributes)["QueueUrl"]
+        url: str = self._sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
+        self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allowed]})})
         arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         bus = outputs["BusName"]
         events.put_rule(Name=QUEUE_NAME, EventBusName=bus, EventPattern=json.dumps({"source": ["whatsapp"]}))

@@ -59,7 +59,7 @@ export function Alerts() {
   return html`<section class="alerts" aria-label="Alerts"><ul>${alerts.map((alert) => html`<li class="alert" key=${alert.id}>
     <header><${Icon} name="alert" /><h3>${alert.subject}</h3><span class="dim">${clock(alert.at)}</span>
       ${alert.message_id && html`<button type="button" class="quiet" onClick=${() => open(alert.message_id)}><${Icon} name="inside" size=${15} /> Its story</button>`}</header>
-    <pre class="code" tabindex="0" aria-label="The alert's text">${alert.text}</pre></li>`)}</ul></section>`;
+    <pre class="code wrap" tabindex="0" aria-label="The alert's text">${alert.text}</pre></li>`)}</ul></section>`;
 }
 
 const FAULTS = [
