@@ -23,6 +23,7 @@ OTHERS = {
     "send/sqs_batch",
     "send/sweep",
     "webhook/publish",
+    "template_sync/plan",
     "template_sync/sync",
     "template_sync/http_post_sync",
     "template_sync/http_get_templates",
@@ -137,6 +138,8 @@ def test_status_of_an_attempt_nobody_made_changes_nothing(product: Product, name
 
 
 def test_template_routes(product: Product) -> None:
+    plan = run(product, "template_sync/plan")
+    assert (plan["dry_run"], {step["do"] for step in plan["steps"]}) == (True, {"keep"})
     synced = run(product, "template_sync/sync")
     assert synced["problems"] == []
     posted = run(product, "template_sync/http_post_sync")

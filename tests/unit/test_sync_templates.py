@@ -6,6 +6,7 @@ import pytest
 from whatsapp.domain.template_plan import GRACE_MS, Move, outlook, standing
 from whatsapp.use_cases.sync_templates import LEASE_MS
 
+from local.deploy import read_template
 from tests.simulation.template_world import HOUR, MINUTE, Died, Edition, World, template
 
 OLD = {"en": "Hello {{ who }}, how are you today?", "hi": "नमस्ते {{ who }} जी, आप आज कैसे हैं?"}
@@ -290,6 +291,11 @@ def test_no_time_left_leaves_the_rest_to_the_next_sync(world: World) -> None:
     assert len(result.problems) == 2
     assert world.contents() == []
     assert len(world.sync().versions) == 2
+
+
+def test_a_lease_outlives_the_function_that_holds_it() -> None:
+    function = read_template()["Resources"]["TemplateSyncFunction"]["Properties"]
+    assert function["Timeout"] * 1000 + 10_000 < LEASE_MS
 
 
 # --- two at once, and deaths -----------------------------------------------------------------------------------------
