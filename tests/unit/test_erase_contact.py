@@ -1,0 +1,231 @@
+"""Forgetting a person: nothing personal stays anywhere, and what binds us stays."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from whatsapp.adapters.dynamodb import DynamoDB
+from whatsapp.domain import lifecycle
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.events import Location
+from whatsapp.domain.inbound import InboundMedium
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import message_id_of, shard_of
+from whatsapp.domain.ports import Deadline, StatusUpdate
+
+from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
+
+ME = IDS.of(ASHA)
+CANARIES = ("9812345678", "Asha", "my arm hurts", "user-42", "Main St", "https://media", "hash-of", "card")
+
+
+@pytest.fixture
+def side(db: DynamoDB) -> Receiving:
+    return Receiving(db)
+
+
+def a_life(side: Receiving) -> None:
+    """Everything that can be known of a person."""
+    side.manage.put(ASHA.value, {"user_id": "user-42", "language": "hi", "agent": "mood", "opt_in_source": "card"})
+    side.outgoing("asked")
+    media = (InboundMedium(url="https://media/0", content_type="image/jpeg"),)
+    more = {"profile_name": "Asha", "media": media, "more": {"Forwarded": "card"}}
+    place = Location(latitude=1.5, longitude=2.5, label="Asha's", address="1 Main St")
+    side.receive(side.form(1, "my arm hurts", location=place, **more))
+    side.receive(side.form(2, "Confirm", kind="button", button_text="Asha", button_payload="user-42"))
+    side.twilio.files = {"https://media/0": JPEG}
+    side.store_media(sid(1), side.deadline)
+
+
+def everything(side: Receiving) -> str:
+    tables: Any = side.db._client
+    return json.dumps(
+        [tables.scan(TableName=table)["Items"] for table in ("MessagesTable", "ContactsTable")], default=str
+    )
+
+
+def sweep(side: Receiving, minutes: int) -> int:
+    side.clock.at += minutes * MINUTE
+    return side.erase.sweep(side.deadline)
+
+
+def test_nothing_personal_stays(side: Receiving) -> None:
+    a_life(side)
+    callback = {"message_id": message_id_of("asked"), "attempt": "a" * 12, "twilio_sid": sid(1_005)}
+    side.record_status(StatusUpdate(**callback, status="read"))
+    before = everything(side)
+    assert [canary for canary in CANARIES if canary not in before] == []
+    side.erase(ME, side.deadline)
+    found = everything(side)
+    assert [canary for canary in CANARIES if canary in found] == []
+    assert side.bucket.files == {}
+    assert set(side.twilio.deleted) == {sid(1), sid(2), sid(1_005)}
+
+
+def test_ledger_stays(side: Receiving) -> None:
+    a_life(side)
+    now = side.clock.now()
+    binding = {"opted_out_at": now, "next_allowed_at": now + HOUR, "inflight": "m#a", "inflight_at": now}
+    side.contacts.update(ME, binding)
+    side.erase(ME, side.deadline)
+    contact = side.contact()
+    assert {name: getattr(contact, name) for name in binding} == binding
+    assert (contact.erased_at, contact.address, contact.user_id, contact.last_inbound_at) == (now, None, None, None)
+    assert side.item(sid(1))["at"] == now
+    assert side.item(message_id_of("asked"))["status"] == "sent"
+
+
+def test_three_passes_and_then_no_more(side: Receiving) -> None:
+    a_life(side)
+    side.erase(ME, side.deadline)
+    assert [sweep(side, minutes) for minutes in (1, 15, 60, 60, 600)] == [0, 1, 0, 1, 0]
+
+
+def test_later_passes_ask_twilio_nothing_twice(side: Receiving) -> None:
+    a_life(side)
+    side.erase(ME, side.deadline)
+    sweep(side, 16)
+    sweep(side, 120)
+    assert len(side.twilio.deleted) == 3
+
+
+def test_unknown_contact(side: Receiving) -> None:
+    with pytest.raises(MessagingError, match="not_found"):
+        side.erase("f" * 32, side.deadline)
+
+
+def test_again_does_no_harm(side: Receiving) -> None:
+    a_life(side)
+    for _ in range(3):
+        side.erase(ME, side.deadline)
+    assert side.contact().erased_at == side.clock.now()
+    assert len(side.twilio.deleted) == 3
+
+
+def test_what_waits_is_canceled(side: Receiving) -> None:
+    now = side.clock.now()
+    waiting = {"twilio_sid": None, "attempt": None, "due_at": now, "due_shard": shard_of("send", ME)}
+    side.outgoing("waits", status=Status.DEFERRED, **waiting)
+    side.contacts.update(ME, {"address": ASHA.value})
+    side.erase(ME, side.deadline)
+    stored = side.item(message_id_of("waits"))
+    assert (stored["status"], "text" in stored, "to" in stored) == ("canceled", False, False)
+    assert [event.status for event in side.told("message.status_changed")] == ["canceled"]
+
+
+@pytest.mark.parametrize("status", [Status.CLAIMED, Status.SENDING, Status.UNKNOWN])
+def test_what_is_in_flight_keeps_its_text_until_it_is_settled(side: Receiving, status: Status) -> None:
+    """However long that takes: passes go on until nothing is left."""
+    side.contacts.update(ME, {"address": ASHA.value})
+    due = {"due_at": side.clock.now() + 999 * HOUR, "due_shard": shard_of("send", ME)}
+    flying = side.outgoing("flies", status=status, t0=side.clock.now(), **due)
+    side.erase(ME, side.deadline)
+    for minutes in (16, 120, 121, 121):
+        assert sweep(side, minutes) == 1
+        assert side.item(flying.message_id)["stop"] == "erased"
+        assert side.item(flying.message_id)["text"] == "Dear Asha"
+    stored = side.messages.get(flying.message_id)
+    assert stored is not None
+    if status is Status.CLAIMED:
+        side.messages.refund(stored, lifecycle.STOP, now=side.clock.now(), due_at=None)
+    else:
+        side.messages.step(stored, lifecycle.FAIL, now=side.clock.now())
+    assert sweep(side, 121) == 1
+    assert "text" not in side.item(flying.message_id)
+    assert sweep(side, 121) == 0
+
+
+def test_what_continues_an_erased_message_is_erased_too(side: Receiving) -> None:
+    """It may have been made after the erasure began."""
+    side.contacts.update(ME, {"address": ASHA.value})
+    side.outgoing("first", status=Status.FAILED, continued_as=message_id_of("next"))
+    erased_at = side.clock.now()
+    side.outgoing("next", created_at=erased_at + 5, status=Status.PENDING, twilio_sid=None, attempt=None)
+    side.erase(ME, side.deadline)
+    assert side.item(message_id_of("next"))["status"] == "canceled"
+    assert "text" not in side.item(message_id_of("next"))
+
+
+def test_twilio_down_leaves_nothing_here_and_is_asked_again(side: Receiving) -> None:
+    a_life(side)
+    side.twilio.keeps = {sid(1)}
+    side.erase(ME, side.deadline)
+    assert "text" not in side.item(sid(1))
+    assert sid(1) not in side.twilio.deleted
+    sweep(side, 16)
+    sweep(side, 120)
+    side.twilio.keeps = set()
+    assert sweep(side, 121) == 1
+    assert side.twilio.deleted.count(sid(1)) == 1
+    assert sweep(side, 121) == 0
+
+
+def test_out_of_time_the_sweep_carries_on(side: Receiving) -> None:
+    a_life(side)
+    side.erase(ME, Deadline(side.clock.now() + 10_000))
+    assert "text" in side.item(sid(1))
+    assert sweep(side, 6) == 1
+    assert "text" not in side.item(sid(1))
+
+
+def test_two_sweeps_at_once_work_once(side: Receiving) -> None:
+    a_life(side)
+    side.erase(ME, side.deadline)
+    side.clock.at += 16 * MINUTE
+    (job,) = (j for n in range(4) for j in side.erase.erasures.due(f"erase#{n}", side.clock.now()))
+    later = replace(job, due_at=side.clock.now() + MINUTE)
+    assert [side.erase.erasures.book(job, later) for _ in range(2)] == [True, False]
+
+
+def test_one_persons_trouble_does_not_stop_the_others(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in (ASHA, HIDDEN):
+        side.contacts.update(IDS.of(address), {"address": address.value})
+        side.erase(IDS.of(address), side.deadline)
+    real = side.bucket.delete_all
+
+    def delete_all(contact_id: str) -> None:
+        if contact_id == ME:
+            raise RuntimeError("a bug")
+        real(contact_id)
+
+    monkeypatch.setattr(side.bucket, "delete_all", delete_all)
+    with pytest.raises(ExceptionGroup):
+        sweep(side, 16)
+    monkeypatch.undo()
+    assert sweep(side, 6) == 1
+
+
+def test_both_addresses_of_a_person(side: Receiving) -> None:
+    side.receive(side.form(1, "my arm hurts", from_=HIDDEN))
+    side.receive(side.form(2, external_user_id=HIDDEN))
+    side.erase(IDS.of(HIDDEN), side.deadline)
+    found = everything(side)
+    assert [canary for canary in (*CANARIES, "1344567890") if canary in found] == []
+    assert side.contact(HIDDEN).contact_id == ME
+
+
+def test_erased_person_who_writes_again_is_a_fresh_contact_with_the_old_ledger(side: Receiving) -> None:
+    a_life(side)
+    side.receive(side.form(3, "STOP"))
+    out = side.contact().opted_out_at
+    side.erase(ME, side.deadline)
+    side.clock.at += 20 * MINUTE
+    side.receive(side.form(4, "hello again"))
+    sweep(side, 1)
+    contact = side.contact()
+    assert (contact.address, contact.user_id, contact.opted_out_at) == (ASHA.value, None, out)
+    page = side.manage.conversation(ME, None, None)
+    assert [message.get("text") for message in page["messages"]][-1] == "hello again"
+    assert {message.get("text") for message in page["messages"][:-1]} == {None}
+
+
+def test_message_that_was_not_told_yet_is_never_told(side: Receiving) -> None:
+    side.bus.down = True
+    side.receive(side.form(1, "my arm hurts"))
+    side.erase(ME, side.deadline)
+    side.bus.down = False
+    side.clock.at += 2 * MINUTE
+    side.publish_waiting(side.deadline)
+    assert side.told() == []
+    assert "due_at" not in side.item(sid(1))

@@ -1,0 +1,250 @@
+"""What never reached us, asked of Twilio: messages, statuses, media."""
+
+from typing import Any
+
+import pytest
+from whatsapp.adapters.dynamodb import DynamoDB
+from whatsapp.domain.inbound import InboundMedium
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import Message
+from whatsapp.domain.ports import Deadline, Listed
+from whatsapp.use_cases.reconcile import DAILY_LOOK_BACK_MS, LOOK_BACK_MS
+
+from tests.unit.receive_kit import ASHA, DAY, HOUR, IDS, MINUTE, Receiving, listed, sid
+
+
+@pytest.fixture
+def side(db: DynamoDB) -> Receiving:
+    return Receiving(db)
+
+
+def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> Listed:
+    """A message whose webhook never came."""
+    one = listed(sid(number), body, at=side.clock.now() - int(minutes_ago * MINUTE), **more)
+    side.twilio.received.append(one)
+    return one
+
+
+def status_of(side: Receiving, message: Message) -> Status:
+    stored = side.messages.get(message.message_id)
+    assert stored is not None
+    return stored.status
+
+
+# --- messages -----------------------------------------------------
+
+
+def test_what_never_came_is_brought_once(side: Receiving) -> None:
+    one = missed(side, 1, "Namaste 👍")
+    assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 0, "media": 0, "unanswered": 0}
+    assert side.reconcile(side.deadline)["backfilled"] == 0
+    (event,) = side.told()
+    assert (event.text, event.source, event.event_id) == ("Namaste 👍", "backfill", sid(1))
+    assert side.contact().last_inbound_at == one.date_created
+    assert side.metrics.counts["MessagesBackfilled"] == 1
+
+
+def test_what_came_is_left_alone(side: Receiving) -> None:
+    side.receive(side.form(1))
+    missed(side, 1)
+    assert side.reconcile(side.deadline)["backfilled"] == 0
+
+
+def test_webhook_has_two_minutes_to_come(side: Receiving) -> None:
+    missed(side, 1, minutes_ago=1.9)
+    assert side.reconcile(side.deadline)["backfilled"] == 0
+    side.clock.sleep(10)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ago", "hour", "found"),
+    [
+        (LOOK_BACK_MS - 1, 7, 1),
+        (LOOK_BACK_MS + 1, 7, 0),
+        (DAILY_LOOK_BACK_MS - 1, 0, 1),
+        (DAILY_LOOK_BACK_MS + 1, 0, 0),
+    ],
+)
+def test_looks_back_an_hour_and_once_a_day_two_days(side: Receiving, ago: int, hour: int, found: int) -> None:
+    side.clock.at = side.clock.at // DAY * DAY + hour * HOUR
+    missed(side, 1, minutes_ago=ago / MINUTE)
+    assert side.reconcile(side.deadline)["backfilled"] == found
+
+
+def test_oldest_first_so_that_the_last_word_counts(side: Receiving) -> None:
+    missed(side, 1, "STOP", minutes_ago=20)
+    missed(side, 2, "START", minutes_ago=10)
+    side.reconcile(side.deadline)
+    assert side.contact().opted_out_at is None
+    assert [event.detail_type for event in side.bus.events if "opted" in event.detail_type] == [
+        "contact.opted_out",
+        "contact.opted_in",
+    ]
+
+
+def test_erased_is_not_brought_back(side: Receiving) -> None:
+    missed(side, 1, minutes_ago=10)
+    side.receive(side.form(2))
+    side.erase(IDS.of(ASHA), side.deadline)
+    assert side.reconcile(side.deadline)["backfilled"] == 0
+    assert side.item(sid(1)) == {}
+
+
+def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Receiving) -> None:
+    side.outgoing("confirmation", template="appointment_confirmation")
+    side.clock.sleep(60)
+    missed(side, 1, "Confirm", minutes_ago=0.1)
+    missed(side, 2, "Confirmed, I think", minutes_ago=0.1)
+    side.clock.sleep(300)
+    side.reconcile(side.deadline)
+    tapped, typed = side.told()
+    assert (tapped.kind, tapped.button.payload, tapped.agent) == ("button", "agent:scheduling:confirm", "scheduling")
+    assert (typed.kind, typed.button) == ("text", None)
+
+
+def test_template_that_is_no_longer_in_the_catalog_costs_the_button_only(side: Receiving) -> None:
+    side.outgoing("old", template="of_last_year")
+    side.clock.sleep(600)
+    missed(side, 1, "Confirm", minutes_ago=5)
+    side.reconcile(side.deadline)
+    assert side.told()[0].kind == "text"
+
+
+def test_media_come_with_it(side: Receiving) -> None:
+    missed(side, 1, "", num_media=1)
+    side.twilio.media[sid(1)] = [InboundMedium(url="https://m", content_type="audio/ogg")]
+    side.reconcile(side.deadline)
+    (event,) = side.told()
+    assert (event.kind, [m.content_type for m in event.media]) == ("audio", ["audio/ogg"])
+
+
+def test_what_a_list_does_not_show_is_of_no_known_kind(side: Receiving) -> None:
+    missed(side, 1, "")
+    side.reconcile(side.deadline)
+    assert side.told()[0].kind == "unknown"
+
+
+@pytest.mark.parametrize("from_", ["+99999", "IN.134", "asha.rao"])
+def test_sender_of_any_form(side: Receiving, from_: str) -> None:
+    missed(side, 1, from_=from_)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+
+
+def test_half_a_surrogate_pair_costs_nothing_but_itself(side: Receiving) -> None:
+    missed(side, 1, "a\ud83db\x00")
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert side.told()[0].text == "ab"
+
+
+def test_one_that_fails_does_not_stop_the_rest(side: Receiving) -> None:
+    for number in range(3):
+        missed(side, number, "", num_media=1)
+        side.twilio.media[sid(number)] = [InboundMedium(url="https://m", content_type="image/jpeg")]
+    side.twilio.refuses = {sid(1)}
+    found = side.reconcile(side.deadline)
+    assert (found["backfilled"], found["unanswered"]) == (2, 1)
+    side.twilio.refuses = set()
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+
+
+def test_bug_with_one_is_told_after_the_rest(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        missed(side, number)
+    real = side.inbox.put
+
+    def put(inbound: Any, contact: Any) -> Any:
+        if inbound.message_id == sid(1):
+            raise RuntimeError("a bug")
+        return real(inbound, contact)
+
+    monkeypatch.setattr(side.inbox, "put", put)
+    with pytest.raises(ExceptionGroup):
+        side.reconcile(side.deadline)
+    assert {event.event_id for event in side.told()} == {sid(0), sid(2)}
+
+
+def test_twilio_down_is_no_error_of_ours(side: Receiving) -> None:
+    missed(side, 1)
+    asked = side.awaits_status("a")
+    side.twilio.refuses = {"everything"}
+    for _ in range(3):
+        assert side.reconcile(side.deadline)["unanswered"] >= 1
+    side.twilio.refuses = set()
+    side.twilio.statuses[asked.twilio_sid or ""] = ("delivered", None)
+    side.clock.sleep(HOUR / 1000)
+    side.twilio.received = []
+    missed(side, 1)
+    assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 1, "media": 0, "unanswered": 0}
+    assert status_of(side, asked) is Status.DELIVERED
+
+
+def test_stops_in_time(side: Receiving) -> None:
+    for number in range(3):
+        missed(side, number)
+    assert side.reconcile(Deadline(side.clock.now() + 10_000))["backfilled"] == 0
+
+
+# --- statuses -----------------------------------------------------
+
+
+def test_asked_after_an_hour_twelve_and_twenty_four_and_then_no_more(side: Receiving) -> None:
+    asked = side.awaits_status("a")
+    accepted = side.clock.now() - HOUR
+    side.twilio.statuses[asked.twilio_sid or ""] = ("sent", None)
+    asked_at = []
+    while "due_at" in side.item(asked.message_id):
+        side.clock.at = max(side.clock.now(), side.item(asked.message_id)["due_at"])
+        before = side.twilio.questions
+        side.reconcile(side.deadline)
+        assert side.twilio.questions == before + 2  # the list, and this one
+        asked_at.append((side.clock.now() - accepted) / HOUR)
+    assert asked_at == [1, 12, 24]
+    assert status_of(side, asked) is Status.SENT
+
+
+def test_last_question_is_asked_until_it_is_answered_or_two_days_have_passed(side: Receiving) -> None:
+    asked = side.awaits_status("a")
+    side.clock.at += 23 * HOUR
+    side.twilio.refuses = {asked.twilio_sid or ""}
+    rounds = 0
+    while "due_at" in side.item(asked.message_id):
+        side.clock.at = max(side.clock.now(), side.item(asked.message_id)["due_at"])
+        side.reconcile(side.deadline)
+        rounds += 1
+    assert rounds == 25  # hour by hour from the 24th to the 48th
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [(("delivered", None), Status.DELIVERED), (("read", None), Status.READ), (("failed", 63024), Status.FAILED),
+     (("undelivered", 63024), Status.UNDELIVERED), (("queued", None), Status.SENT), (("new", None), Status.SENT)],
+)  # fmt: skip
+def test_answer_moves_it_as_a_callback_would(side: Receiving, said: tuple[str, int | None], status: Status) -> None:
+    asked = side.awaits_status("a")
+    side.twilio.statuses[asked.twilio_sid or ""] = said
+    side.reconcile(side.deadline)
+    assert status_of(side, asked) is status
+    assert ("due_at" in side.item(asked.message_id)) == (status is Status.SENT)
+
+
+def test_what_twilio_no_longer_has_is_not_asked_again(side: Receiving) -> None:
+    asked = side.awaits_status("a")
+    side.reconcile(side.deadline)
+    assert "due_at" not in side.item(asked.message_id)
+
+
+def test_one_without_an_answer_does_not_stop_the_rest(side: Receiving) -> None:
+    messages = [side.awaits_status(key) for key in ("a", "bb", "ccc")]
+    for message in messages:
+        side.twilio.statuses[message.twilio_sid or ""] = ("delivered", None)
+    side.twilio.refuses = {messages[1].twilio_sid or ""}
+    found = side.reconcile(side.deadline)
+    assert (found["statuses"], found["unanswered"]) == (2, 1)
+    assert [status_of(side, m) for m in messages] == [Status.DELIVERED, Status.SENT, Status.DELIVERED]
+
+
+def test_two_at_once_ask_once(side: Receiving) -> None:
+    asked = side.awaits_status("a")
+    assert side.messages.book(asked, side.clock.now() + HOUR, "status") is not None
+    assert side.messages.book(asked, side.clock.now() + HOUR, "status") is None

@@ -1,0 +1,212 @@
+"""Media from Twilio into our bucket: told once they lie there, tried again until they do."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from whatsapp.adapters.dynamodb import DynamoDB
+from whatsapp.domain.inbound import InboundMedium
+from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, NotTold
+
+from tests.unit.receive_kit import ASHA, IDS, JPEG, MINUTE, Receiving, sid
+
+URLS = ("https://media/0", "https://media/1")
+
+
+@pytest.fixture
+def side(db: DynamoDB) -> Receiving:
+    return Receiving(db)
+
+
+def two_media(side: Receiving) -> None:
+    """A message with two files at Twilio."""
+    media = tuple(InboundMedium(url=url, content_type="image/jpeg") for url in URLS)
+    side.receive(side.form(1, "", kind="image", media=media))
+    side.twilio.files = dict.fromkeys(URLS, JPEG)
+
+
+def states(side: Receiving) -> list[str]:
+    inbound = side.inbox.get(sid(1))
+    assert inbound is not None
+    return [medium.status for medium in inbound.media]
+
+
+def later(side: Receiving, minutes: float = 6) -> dict[str, int]:
+    side.clock.at += int(minutes * MINUTE)
+    return side.reconcile(side.deadline)
+
+
+def test_stored_and_told(side: Receiving) -> None:
+    two_media(side)
+    assert side.store_media(sid(1), side.deadline) == 2
+    key = f"media/{IDS.of(ASHA)}/{sid(1)}/0"
+    assert side.bucket.files[key] == JPEG
+    told = side.told("message.media_stored")
+    assert [(e.index, e.status, e.content_type, e.size, e.event_id) for e in told] == [
+        (n, "stored", "image/jpeg", 3, f"{sid(1)}#media#{n}") for n in range(2)
+    ]
+    assert told[0].key == key
+    assert "due_at" not in side.item(sid(1))
+    assert side.store_media(sid(1), side.deadline) == 0
+    assert side.metrics.counts["MediaStored"] == 2
+
+
+def test_conversation_shows_them_with_a_link_of_15_minutes(side: Receiving) -> None:
+    two_media(side)
+    side.store_media(sid(1), side.deadline)
+    (message,) = side.manage.conversation(IDS.of(ASHA), None, None)["messages"]
+    assert [m["status"] for m in message["media"]] == ["stored", "stored"]
+    assert message["media"][0]["url"] == f"https://bucket/media/{IDS.of(ASHA)}/{sid(1)}/0?signed"
+
+
+def test_just_arriving_is_waited_for(side: Receiving) -> None:
+    two_media(side)
+    del side.twilio.files[URLS[1]]
+    assert side.store_media(sid(1), side.deadline) == 1
+    assert states(side) == ["stored", "pending"]
+    side.twilio.files[URLS[1]] = JPEG
+    assert later(side)["media"] == 1
+    assert states(side) == ["stored", "stored"]
+
+
+def test_what_stays_away_for_a_day_is_given_up(side: Receiving) -> None:
+    two_media(side)
+    side.twilio.files = {}
+    assert later(side)["media"] == 0
+    assert states(side) == ["pending", "pending"]
+    later(side, minutes=24 * 60)
+    assert states(side) == ["failed", "failed"]
+    assert [e.reason for e in side.told("message.media_stored")] == ["404", "404"]
+    assert side.metrics.counts["MediaFailed"] == 2
+    assert "due_at" not in side.item(sid(1))
+
+
+def test_refused_is_final_at_once(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_media(side)
+
+    def fetch(_: str) -> FetchedMedium:
+        raise MediumRefusedError("larger than 16 MB")
+
+    monkeypatch.setattr(side.twilio, "fetch", fetch)
+    assert side.store_media(sid(1), side.deadline) == 0
+    assert states(side) == ["failed", "failed"]
+
+
+def test_bucket_that_is_down_is_tried_again(side: Receiving) -> None:
+    two_media(side)
+    side.bucket.down = True
+    assert side.store_media(sid(1), side.deadline) == 0
+    side.bucket.down = False
+    assert later(side)["media"] == 2
+
+
+def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
+    two_media(side)
+    side.bus.down = True
+    with pytest.raises(NotTold):
+        side.store_media(sid(1), side.deadline)
+    assert states(side) == ["pending", "pending"]
+    side.bus.down = False
+    assert later(side)["media"] == 2
+    assert len(side.told("message.media_stored")) == 2
+
+
+def test_too_little_time_begins_nothing(side: Receiving) -> None:
+    two_media(side)
+    assert side.store_media(sid(1), Deadline(side.clock.now() + 20_000)) == 0
+    assert side.twilio.questions == 0
+
+
+def test_marker_of_the_outbox_is_the_publishers(side: Receiving) -> None:
+    """The rule may bring the media before the publisher is done: another event of the message may still be untold."""
+    side.bus.down = True
+    two_media(side)
+    side.bus.down = False
+    side.store_media(sid(1), side.deadline)
+    assert side.item(sid(1))["due_shard"].startswith("publish#")
+    side.clock.at += MINUTE
+    side.publish_waiting(side.deadline)
+    assert "due_shard" not in side.item(sid(1))
+
+
+def test_late_publisher_leaves_no_marker_that_never_ends(side: Receiving) -> None:
+    """It read the record before its media were stored, and marks them as pending."""
+    two_media(side)
+    stale = side.inbox.get(sid(1))
+    assert stale is not None
+    side.store_media(sid(1), side.deadline)
+    side.db.write(_marked_unpublished(stale))
+    side.inbox.published(stale, side.clock.now())
+    assert side.item(sid(1))["due_shard"].startswith("media#")
+    later(side)
+    assert "due_at" not in side.item(sid(1))
+
+
+def _marked_unpublished(inbound: Any) -> Any:
+    from whatsapp.adapters.dynamodb import Change
+    from whatsapp.adapters.items import message_key
+
+    marker = {"due_shard": "publish#0", "due_at": inbound.received_at}
+    return Change(table="MessagesTable", key=message_key(inbound.message_id), set=marker)
+
+
+def test_two_at_once_do_not_undo_each_other(side: Receiving) -> None:
+    """The slower one saw the second file no longer: what the faster one noted stands."""
+    two_media(side)
+    seen = side.inbox.get(sid(1))
+    assert seen is not None
+    side.store_media(sid(1), side.deadline)
+    half = (replace(seen.media[0], status="stored"), seen.media[1])
+    assert not side.inbox.note_media(seen, half, side.clock.now())
+    assert states(side) == ["stored", "stored"]
+
+
+def test_erased_meanwhile_is_not_noted(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_media(side)
+    real = side.twilio.fetch
+
+    def fetch(what: str) -> Any:
+        if what == URLS[1]:
+            side.erase(IDS.of(ASHA), side.deadline)
+        return real(what)
+
+    monkeypatch.setattr(side.twilio, "fetch", fetch)
+    side.store_media(sid(1), side.deadline)
+    assert "media" not in side.item(sid(1))
+    side.clock.at += 16 * MINUTE
+    side.erase.sweep(side.deadline)
+    assert side.bucket.files == {}
+    later(side)
+    assert "due_at" not in side.item(sid(1))
+
+
+# --- deleting at Twilio -----------------------------------------------------
+
+
+def test_kept_at_twilio_unless_told_otherwise(side: Receiving) -> None:
+    two_media(side)
+    side.store_media(sid(1), side.deadline)
+    assert side.twilio.deleted == []
+
+
+def test_deleted_at_twilio_once_it_lies_in_our_bucket(side: Receiving) -> None:
+    side.store_media = replace(side.store_media, delete_at_twilio=True)
+    two_media(side)
+    assert side.store_media(sid(1), side.deadline) == 2
+    assert side.twilio.deleted == list(URLS)
+    assert all("url" not in medium for medium in side.item(sid(1))["media"])
+    assert "due_at" not in side.item(sid(1))
+
+
+def test_deleting_that_fails_is_tried_again_and_the_file_stays_stored(side: Receiving) -> None:
+    deleting = replace(side.store_media, delete_at_twilio=True)
+    side.store_media, side.reconcile = deleting, replace(side.reconcile, store_media=deleting)
+    two_media(side)
+    side.twilio.keeps = {URLS[0]}
+    assert side.store_media(sid(1), side.deadline) == 2
+    assert side.twilio.deleted == [URLS[1]]
+    side.twilio.keeps = set()
+    assert later(side)["media"] == 0
+    assert side.twilio.deleted == [URLS[1], URLS[0]]
+    assert states(side) == ["stored", "stored"]
+    assert "due_at" not in side.item(sid(1))
