@@ -52,8 +52,8 @@ def sweep(side: Receiving, minutes: int) -> int:
 
 def test_nothing_personal_stays(side: Receiving) -> None:
     a_life(side)
-    callback = {"message_id": message_id_of("asked"), "attempt": "a" * 12, "twilio_sid": sid(1_005)}
-    side.record_status(StatusUpdate(**callback, status="read"))
+    of_asked = message_id_of("asked")
+    side.record_status(StatusUpdate(message_id=of_asked, attempt="a" * 12, twilio_sid=sid(1_005), status="read"))
     before = everything(side)
     assert [canary for canary in CANARIES if canary not in before] == []
     side.erase(ME, side.deadline)
