@@ -162,14 +162,16 @@ class Actions:
         return JSONResponse({"told": told.decode().strip()})
 
     async def preview(self, request: Request) -> Response:
-        """A template as the patient will read it."""
+        """A template as the patient will read it, or what is wrong with its values so far."""
         body = await request.json()
         template = load_catalog().get(body["template"])
         language = body.get("language") or template.default_language
-        text = template.render(language, body.get("variables") or {}).text
-        return JSONResponse(
-            {"text": text, "buttons": [reply.title for reply in template.wording(language).quick_replies]}
-        )
+        buttons = [reply.title for reply in template.wording(language).quick_replies]
+        try:
+            text = template.render(language, body.get("variables") or {}).text
+        except MessagingError as error:
+            return JSONResponse({"problem": error.detail})
+        return JSONResponse({"text": text, "buttons": buttons})
 
     async def medium(self, request: Request) -> Response:
         """A medium's bytes. What a stranger sent is shown only as what it claims to be, in a sandbox."""

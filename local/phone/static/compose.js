@@ -177,9 +177,10 @@ function Command() {
 function Preview() {
   const [shown, setShown] = useState({ text: "", buttons: [] });
   const message = request.value;
+  const show = (answered) => setShown((last) => (answered.problem ? { ...last, problem: answered.problem } : answered));
   useEffect(() => {
     if (!message?.template) return setShown({ text: message?.text ?? "", buttons: [] });
-    const soon = setTimeout(() => ask("preview", message).then(setShown, (error) => setShown((last) => ({ ...last, problem: error.message }))), 60);
+    const soon = setTimeout(() => ask("preview", message).then(show, (error) => show({ problem: error.message })), 60);
     return () => clearTimeout(soon);
   }, [message]);
   const value = lit.value && message?.variables?.[lit.value];

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { composing, command, startComposing } from "./compose.js";
 import { paused } from "./events.js";
-import { at, messageOf, notice, open, things } from "./store.js";
+import { at, messageOf, notice, onPhone, open, things } from "./store.js";
 import { linear, shown } from "./story.js";
 import { answering } from "./composer.js";
 
@@ -50,7 +50,10 @@ function answer() {
   const chosen = messageOf(shown.value);
   answering.value = chosen?.direction !== "inbound" ? chosen?.sid ?? null : null;
   if (chosen) at.patient.value = chosen.patient;
-  requestAnimationFrame(() => document.getElementById("as-patient")?.focus());
+  onPhone.value = true;
+  const focus = () => document.getElementById("as-patient")?.focus();
+  focus();
+  requestAnimationFrame(focus); // on a narrow page the phone comes into view first
 }
 
 async function copy(text, what) {

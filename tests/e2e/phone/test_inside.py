@@ -1,5 +1,7 @@
 """The reviewer's buttons, the fault switches, alerts, and the dead-letter queue."""
 
+import re
+
 import httpx
 from playwright.sync_api import expect
 
@@ -70,7 +72,7 @@ def test_a_given_up_send_alerts_and_can_be_redriven(clinic: Product, opened: Ope
     page.get_by_role("tab", name="Alerts").click()
     alert = page.locator(".alert").first
     expect(alert).to_contain_text(answer["message_id"])
-    expect(page).to_have_title("✕1 WhatsApp, local")
+    expect(page).to_have_title(re.compile(r"^✕\d+ WhatsApp, local$"))
     assert asha not in alert.inner_text()
     alert.get_by_role("button", name="Its story", exact=True).click()
     expect(page.locator("#headline")).to_contain_text("failed with 20003")
