@@ -70,7 +70,7 @@ def _answer(model: Any, params: dict[str, Any], **_: object) -> tuple[AWSRespons
 
 
 @cache
-def _definitions() -> dict[str, dict[str, Any]]:
+def definitions() -> dict[str, dict[str, Any]]:
     """Keys and indexes as `template.yaml` has them."""
     resources = read_template()["Resources"]
     wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
@@ -84,7 +84,7 @@ class Tables:
     """One schedule's own three tables. Small ones: MiniStack's transactions and queries slow down with size."""
 
     def __init__(self) -> None:
-        for name, definition in _definitions().items():
+        for name, definition in definitions().items():
             if name in ministack._tables:
                 ministack._delete_table({"TableName": name})
             ministack._create_table({"TableName": name, **json.loads(json.dumps(definition))})

@@ -207,6 +207,12 @@ class World:
                 return
             self.hub.step()
 
+    def pass_time(self, milliseconds: int) -> None:
+        """Let everything happen that happens within that time."""
+        until = self.hub.now + milliseconds
+        self.run(until)
+        self.hub.now = max(self.hub.now, until)
+
     @property
     def at_rest(self) -> bool:
         """Whether nothing is left to happen."""

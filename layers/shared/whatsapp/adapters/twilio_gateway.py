@@ -150,7 +150,8 @@ def outcome_of(create: Callable[[], str | None]) -> Outcome:
         sid = create()
     except TwilioRestException as error:
         if 400 <= error.status < 500:
-            return Rejected(error.code or None, error.status)
+            # Where Twilio gave no code, the SDK puts the HTTP status in its place.
+            return Rejected(error.code if error.code != error.status else None, error.status)
         return InDoubt(f"Twilio answered {error.status}")
     except requests.exceptions.ConnectTimeout:
         return NotSent("no connection to Twilio in time")

@@ -120,13 +120,13 @@ FAIL = _step("fail", {*IN_DOUBT, Status.SENT}, Status.FAILED, "a callback or the
 UNDELIVER = _step("undeliver", {*IN_DOUBT, Status.SENT}, Status.UNDELIVERED, "a callback says undelivered: no refund")
 DELIVER = _step(
     "deliver",
-    {*IN_DOUBT, Status.SENT, Status.UNDELIVERED, Status.FAILED},
+    {Status.SENT, Status.UNDELIVERED, Status.FAILED},
     Status.DELIVERED,
     "a callback says delivered; it outranks a failure told before",
 )
 READ = _step(
     "read",
-    {*IN_DOUBT, Status.SENT, Status.UNDELIVERED, Status.FAILED, Status.DELIVERED},
+    {Status.SENT, Status.UNDELIVERED, Status.FAILED, Status.DELIVERED},
     Status.READ,
     "a callback says read",
 )

@@ -1,0 +1,105 @@
+"""Sixteen threads, one contact, real HTTP: DynamoDB's conditions let one claim through, each round anew."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import httpx
+import pytest
+from whatsapp.adapters.dynamodb import DynamoDB
+from whatsapp.adapters.message_store import DynamoMessageStore, Limits
+from whatsapp.domain import lifecycle
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import Message
+from whatsapp.domain.ports import Claimed, ClaimLost
+
+from local import aws
+from local.processes import free_port, start
+from tests.simulation.dynamodb import definitions
+
+THREADS = 16
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "20"))
+HOUR = 3_600_000
+CONTACT = "5c4bf315bf7a1ae56624bc774c2ac659"
+
+
+@pytest.fixture(scope="module")
+def dynamo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """MiniStack in a process of its own, with our tables, and its client."""
+    home = tmp_path_factory.mktemp("aws")
+    port = free_port()
+    environment = aws.server_environment(
+        GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", MINISTACK_REGION=aws.REGION, HOME=str(home), TMPDIR=str(home)
+    )
+    environment |= {"SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LAMBDA_PYTHON": "unused"}
+    server = start("local.ministack", [], env=environment, log=Path(home) / "aws.log")
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        server.wait_until(lambda: _answers(f"{endpoint}/_ministack/health"), 60)
+        client = aws.client("dynamodb", endpoint)
+        for name, definition in definitions().items():
+            client.create_table(TableName=name, **definition)
+        yield client
+    finally:
+        server.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def store(dynamo: Any) -> DynamoMessageStore:
+    return DynamoMessageStore(DynamoDB(dynamo, lambda _: None), "messages", "contacts", Limits(HOUR, 3, 400))
+
+
+def test_one_of_sixteen_claims_the_slot(store: DynamoMessageStore) -> None:
+    barrier = Barrier(THREADS)
+    now = 1_795_000_000_000
+    with ThreadPoolExecutor(THREADS) as threads:
+        for number in range(ROUNDS):
+            now += 3 * HOUR
+            rivals = [_message(f"{number:016x}{n:016x}", now) for n in range(THREADS)]
+
+            def claim(message: Message, at: int = now) -> Claimed | ClaimLost:
+                barrier.wait(timeout=60)
+                return store.claim(message, is_new=True, now=at, lease=at + 30_000)
+
+            results = list(threads.map(claim, rivals))
+            winners = [r.message for r in results if isinstance(r, Claimed)]
+            assert len(winners) == 1, f"{len(winners)} claims held in round {number}"
+            lost = [r for r in results if isinstance(r, ClaimLost)]
+            assert all(r.contact and r.contact.inflight == winners[0].holder for r in lost)
+            assert store.refund(winners[0], lifecycle.RETRY, now=now, due_at=now)
+
+
+def test_one_of_sixteen_stores_the_message(store: DynamoMessageStore) -> None:
+    barrier = Barrier(THREADS)
+    with ThreadPoolExecutor(THREADS) as threads:
+        for number in range(ROUNDS):
+            message = _message(f"one{number:029x}", 1_794_000_000_000)
+
+            def put(_: int, message: Message = message) -> Message | None:
+                barrier.wait(timeout=60)
+                return store.put_new(message)
+
+            stored_before = [r for r in threads.map(put, range(THREADS)) if r is not None]
+            assert len(stored_before) == THREADS - 1
+
+
+def _message(message_id: str, now: int) -> Message:
+    return Message(
+        message_id=message_id,
+        contact_id=CONTACT,
+        to="+919800000000",
+        request_hash="same",
+        created_at=now,
+        status=Status.PENDING,
+        text="hello",
+    )

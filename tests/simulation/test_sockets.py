@@ -1,0 +1,146 @@
+"""What one POST proves, by real sockets: each way in which HTTP can fail, through the real gateway and SDK."""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from whatsapp.adapters import twilio_http
+from whatsapp.adapters.twilio_credentials import TwilioCredentials
+from whatsapp.adapters.twilio_gateway import TwilioGateway
+from whatsapp.adapters.twilio_http import client
+from whatsapp.domain.address import Address
+from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, Post, Rejected
+
+SID = "SM" + "a" * 32
+CREATED = b'{"sid": "' + SID.encode() + b'", "status": "queued"}'
+POST = Post(to="+919800000000", body="hello", status_path="/twilio/status/m/a")
+
+Answer = Callable[[socket.socket], None]
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that reads one request after another and answers each in this way; its address, and what it read."""
+    read: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.settimeout(5)
+                    read.append(_request(connection))
+                    answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", read
+        finally:
+            over.set()
+            thread.join()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """The whole request: else closing would reset the connection where an answer was meant."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def post(url: str) -> Outcome:
+    credentials = TwilioCredentials(account_sid="AC" + "0" * 32, auth_token="token")
+    gateway = TwilioGateway(lambda: client(credentials, url), Address("+14155550100"), "https://us.example")
+    return gateway.post(POST)
+
+
+def says(status: int, body: bytes, *, length: int | None = None) -> Answer:
+    head = f"HTTP/1.1 {status} Simulated\r\nContent-Length: {length or len(body)}\r\n\r\n"
+    return lambda connection: connection.sendall(head.encode() + body)
+
+
+def resets(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def hangs(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def hangs_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+CASES: dict[str, tuple[Answer, type[Outcome]]] = {
+    "201": (says(201, CREATED), Accepted),
+    "400 with a code": (says(400, b'{"code": 21211, "message": "m", "status": 400}'), Rejected),
+    "429": (says(429, b'{"code": 20429, "message": "m", "status": 429}'), Rejected),
+    "401 without a code": (says(401, b"{}"), Rejected),
+    "500": (says(500, b'{"code": 20500, "message": "m", "status": 500}'), InDoubt),
+    "502 from a proxy, in HTML": (says(502, b"<html>"), InDoubt),
+    "503": (says(503, b'{"code": 20503, "message": "m", "status": 503}'), InDoubt),
+    "201 without a sid": (says(201, b"{}"), InDoubt),
+    "201 that is no JSON": (says(201, b"<html>"), InDoubt),
+    "201 cut short": (says(201, CREATED[:20], length=len(CREATED)), InDoubt),
+    "reset after the request": (resets, InDoubt),
+    "closed without an answer": (hangs_up, InDoubt),
+    "silence": (hangs, InDoubt),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_end_of_a_post_is_told_for_what_it_proves(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_http, "READ_S", 0.4)
+    answer, expected = CASES[case]
+    with serving(answer) as (url, read):
+        outcome = post(url)
+    assert isinstance(outcome, expected), outcome
+    assert len(read) == 1, "one POST is one POST"
+
+
+def test_what_twilio_says_is_kept() -> None:
+    with serving(CASES["201"][0]) as (url, _):
+        assert post(url) == Accepted(SID)
+    with serving(CASES["400 with a code"][0]) as (url, _):
+        assert post(url) == Rejected(21211, 400)
+    with serving(CASES["401 without a code"][0]) as (url, _):
+        assert post(url) == Rejected(None, 401)
+
+
+def test_a_refused_connection_sent_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    assert isinstance(post(url), NotSent)
+
+
+def test_a_connection_that_is_never_made_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_http, "CONNECT_S", 0.3)
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:  # they fill the backlog: the next SYN is dropped
+            one.setblocking(False)
+            one.connect_ex(address)
+        outcome = post(f"http://127.0.0.1:{address[1]}")
+        for one in waiting:
+            one.close()
+    assert isinstance(outcome, NotSent), outcome
+
+
+def test_a_name_that_does_not_resolve_sent_nothing() -> None:
+    assert isinstance(post("http://twilio.invalid"), NotSent)
