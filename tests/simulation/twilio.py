@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+from whatsapp.domain.message import Lane
 from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, StatusUpdate
 
 from tests.simulation.faults import Faults, Mode
@@ -74,7 +75,7 @@ class Twilio:
         faults: Faults,
         call: Callable[..., Any],
         deliver: Callable[[Entry, StatusUpdate], None],
-        lane_of: Callable[[str], str],
+        lane_of: Callable[[str], str] = lambda _: Lane.PROACTIVE,
     ) -> None:
         self._hub = hub
         self._faults = faults

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -20,27 +19,23 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp import bootstrap
 from whatsapp.adapters import clock as clock_adapter
-from whatsapp.adapters.clock import DynamoClock
 from whatsapp.adapters.dynamodb import Contention, _load
 from whatsapp.adapters.items import contact_from, message_from
-from whatsapp.adapters.template_store import DynamoTemplateStore
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.inbound import InboundForm
 from whatsapp.domain.message import Lane, Message, message_id_of
 from whatsapp.domain.ports import Deadline, NotTold, StatusUpdate
 from whatsapp.domain.request import SendAnswer
-from whatsapp.domain.template_version import TemplateVersion
-from whatsapp.settings import Settings
 
 from functions.send import queue
 from functions.send.serve import serve
 from tests.simulation import aws, dynamodb
 from tests.simulation.faults import Faults, Mode, Rates
 from tests.simulation.hub import HOUR, MINUTE, Crash, Hub, Worker
+from tests.simulation.sandbox import Sandbox, SimulatedApp, approve_templates, settings
 from tests.simulation.twilio import SENDER, Entry, Twilio
 
 START = 1_795_000_000_000
@@ -53,56 +48,6 @@ KILLED_LATE = 700
 CALLER_TRIES = 8
 WEBHOOK_TRIES = 4
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class SimulatedApp(App):
-    """The product in one sandbox, with the world for its outside."""
-
-    world: "World"
-    hearing: list[Callable[..., None]] = field(default_factory=list)
-
-    def client(self, service: str) -> Any:
-        """The world's AWS."""
-        if service == "dynamodb":
-            return dynamodb.client()
-        return {"sqs": self.world.sqs, "events": self.world.bus, "sns": self.world.sns}[service]
-
-    @cached_property
-    def clock(self) -> DynamoClock:
-        """The real one, which listens to DynamoDB's `Date` through this sandbox's own ears."""
-        events = SimpleNamespace(register=lambda _event, listen: self.hearing.append(listen))
-        return DynamoClock(SimpleNamespace(meta=SimpleNamespace(events=events)))  # type: ignore[arg-type]  # all that it asks of a client
-
-    @cached_property
-    def contact_ids(self) -> ContactIds:
-        """Pseudonyms."""
-        return ContactIds("simulated")
-
-    @cached_property
-    def metrics(self) -> Any:
-        """Counted by the world."""
-        return SimpleNamespace(count=lambda name, value=1: self.world.counted.update({name: value}))
-
-    @cached_property
-    def templates(self) -> DynamoTemplateStore:
-        """The real store, on virtual time."""
-        hub = self.world.hub
-        return DynamoTemplateStore(self.db, "templates", bootstrap.TEMPLATES_KEPT_S, lambda: hub.now / 1000)
-
-    @cached_property
-    def gateway(self) -> Any:
-        """The world's Twilio."""
-        return self.world.twilio
-
-
-@dataclass(eq=False)
-class Sandbox:
-    """One Lambda sandbox: it keeps its parts and its wrong clock from one invocation to the next."""
-
-    app: SimulatedApp
-    skew: int
-    busy: bool = False
 
 
 @dataclass(kw_only=True)
@@ -141,7 +86,7 @@ class World:
         self.sqs = aws.Sqs(self.hub, self.faults, self.call, self._queue_message, self._due_of)
         self.bus = aws.Bus(self.call)
         self.sns = aws.Sns(self.call)
-        self.settings = _settings(quiet_hours, replies_per_inbound)
+        self.settings = settings(quiet_hours, replies_per_inbound)
         self.counted: Counter[str] = Counter()
         self.requests: dict[str, Request] = {}
         self.canceled: dict[str, int] = {}
@@ -231,7 +176,8 @@ class World:
             stack.enter_context(patch.object(bootstrap, "app", self._app))
             for module in ("functions.send.serve", "functions.send.queue"):
                 stack.enter_context(patch(f"{module}.logger", SimpleNamespace(**_LOGGER, exception=self._swallowed)))
-            self._approve_templates()
+            templates = SimulatedApp(self.settings, self).templates
+            approve_templates(templates, lambda: f"HX{self.rng.getrandbits(128):032x}", START)
             yield self
 
     def call(
@@ -451,40 +397,6 @@ class World:
         inner = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
         if not all(isinstance(one, ours) for one in inner):
             self.unexpected.append("".join(traceback.format_exception(error)[-6:]))
-
-    def _approve_templates(self) -> None:
-        store = SimulatedApp(self.settings, self).templates
-        for template in load_catalog():
-            version = TemplateVersion(
-                template=template.name,
-                version=template.version("en"),
-                language="en",
-                status="approved",
-                created_at=START,
-                content_sid=f"HX{self.rng.getrandbits(128):032x}",
-                body=template.languages["en"].body,
-                quick_replies=template.languages["en"].quick_replies,
-            )
-            store.put_new(version)
-
-
-def _settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
-    return Settings(
-        messages_table="messages",
-        contacts_table="contacts",
-        templates_table="templates",
-        media_bucket="media",
-        bus_name="bus",
-        alert_topic_arn="topic",
-        send_queue_url=aws.SEND_QUEUE,
-        send_dead_letter_queue_url=aws.DEAD_LETTERS,
-        twilio_secret="unused",
-        contact_key_secret="unused",
-        public_url_parameter="unused",
-        sender_address=SENDER,
-        quiet_hours=quiet_hours,
-        replies_per_inbound=replies_per_inbound,
-    )
 
 
 _LOGGER = {name: (lambda *_, **__: None) for name in ("info", "warning", "debug", "error")}

@@ -1,0 +1,108 @@
+"""The product in one Lambda sandbox: its own parts, joined by its own `bootstrap`, with the world for its outside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from whatsapp import bootstrap
+from whatsapp.adapters.clock import DynamoClock
+from whatsapp.adapters.template_store import DynamoTemplateStore
+from whatsapp.bootstrap import App
+from whatsapp.domain.catalog import load_catalog
+from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.settings import Settings
+
+from tests.simulation import aws, dynamodb
+from tests.simulation.twilio import SENDER
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@dataclass(frozen=True)
+class SimulatedApp(App):
+    """The product in one sandbox, with the world for its outside."""
+
+    world: "World"
+    hearing: list[Callable[..., None]] = field(default_factory=list)
+
+    def client(self, service: str) -> Any:
+        """The world's AWS."""
+        if service == "dynamodb":
+            return dynamodb.client()
+        return {"sqs": self.world.sqs, "events": self.world.bus, "sns": self.world.sns}[service]
+
+    @cached_property
+    def clock(self) -> DynamoClock:
+        """The real one, which listens to DynamoDB's `Date` through this sandbox's own ears."""
+        events = SimpleNamespace(register=lambda _event, listen: self.hearing.append(listen))
+        return DynamoClock(SimpleNamespace(meta=SimpleNamespace(events=events)))  # type: ignore[arg-type]  # all that it asks of a client
+
+    @cached_property
+    def contact_ids(self) -> ContactIds:
+        """Pseudonyms."""
+        return ContactIds("simulated")
+
+    @cached_property
+    def metrics(self) -> Any:
+        """Counted by the world."""
+        return SimpleNamespace(count=lambda name, value=1: self.world.counted.update({name: value}))
+
+    @cached_property
+    def templates(self) -> DynamoTemplateStore:
+        """The real store, on virtual time."""
+        hub = self.world.hub
+        return DynamoTemplateStore(self.db, "templates", bootstrap.TEMPLATES_KEPT_S, lambda: hub.now / 1000)
+
+    @cached_property
+    def gateway(self) -> Any:
+        """The world's Twilio."""
+        return self.world.twilio
+
+
+@dataclass(eq=False)
+class Sandbox:
+    """One Lambda sandbox: it keeps its parts and its wrong clock from one invocation to the next."""
+
+    app: SimulatedApp
+    skew: int
+    busy: bool = False
+
+
+def settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
+    """A deployment."""
+    return Settings(
+        messages_table="messages",
+        contacts_table="contacts",
+        templates_table="templates",
+        media_bucket="media",
+        bus_name="bus",
+        alert_topic_arn="topic",
+        send_queue_url=aws.SEND_QUEUE,
+        send_dead_letter_queue_url=aws.DEAD_LETTERS,
+        twilio_secret="unused",
+        contact_key_secret="unused",
+        public_url_parameter="unused",
+        sender_address=SENDER,
+        quiet_hours=quiet_hours,
+        replies_per_inbound=replies_per_inbound,
+    )
+
+
+def approve_templates(store: DynamoTemplateStore, content_sid: Callable[[], str], now: int) -> None:
+    """WhatsApp has approved the catalog, in English."""
+    for template in load_catalog():
+        version = TemplateVersion(
+            template=template.name,
+            version=template.version("en"),
+            language="en",
+            status="approved",
+            created_at=now,
+            content_sid=content_sid(),
+            body=template.languages["en"].body,
+            quick_replies=template.languages["en"].quick_replies,
+        )
+        store.put_new(version)
