@@ -31,7 +31,7 @@ OTHERS = {
 REFUSED = {
     "unknown_template": ("unknown_template", "appointment_confirmation"),
     "missing_variables": ("invalid_variables", "session_time"),
-    "malformed_number": ("invalid_address", "too short"),
+    "malformed_number": ("invalid_address", "10 digits"),
     "unknown_field": ("invalid_request", "when: unknown field"),
 }
 KINDS = {
