@@ -56,7 +56,7 @@ sync() { # environment, then uv's choice of groups
 }
 
 if ! current .venv; then
-    echo "setup: making .venv (a minute the first time)"
+    echo "setup: bringing .venv up to uv.lock (a minute the first time)"
     if [ -z "$(version_of .venv/bin/python)" ]; then
         find_python
         "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module (Debian: apt-get install python3-venv)."
@@ -67,9 +67,11 @@ if ! current .venv; then
 fi
 
 if ! current .venv-lambda; then
-    find_python_for_lambda
-    echo "setup: making .venv-lambda with Python $(version_of "$lambda_python")"
-    .venv/bin/uv venv --quiet --clear --python "$lambda_python" .venv-lambda || fail "making .venv-lambda failed (see above)."
+    if [ -z "$(version_of .venv-lambda/bin/python)" ]; then
+        find_python_for_lambda
+        echo "setup: making .venv-lambda with Python $(version_of "$lambda_python")"
+        .venv/bin/uv venv --quiet --clear --python "$lambda_python" .venv-lambda || fail "making .venv-lambda failed (see above)."
+    fi
     sync .venv-lambda --only-group runtime
 fi
 
