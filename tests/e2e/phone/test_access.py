@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from local.phone.server import PATIENTS
 from tests.e2e.phone.conftest import Opened, px, query
 from tests.product import Product
 
@@ -24,7 +25,7 @@ TABS = ("story", "events", "templates", "queue", "alerts", "faults")
 def talk(clinic: Product) -> str:
     """A patient with a conversation that has a bit of everything."""
     number = "+919700000001"
-    clinic.twilio("patients", {"address": number, "profile_name": "Asha Menon"})
+    clinic.twilio("patients", {"address": number, "profile_name": "Ananya Iyer"})
     clinic.remind(number)
     clinic.write(number, "I'll be there", button={"text": "I'll be there"})
     clinic.write(number, "", location={"latitude": 12.97, "longitude": 77.59, "label": "MG Road"})
@@ -137,13 +138,24 @@ def test_the_theme_is_kept(opened: Opened, talk: str) -> None:
 
 
 @pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="SCREENSHOTS=1 writes docs/images anew")
-def test_screenshots(clinic: Product, opened: Opened, talk: str) -> None:
-    pictures = {"phone": (1440, 900, "light", "story"), "phone-dark": (1440, 900, "dark", "story"),
-                "phone-events": (1440, 900, "light", "events"), "phone-390": (390, 844, "light", "")}  # fmt: skip
+def test_screenshots(clinic: Product, opened: Opened) -> None:
+    asha = next(iter(PATIENTS))
+    clinic.fault("error", asha, code=63010)
+    first = clinic.remind(asha)["message_id"]
+    clinic.when(first, "read")
+    reply = clinic.write(asha, "I'll be there", button={"text": "I'll be there"})["message_sid"]
+    answer = "Thank you, your appointment is confirmed. We look forward to seeing you."
+    clinic.send(to=asha, text=answer, in_reply_to=reply)
+    clinic.write(asha, "Shall I bring my last report? *Thank you!*")
+    clinic.remind(asha)
+    pictures = {
+        "phone": (1440, 900, "light", {"message": first, "tab": "story"}),
+        "phone-dark": (1440, 900, "dark", {"message": first, "tab": "story"}),
+        "phone-events": (1440, 900, "light", {"tab": "events"}),
+        "phone-390": (390, 844, "light", {}),
+    }
     IMAGES.mkdir(exist_ok=True)
-    first = clinic.ledger(talk)[0]["status_callback"].split("/status/")[1].split("/")[0]
-    for name, (width, height, scheme, tab) in pictures.items():
-        more = {"message": first, "tab": tab} if tab else {}
-        page = opened(query(talk, **more), width=width, height=height, color_scheme=scheme, reduced_motion="reduce")
+    for name, (width, height, scheme, more) in pictures.items():
+        page = opened(query(asha, **more), width=width, height=height, color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_timeout(1500)
         page.screenshot(path=IMAGES / f"{name}.png")
