@@ -60,9 +60,9 @@ def build_for_this_machine(artifact: Artifact) -> Path:
         built, zipped = Path(scratch, "built"), Path(scratch, "zip")
         _make(artifact, built)
         _zip(built, zipped)
-        for outdated in _CACHE.glob(f"{artifact.logical_id}-*.zip"):
-            outdated.unlink(missing_ok=True)
         zipped.rename(target)
+    for outdated in set(_CACHE.glob(f"{artifact.logical_id}-*.zip")) - {target}:
+        outdated.unlink(missing_ok=True)  # missing: another stack that builds the same was quicker
     return target
 
 
