@@ -1,7 +1,8 @@
-"""Random schedules of faults against the product, judged by Twilio's ledger.
+"""Random schedules of faults against the product, judged by Twilio's ledger and by what patients wrote.
 
-python -m tests.simulation 1000                 a thousand schedules
-python -m tests.simulation 1 --seed 4711 -v     one of them again, call by call
+python -m tests.simulation 1000                 a thousand schedules, one in four of the receive side
+python -m tests.simulation 250 --side receive   of one side alone
+python -m tests.simulation 1 --seed 4711 --side send -v    one of them again, call by call
 python -m tests.simulation 500 --defect no-fence
 python -m tests.simulation 1000 --defects       how soon each deliberate defect is caught
 python -m tests.simulation --matrix             every port call crashed in every way, singly and in pairs
@@ -14,9 +15,13 @@ from collections.abc import Sequence
 
 from tests.simulation.defects import DEFECTS
 from tests.simulation.matrix import run_matrix
+from tests.simulation.receiving_defects import DEFECTS as RECEIVING_DEFECTS
+from tests.simulation.receiving_run import simulate_receiving
 from tests.simulation.run import SHOWN, Tally, first_caught, simulate, simulate_in_processes
 
 PROCESSES = 2
+SIDES = {"send": (simulate, DEFECTS), "receive": (simulate_receiving, RECEIVING_DEFECTS)}
+ALL_DEFECTS = DEFECTS | RECEIVING_DEFECTS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("schedules", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule; the next have the next")
-    parser.add_argument("--defect", choices=DEFECTS, help="put this mistake into the code first")
+    parser.add_argument("--side", choices=SIDES, help="this side alone")
+    parser.add_argument("--defect", choices=ALL_DEFECTS, help="put this mistake into the code first")
     parser.add_argument("--defects", action="store_true", help="the table of all mistakes and how soon they are caught")
     parser.add_argument("--matrix", action="store_true", help="the crash matrix, pairs included")
     parser.add_argument("--verbose", "-v", action="store_true", help="print every port call")
@@ -33,25 +39,50 @@ def main(arguments: Sequence[str]) -> int:
         return defects_table(asked.schedules, asked.seed)
     if asked.matrix:
         return report_matrix()
-    began = time.monotonic()
-    if asked.defect or asked.verbose:
-        tally = Tally()
-        for seed in range(asked.seed, asked.seed + asked.schedules):
-            tally.add(simulate(seed, DEFECTS.get(asked.defect or ""), verbose=asked.verbose))
-    else:
-        tally = simulate_in_processes(asked.seed, asked.schedules, PROCESSES)
-    return report(tally, time.monotonic() - began)
+    began, total = time.monotonic(), Tally()
+    for side, schedules in shares(asked.schedules, side_of(asked)).items():
+        tally = run(side, schedules, asked)
+        show_failures(side, tally)
+        total.add(tally)
+    return report(total, time.monotonic() - began)
+
+
+def side_of(asked: argparse.Namespace) -> str | None:
+    """The side that was asked for, or whose defect was."""
+    return asked.side or next((side for side, (_, defects) in SIDES.items() if asked.defect in defects), None)
+
+
+def shares(schedules: int, side: str | None) -> dict[str, int]:
+    """How many schedules each side gets."""
+    receive = schedules // 4
+    return {side: schedules} if side else {"send": schedules - receive, "receive": receive}
+
+
+def run(side: str, schedules: int, asked: argparse.Namespace) -> Tally:
+    """Run one side's schedules: in processes, or one after the other where somebody looks on."""
+    one, _ = SIDES[side]
+    if not asked.defect and not asked.verbose:
+        return simulate_in_processes(asked.seed, schedules, PROCESSES, one)
+    tally = Tally()
+    for seed in range(asked.seed, asked.seed + schedules):
+        tally.add(one(seed, ALL_DEFECTS.get(asked.defect or ""), verbose=asked.verbose))
+    return tally
+
+
+def show_failures(side: str, tally: Tally) -> None:
+    """Print what went wrong, each with the seed that replays it."""
+    for seed, violations in tally.failures[:SHOWN]:
+        for violation in violations[:SHOWN]:
+            print(f"{side}, seed {seed}: {violation}")
+        print(f"    again: python -m tests.simulation 1 --seed {seed} --side {side} -v")
 
 
 def report(tally: Tally, seconds: float) -> int:
-    """Print what went wrong, each with the seed that replays it, and the sum."""
-    for seed, violations in tally.failures[:SHOWN]:
-        for violation in violations[:SHOWN]:
-            print(f"seed {seed}: {violation}")
-        print(f"    again: python -m tests.simulation 1 --seed {seed} -v")
+    """Print the sum."""
     print(
         f"simulate: {tally.schedules} schedules, {tally.calls} port calls, {tally.posts} POSTs, "
-        f"{tally.accepted} accepted, {tally.schedules / max(seconds, 0.001):.1f}/s, {tally.counts()}"
+        f"{tally.accepted} accepted, {tally.written} received, {tally.schedules / max(seconds, 0.001):.1f}/s, "
+        f"{tally.counts()}"
     )
     return 1 if tally.failures else 0
 
@@ -69,12 +100,13 @@ def defects_table(most: int, seed: int) -> int:
     """Print each deliberate defect and the first schedule that catches it."""
     survivors = 0
     print(f"{'defect':26} {'schedules':>9}  caught as")
-    for defect in DEFECTS.values():
-        caught = first_caught(defect, seed, most)
-        survivors += caught is None
-        after, how = (str(caught[0]), caught[1]) if caught else ("-", f"SURVIVED {most} schedules")
-        print(f"{defect.name:26} {after:>9}  {how.splitlines()[0][:110]}", flush=True)
-    print(f"defects: {len(DEFECTS)}, {survivors} survived {most} schedules each")
+    for one, defects in SIDES.values():
+        for defect in defects.values():
+            caught = first_caught(defect, seed, most, one)
+            survivors += caught is None
+            after, how = (str(caught[0]), caught[1]) if caught else ("-", f"SURVIVED {most} schedules")
+            print(f"{defect.name:26} {after:>9}  {how.splitlines()[0][:110]}", flush=True)
+    print(f"defects: {len(ALL_DEFECTS)}, {survivors} survived {most} schedules each")
     return 1 if survivors else 0
 
 

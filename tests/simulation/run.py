@@ -1,9 +1,11 @@
 """Runs schedules and sums up what the referee says."""
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
 from multiprocessing import get_context
 
 from tests.simulation.defects import Defect
@@ -22,6 +24,8 @@ class Tally:
     calls: int = 0
     posts: int = 0
     accepted: int = 0
+    written: int = 0
+    """Messages that patients wrote."""
     failures: list[tuple[int, list[str]]] = field(default_factory=list)
     """Seeds, and what was wrong."""
     kinds: Counter[str] = field(default_factory=Counter)
@@ -32,6 +36,7 @@ class Tally:
         self.calls += other.calls
         self.posts += other.posts
         self.accepted += other.accepted
+        self.written += other.written
         self.failures += other.failures
         self.kinds += other.kinds
 
@@ -60,28 +65,30 @@ def simulate(seed: int, defect: Defect | None = None, *, verbose: bool = False) 
     )
 
 
-def simulate_many(first: int, count: int) -> Tally:
+def simulate_many(first: int, count: int, one: Callable[[int], Tally] = simulate) -> Tally:
     """Run and judge some schedules, one after the other."""
     tally = Tally()
     for seed in range(first, first + count):
-        tally.add(simulate(seed))
+        tally.add(one(seed))
     return tally
 
 
-def simulate_in_processes(first: int, count: int, processes: int) -> Tally:
+def simulate_in_processes(first: int, count: int, processes: int, one: Callable[[int], Tally] = simulate) -> Tally:
     """The same, side by side."""
     tally = Tally()
     starts = range(first, first + count, CHUNK)
     sizes = [min(CHUNK, first + count - start) for start in starts]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for part in pool.map(simulate_many, starts, sizes):
+        for part in pool.map(simulate_many, starts, sizes, repeat(one)):
             tally.add(part)
     return tally
 
 
-def first_caught(defect: Defect, first: int, most: int) -> tuple[int, str] | None:
+def first_caught(
+    defect: Defect, first: int, most: int, one: Callable[[int, Defect], Tally] = simulate
+) -> tuple[int, str] | None:
     """After how many schedules a defect is caught, and as what; None if never."""
     for seed in range(first, first + most):
-        if failures := simulate(seed, defect).failures:
+        if failures := one(seed, defect).failures:
             return seed - first + 1, failures[0][1][0]
     return None

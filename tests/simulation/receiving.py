@@ -1,0 +1,394 @@
+"""The receive side's world: patients write, Twilio brings it or does not, and asks nothing twice after 15 seconds.
+
+What patients wrote is the truth that the referee judges by. Webhooks are lost, doubled and late; the webhook, the bus
+and Twilio's API have outages of minutes; every port call may crash. Forms are read, stored, published and reconciled by
+the product's own code.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import ClientError
+from whatsapp.adapters.dynamodb import _load
+from whatsapp.adapters.erasure_store import DynamoErasureStore
+from whatsapp.adapters.twilio_form import read_inbound
+from whatsapp.domain.address import Address
+from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.inbound import InboundMedium
+from whatsapp.domain.lifecycle import RANK, Status
+from whatsapp.domain.ports import FetchedMedium, Listed, MediumUnavailableError, StatusUpdate, TwilioUnavailable
+from whatsapp.use_cases.erase_contact import EraseContact
+from whatsapp.use_cases.store_media import StoreMedia
+
+from tests.simulation import aws
+from tests.simulation import world as world_module
+from tests.simulation.faults import Rates
+from tests.simulation.hub import HOUR, MINUTE
+from tests.simulation.sandbox import SimulatedApp
+from tests.simulation.twilio import SENDER, Entry, Twilio
+from tests.simulation.world import World
+
+EVERY = 5 * MINUTE
+LOOK_BACK = HOUR
+TIMEOUT = 60_000
+"""The webhook function's."""
+MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/{sid}/Media/ME{index}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a patient wrote: the truth."""
+
+    sid: str
+    address: str
+    at: int
+    text: str = ""
+    media: int = 0
+    listed_at: int = 0
+    more: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def contact_id(self) -> str:
+        """Whose it is."""
+        return ContactIds("simulated").of(Address(self.address))
+
+    @property
+    def form(self) -> dict[str, str]:
+        """As Twilio's webhook tells it."""
+        form = {
+            "MessageSid": self.sid,
+            "From": f"whatsapp:{self.address}",
+            "To": f"whatsapp:{SENDER}",
+            "Body": self.text,
+        }
+        for index in range(self.media):
+            form |= {f"MediaUrl{index}": self.medium(index), f"MediaContentType{index}": "image/jpeg"}
+        return form | self.more
+
+    def medium(self, index: int) -> str:
+        """The URL of one of its media."""
+        return MEDIA.format(sid=self.sid, index=index)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What does not work for a while: `webhook`, `bus` or `api`."""
+
+    what: str
+    begins: int
+    ends: int
+
+
+class ReceivingTwilio(Twilio):
+    """Twilio as the receive side meets it: it lists what patients wrote, and keeps their files."""
+
+    def __init__(self, world: "ReceivingWorld") -> None:
+        super().__init__(world.hub, world.faults, world.call, world._status_callback, world._lane_of)
+        self._world = world
+        self.written: list[Written] = []
+        self.deleted: set[str] = set()
+
+    def list_received(self, since: int) -> Iterator[Listed]:
+        """What patients wrote, newest first; new messages show up late."""
+
+        def shown() -> list[Listed]:
+            now = self._hub.now
+            return [
+                Listed(
+                    twilio_sid=w.sid,
+                    status="received",
+                    direction="inbound",
+                    from_=w.address,
+                    to=SENDER,
+                    body=w.text,
+                    date_created=w.at // 1000 * 1000,
+                    num_media=w.media,
+                )
+                for w in sorted(self.written, key=lambda w: -w.at)
+                if since <= w.at and w.listed_at <= now and w.sid not in self.deleted
+            ]
+
+        yield from self._asked("list received", shown)
+
+    def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
+        """The media of a message."""
+        written = next(w for w in self.written if w.sid == twilio_sid)
+        media = [InboundMedium(url=written.medium(n), content_type="image/jpeg") for n in range(written.media)]
+        found: list[InboundMedium] = self._asked("media of", lambda: media)
+        return found
+
+    def fetch(self, twilio_sid: str) -> Listed | None:
+        """What became of a message of ours."""
+        entry = next((e for e in self.ledger if e.sid == twilio_sid), None)
+        found: Listed | None = self._asked("fetch", lambda: self._listed(entry) if entry else None)
+        return found
+
+    def delete(self, twilio_sid: str) -> None:
+        """Delete a message."""
+        self._asked("delete", lambda: self.deleted.add(twilio_sid))
+
+    def _asked(self, name: str, answer: Callable[[], Any]) -> Any:
+        if self._world.is_out("api"):
+            raise TwilioUnavailable("simulated")
+        return self._call(name, answer, slow=300, lost=_unavailable, refused=_unavailable)
+
+
+class ReceivingBus(aws.Bus):
+    """The bus, with a rule that brings messages with media back to us; rules, too, deliver at least once, or late."""
+
+    def __init__(self, world: "ReceivingWorld") -> None:
+        super().__init__(world.call)
+        self._world = world
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's own spelling
+        """Publish; in an outage it answers 200 and takes nothing, as PutEvents does."""
+        if self._world.is_out("bus"):
+            refused = [{"ErrorCode": "InternalFailure"} for _ in Entries]
+            return {"FailedEntryCount": len(Entries), "Entries": refused}
+        before = len(self.events)
+        try:
+            return super().put_events(Entries=Entries)
+        finally:
+            for event in self.events[before:]:
+                if event["type"] == "message.received" and event["media"]:
+                    self._world.media_rule(event["message_id"])
+
+
+@dataclass(frozen=True)
+class ReceivingApp(SimulatedApp):
+    """The product in one sandbox, with media and erasing joined to the world."""
+
+    world: "ReceivingWorld"
+
+    @cached_property
+    def store_media(self) -> StoreMedia:
+        """Media, from the world's Twilio into its bucket."""
+        world = self.world
+        return StoreMedia(
+            inbox=self.inbox,
+            source=world.files,
+            store=world.files,
+            bus=self.bus,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    @cached_property
+    def erase_contact(self) -> EraseContact:
+        """Forgetting, on the real store."""
+        return EraseContact(
+            contacts=self.contacts,
+            messages=self.messages,
+            erasures=DynamoErasureStore(self.db, "messages", "contacts", 400),
+            gateway=self.gateway,
+            media=self.world.files,
+            clock=self.clock,
+            steps=self.steps,
+        )
+
+
+class Files:
+    """The `MediaSource` and `MediaStore` ports: what is at Twilio, and what lies in our bucket."""
+
+    def __init__(self, world: "ReceivingWorld") -> None:
+        self._world = world
+        self.bucket: dict[str, bytes] = {}
+
+    def fetch(self, url: str) -> FetchedMedium:
+        """One file of Twilio's."""
+        if self._world.is_out("api"):
+            raise MediumUnavailableError("simulated")
+        medium: FetchedMedium = self._call("fetch medium", lambda: FetchedMedium(url.encode(), "image/jpeg"))
+        return medium
+
+    def put(self, key: str, medium: FetchedMedium) -> None:
+        """Into the bucket."""
+        self._call("put_object", lambda: self.bucket.update({key: medium.content}))
+
+    def delete(self, url: str) -> None:
+        """Nothing here asks for it."""
+
+    def delete_all(self, contact_id: str) -> None:
+        """Out of the bucket."""
+
+        def delete() -> None:
+            for key in [key for key in self.bucket if key.startswith(f"media/{contact_id}/")]:
+                del self.bucket[key]
+
+        self._world.call("delete_objects", delete, slow=500, lost=_no_bucket, refused=_no_bucket)
+
+    def _call(self, name: str, effect: Callable[[], Any]) -> Any:
+        return self._world.call(name, effect, slow=500, lost=_no_medium, refused=_no_medium)
+
+
+class ReceivingWorld(World):
+    """One schedule's world, seen from the patients' side."""
+
+    def __init__(self, seed: int, rates: Rates, outages: Sequence[Outage] = ()) -> None:
+        super().__init__(seed, rates)
+        self.outages = outages
+        self.files = Files(self)
+        self.received = ReceivingTwilio(self)
+        self.twilio = self.received
+        self.bus = ReceivingBus(self)
+        self.erased: dict[str, int] = {}
+        """Contacts whose erasure was confirmed, and when it was asked for."""
+        self.steps_back: list[str] = []
+        """Statuses and windows that moved back: none may."""
+        self._statuses: dict[str, Status] = {}
+        self._windows: dict[str, int] = {}
+        self._handed: set[str] = set()
+
+    # --- what people do --------------------------------------------------------------------------------------------
+
+    def write(self, written: Written) -> None:
+        """A patient writes. Twilio brings it, perhaps twice, or cannot: then it is in its list alone."""
+        self.received.written.append(written)
+        self.received.last_inbound[written.address] = written.at
+        if self.faults.chance(self.faults.rates.callback_lost):
+            return
+        for _ in range(2 if self.faults.chance(self.faults.rates.callback_doubled) else 1):
+            delay = self.faults.between(10, 10_000)
+            self.hub.at(self.hub.now + delay, lambda: self._bring(written))
+
+    def erase(self, contact_id: str) -> None:
+        """Somebody asks to be forgotten, until we say yes."""
+        asked_at = self.hub.now
+
+        def told(answer: object) -> None:
+            if isinstance(answer, dict):
+                self.erased.setdefault(contact_id, asked_at)
+            elif answer is None:
+                self.hub.at(self.hub.now + MINUTE, lambda: self._erase(contact_id, told))
+
+        self._erase(contact_id, told)
+
+    def _erase(self, contact_id: str, told: Callable[[object], None]) -> None:
+        self._invoke("erase", lambda app, deadline: app.erase_contact(contact_id, deadline), told)
+
+    def media_rule(self, message_id: str) -> None:
+        """The bus's rule calls the function; now and then it does not, or twice."""
+        for _ in range(self.faults.rng.choice((0, 1, 1, 1, 2)) if self.faults.rates.call else 1):
+            self.hub.at(self.hub.now + self.faults.between(50, 5_000), lambda: self._store_media(message_id))
+
+    def _store_media(self, message_id: str) -> None:
+        self._invoke("media", lambda app, deadline: app.store_media(message_id, deadline), lambda _: None)
+
+    def is_out(self, what: str) -> bool:
+        """Whether it does not work now."""
+        return any(o.what == what and o.begins <= self.hub.now < o.ends for o in self.outages)
+
+    # --- what the schedules do -------------------------------------------------------------------------------------
+
+    def reconcile_until(self, ends: int) -> None:
+        """Every five minutes until then; afterwards only when something is due."""
+        at = self.hub.now
+        while at < ends:
+            at += EVERY
+            self.hub.at(at, self._reconcile)
+
+    def _reconcile(self) -> None:
+        for _ in range(2 if self.faults.chance(self.faults.rates.redelivered) else 1):
+            self._invoke("reconcile", lambda app, deadline: app.reconcile(deadline), lambda _: None)
+
+    def _plan_sweeps(self) -> None:
+        is_stale = self._stale
+        super()._plan_sweeps()
+        if not is_stale:
+            return
+        due: dict[str, int] = {}
+        for item in self.tables.items("messages"):
+            if (shard := item.get("due_shard")) and shard["S"][:5] in ("erase", "statu", "media"):
+                kind = "erase" if shard["S"].startswith("erase") else "reconcile"
+                due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
+        for kind, sweep in (("erase", self._sweep_erasures), ("reconcile", self._reconcile)):
+            if kind in due:
+                self._plan(kind, due[kind], sweep)
+
+    def _sweep_erasures(self) -> None:
+        self._invoke("erasures", lambda app, deadline: app.erase_contact.sweep(deadline), lambda _: None)
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def installed(self) -> Iterator["ReceivingWorld"]:
+        """As every world, with its own kind of sandbox."""
+        with ExitStack() as stack:
+            stack.enter_context(patch.object(world_module, "SimulatedApp", ReceivingApp))
+            stack.enter_context(patch.object(world_module, "TIMEOUT", TIMEOUT))
+            stack.enter_context(super().installed())
+            yield self
+
+    def _bring(self, written: Written, tries: int = world_module.WEBHOOK_TRIES) -> None:
+        """The webhook; Twilio comes again for some seconds if it fails."""
+        if self.is_out("webhook"):
+            if tries > 1:
+                self.hub.at(self.hub.now + 3_000, lambda: self._bring(written, tries - 1))
+            return
+        form = read_inbound(written.form)
+        self._webhook("inbound", lambda app, _: app.receive_message(form), lambda: None, tries)
+
+    def _status_callback(self, entry: Entry, update: StatusUpdate) -> None:
+        if not self.is_out("webhook"):
+            super()._status_callback(entry, update)
+
+    def _watch_contacts(self) -> None:
+        """After every write: nothing moves back."""
+        super()._watch_contacts()
+        for item in self.tables.items("messages"):
+            if item.get("direction", {}).get("S") == "outbound":
+                self._watch_status(item["message_id"]["S"], Status(item["status"]["S"]))
+        for item in self.tables.items("contacts"):
+            contact_id, at = item["contact_id"]["S"], int(item.get("last_inbound_at", {"N": "0"})["N"])
+            if at < self._windows.get(contact_id, 0) and "erased_at" not in item:
+                self.steps_back.append(f"the window of {contact_id} was closed early")
+            self._windows[contact_id] = at
+
+    def _watch_status(self, message_id: str, status: Status) -> None:
+        before = self._statuses.get(message_id, Status.PENDING)
+        accepted = before in (Status.SENT, Status.UNDELIVERED, Status.DELIVERED, Status.READ)
+        if accepted and RANK.get(status, 0) < RANK.get(before, 0):
+            self.steps_back.append(f"{message_id} went from {before} to {status}")
+        self._statuses[message_id] = status
+
+    def _failed(self, error: Exception) -> None:
+        inner = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+        if rest := [one for one in inner if not isinstance(one, TwilioUnavailable)]:
+            super()._failed(ExceptionGroup("", rest))
+
+    # --- the referee's view ----------------------------------------------------------------------------------------
+
+    def stored(self) -> dict[str, dict[str, Any]]:
+        """Every inbound record as it stands."""
+        items = [_load(item) for item in self.tables.items("messages")]
+        return {item["message_id"]: item for item in items if item.get("direction") == "inbound"}
+
+    def told(self, detail_type: str) -> dict[str, list[dict[str, Any]]]:
+        """What the bus took, by event_id."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for event in self.bus.events:
+            if event["type"] == detail_type:
+                found.setdefault(event["event_id"], []).append(event)
+        return found
+
+
+def same(events: list[dict[str, Any]]) -> bool:
+    """Whether an event was always told the same."""
+    return len({json.dumps(event, sort_keys=True) for event in events}) == 1
+
+
+def _unavailable() -> Any:
+    raise TwilioUnavailable("simulated")
+
+
+def _no_bucket() -> Any:
+    raise ClientError({"Error": {"Code": "SlowDown", "Message": "simulated"}}, "simulated")
+
+
+def _no_medium() -> Any:
+    raise MediumUnavailableError("simulated")

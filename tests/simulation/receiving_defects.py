@@ -1,0 +1,167 @@
+"""Deliberate defects of the receive side, each a mistake that known receivers make: the simulation catches them all."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from whatsapp.adapters.dynamodb import Attr, ConditionFailed, Put
+from whatsapp.adapters.event_bus import EventBridgeBus
+from whatsapp.adapters.inbox_store import DynamoInboxStore
+from whatsapp.domain import lifecycle
+from whatsapp.domain.lifecycle import BY_CALLBACK, Status
+from whatsapp.domain.opt_out import opt_of
+from whatsapp.use_cases.publish_waiting import PublishWaiting
+from whatsapp.use_cases.receive_message import ReceiveMessage, events_of
+from whatsapp.use_cases.reconcile import Reconcile
+from whatsapp.use_cases.store_media import StoreMedia
+
+from tests.simulation.defects import Defect, _replace
+
+_ALL: list[Defect] = []
+
+
+PutIn = Callable[[ExitStack], None]
+
+
+def _defect(meaning: str) -> Callable[[PutIn], PutIn]:
+    def note(put_in: PutIn) -> PutIn:
+        _ALL.append(Defect(put_in.__name__.replace("_", "-"), meaning, put_in))
+        return put_in
+
+    return note
+
+
+@_defect("nobody asks Twilio's list for what never arrived")
+def no_backfill(stack: ExitStack) -> None:
+    _replace(stack, Reconcile, "_inbound", lambda _: lambda self, found, deadline: None)
+
+
+@_defect("nobody publishes what the bus did not take")
+def no_sweep(stack: ExitStack) -> None:
+    _replace(stack, PublishWaiting, "__call__", lambda _: lambda self, deadline: {"published": 0, "finished": 0})
+
+
+@_defect("PutEvents answered 200, so the bus has the event")
+def failed_entries_ignored(stack: ExitStack) -> None:
+    def publish(original: Any) -> Any:
+        class Sanguine:
+            def __init__(self, client: Any) -> None:
+                self._client = client
+
+            def put_events(self, **request: Any) -> dict[str, Any]:
+                return {**self._client.put_events(**request), "FailedEntryCount": 0}
+
+        return lambda self, events: original(EventBridgeBus(Sanguine(self._client), self._bus_name), events)  # type: ignore[arg-type]  # all it asks of it
+
+    _replace(stack, EventBridgeBus, "publish", publish)
+
+
+@_defect("the marker is cleared before the event is published")
+def cleared_too_soon(stack: ExitStack) -> None:
+    def publish(_: Any) -> Any:
+        def eager(self: ReceiveMessage, inbound: Any) -> Any:
+            self.inbox.published(inbound, self.clock.now())
+            self.bus.publish(events_of(inbound))
+            return replace(inbound, due_at=None, due_shard=None)
+
+        return eager
+
+    _replace(stack, ReceiveMessage, "publish", publish)
+
+
+@_defect("a marker says first that this message was seen, and the message is stored next")
+def seen_before_stored(stack: ExitStack) -> None:
+    def put(original: Any) -> Any:
+        def twice(self: DynamoInboxStore, inbound: Any, contact: Any) -> Any:
+            seen = {"message_id": inbound.message_id, "entry": "seen"}
+            try:
+                self._db.write(Put(table=self._messages, item=seen, condition=Attr("message_id").not_exists()))
+            except ConditionFailed:
+                return replace(inbound, due_at=None, due_shard=None)
+            return original(self, inbound, contact)
+
+        return twice
+
+    _replace(stack, DynamoInboxStore, "put", put)
+
+
+@_defect("each delivery is an event of its own")
+def new_event_ids(stack: ExitStack) -> None:
+    counter = iter(range(1_000_000))
+
+    def publish(original: Any) -> Any:
+        return lambda self, events: original(
+            self, [replace(event, event_id=f"{event.event_id}-{next(counter)}") for event in events]
+        )
+
+    _replace(stack, EventBridgeBus, "publish", publish)
+
+
+@_defect("a STOP or START counts whenever it comes, however old it is")
+def late_words_count(stack: ExitStack) -> None:
+    _replace(
+        stack, ReceiveMessage, "_opt", lambda _: lambda self, form, contact, at: opt_of(form.text, form.opt_out_type)
+    )
+
+
+@_defect("whatever message comes last opens the window, however old it is")
+def any_message_opens_the_window(stack: ExitStack) -> None:
+    def change(original: Any) -> Any:
+        def blind(self: DynamoInboxStore, inbound: Any, contact: Any) -> Any:
+            made = original(self, inbound, contact)
+            window = {"last_inbound_at": inbound.received_at}
+            return replace(made, set={**made.set, **window}, condition=Attr("alias_of").not_exists())
+
+        return blind
+
+    _replace(stack, DynamoInboxStore, "_contact_change", change)
+
+
+@_defect("a backfill brings back what was erased")
+def erased_comes_back(stack: ExitStack) -> None:
+    def backfill(original: Any) -> Any:
+        def forgetful(self: Reconcile, one: Any) -> Any:
+            class Unaware:
+                def get(_self, contact_id: str) -> Any:  # noqa: N805 - the other self is in use
+                    contact = self.contacts.get(contact_id)
+                    return contact and replace(contact, erased_at=None)
+
+            return original(replace(self, contacts=Unaware()), one)  # type: ignore[arg-type]  # all it asks of it
+
+        return forgetful
+
+    _replace(stack, Reconcile, "_backfill", backfill)
+
+
+@_defect("a medium that could not be fetched the first time is nobody's any more")
+def media_forgotten(stack: ExitStack) -> None:
+    _replace(stack, Reconcile, "_media", lambda _: lambda self, found, deadline: None)
+
+
+@_defect("media are told before they are stored")
+def media_told_too_soon(stack: ExitStack) -> None:
+    def settled(original: Any) -> Any:
+        def hasty(self: StoreMedia, inbound: Any, index: int, medium: Any, deadline: Any) -> Any:
+            done = original(self, inbound, index, medium, deadline)
+            return replace(done, status="stored") if done.status == "pending" else done
+
+        return hasty
+
+    _replace(stack, StoreMedia, "_settled", settled)
+
+
+@_defect("nobody asks what became of a message whose callbacks were lost")
+def statuses_unasked(stack: ExitStack) -> None:
+    _replace(stack, Reconcile, "_statuses", lambda _: lambda self, found, deadline: None)
+
+
+@_defect("a status callback may move a message back")
+def status_goes_back(stack: ExitStack) -> None:
+    back = replace(lifecycle.DELIVER, sources=lifecycle.DELIVER.sources | {Status.READ})
+    stack.enter_context(patch.object(lifecycle, "DELIVER", back))
+    stack.enter_context(patch.dict(BY_CALLBACK, {"delivered": back}))
+
+
+DEFECTS = {defect.name: defect for defect in _ALL}

@@ -1,0 +1,197 @@
+"""What patients do in one schedule of the receive side, and who judges it."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from whatsapp.domain.lifecycle import Status
+
+from tests.simulation.faults import CALM, Rates
+from tests.simulation.hub import HOUR, MINUTE
+from tests.simulation.receiving import LOOK_BACK, Outage, ReceivingWorld, Written, same
+from tests.simulation.referee import LOST, STUCK, WRONG, Violation
+from tests.simulation.schedules import TEMPLATES
+from tests.simulation.world import START
+
+SAID = ("hello", "thank you", "how are you?", "Confirm", "I am late")
+LONGEST_OUTAGE = {"webhook": 35 * MINUTE, "bus": 30 * MINUTE, "api": 12 * MINUTE}
+"""A webhook's and the API's outage together stay within what a reconcile looks back."""
+APART = 2 * MINUTE
+"""Between a STOP and a START: a webhook that comes again is dated when it comes."""
+DATED_LATE = 80_000
+"""A webhook is dated when it is stored. Here Twilio comes again only when the first try ended: after a minute, if it hung."""
+
+
+def random_receiving_world(seed: int) -> ReceivingWorld:
+    """A world whose faults and outages are drawn from the seed; one in ten is without any."""
+    rng = random.Random(seed)
+    if rng.random() < 0.1:
+        return ReceivingWorld(seed, CALM)
+    rates = replace(
+        Rates(), call=rng.choice((0.02, 0.05, 0.1)), budget=25, post=0.1, callback_lost=rng.choice((0.1, 0.5))
+    )
+    outages = []
+    for what, longest in LONGEST_OUTAGE.items():
+        if rng.random() < 0.5:
+            begins = START + rng.randint(0, HOUR)
+            outages.append(Outage(what, begins, begins + rng.randint(MINUTE, longest)))
+    return ReceivingWorld(seed, rates, outages)
+
+
+def populate_receiving(world: ReceivingWorld) -> None:
+    """Draw what patients write, and when; and some messages of ours to answer."""
+    rng = world.rng
+    last = START
+    for number in range(rng.randint(1, 3)):
+        address = f"+9198000000{number:02}"
+        if rng.random() < 0.5:
+            world.hub.at(START + rng.randint(0, 5 * MINUTE), partial(_confirmation, world, address))
+        at = START + rng.randint(0, 10 * MINUTE)
+        for _ in range(rng.randint(1, 5)):
+            world.hub.at(at, partial(world.write, _written(world, address, at)))
+            last = max(last, at)
+            at += APART + rng.choice((0, 1_000, 5 * MINUTE, 12 * MINUTE))
+        if rng.random() < 0.15:
+            erased_at = START + rng.randint(0, HOUR)
+            whose = _written(world, address, 0).contact_id
+            world.hub.at(erased_at, partial(world.erase, whose))
+    world.reconcile_until(last + LOOK_BACK)
+
+
+def _confirmation(world: ReceivingWorld, address: str) -> None:
+    body = {"to": address, "template": "mood_checkin", "variables": TEMPLATES["mood_checkin"]}
+    world.request(f"to {address}", body)
+
+
+def _written(world: ReceivingWorld, address: str, at: int) -> Written:
+    rng = world.rng
+    kind = rng.random()
+    text = rng.choice(("STOP", "START")) if kind < 0.35 else rng.choice(SAID)
+    lag = rng.randint(0, 5 * MINUTE) if rng.random() < world.faults.rates.list_lag else 0
+    return Written(
+        sid=f"{'MM' if kind > 0.8 else 'SM'}{rng.getrandbits(128):032x}",
+        address=address,
+        at=at,
+        text=text,
+        media=rng.choice((1, 2)) if kind > 0.8 else 0,
+        listed_at=at + lag,
+    )
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def judge_receiving(world: ReceivingWorld) -> list[Violation]:
+    """Everything that is wrong in a world that came to rest."""
+    found = [Violation(WRONG, bug) for bug in world.unexpected]
+    found += [Violation(WRONG, f"moved back: {what}") for what in world.steps_back]
+    for rule in (
+        _nothing_lost,
+        _nothing_untold,
+        _nothing_twice,
+        _last_word_counts,
+        _window,
+        _statuses,
+        _media,
+        _erased,
+    ):
+        found += rule(world)
+    return found
+
+
+def _is_erased(world: ReceivingWorld, written: Written) -> bool:
+    return written.contact_id in world.erased
+
+
+def _nothing_lost(world: ReceivingWorld) -> Iterator[Violation]:
+    stored = world.stored()
+    for written in world.received.written:
+        item = stored.get(written.sid)
+        if item is None and not _is_erased(world, written):
+            yield Violation(LOST, f"{written.sid}, written at {written.at}, is not stored")
+        elif item and "text" in item and (item["text"], item["contact_id"]) != (written.text, written.contact_id):
+            yield Violation(WRONG, f"{written.sid} is not what was written, or not whose")
+    for sid in set(stored) - {written.sid for written in world.received.written}:
+        yield Violation(WRONG, f"{sid} was never written")
+
+
+def _nothing_untold(world: ReceivingWorld) -> Iterator[Violation]:
+    told = world.told("message.received")
+    for sid, item in world.stored().items():
+        if "due_at" in item:
+            yield Violation(STUCK, f"{sid} still waits for {item['due_shard']}")
+        if sid not in told and "erased" not in item:
+            yield Violation(LOST, f"{sid} was never told")
+        opted = {"out": "contact.opted_out", "in": "contact.opted_in"}.get(item.get("opt", ""))
+        if opted and "erased" not in item and not any(key.startswith(sid) for key in world.told(opted)):
+            yield Violation(LOST, f"{sid}: {opted} was never told")
+
+
+def _nothing_twice(world: ReceivingWorld) -> Iterator[Violation]:
+    """As a consumer that dedupes on `event_id` sees it: one event a message, always the same."""
+    about = [
+        event_id
+        for event_id, events in world.told("message.received").items()
+        for _ in {e["message_id"] for e in events}
+    ]
+    messages = [events[0]["message_id"] for events in world.told("message.received").values()]
+    if len(about) != len(messages) or len(set(messages)) != len(messages):
+        yield Violation(WRONG, "one message was told as two")
+    for event_id, events in world.told("message.received").items():
+        if not same(events):
+            yield Violation(WRONG, f"{event_id} was not always told the same")
+
+
+def _last_word_counts(world: ReceivingWorld) -> Iterator[Violation]:
+    contacts = world.contacts()
+    for contact_id in {written.contact_id for written in world.received.written}:
+        words = [w for w in world.received.written if w.contact_id == contact_id and w.text in ("STOP", "START")]
+        words = [w for w in words if w.sid in world.stored()]
+        if not words:
+            continue
+        last = max(words, key=lambda w: w.at)
+        out = contacts[contact_id].opted_out_at is not None
+        if out != (last.text == "STOP"):
+            yield Violation(WRONG, f"{contact_id} said {last.text} last, and opted_out_at says otherwise")
+
+
+def _window(world: ReceivingWorld) -> Iterator[Violation]:
+    contacts = world.contacts()
+    for contact_id in {written.contact_id for written in world.received.written} - set(world.erased):
+        last = max(written.at for written in world.received.written if written.contact_id == contact_id)
+        contact = contacts.get(contact_id)
+        if contact and not last - 2_000 <= (contact.last_inbound_at or 0) <= last + DATED_LATE:
+            yield Violation(WRONG, f"{contact_id}: the window is not that of the last message")
+
+
+def _statuses(world: ReceivingWorld) -> Iterator[Violation]:
+    """Whatever callbacks were lost, the questions after 1, 12 and 24 hours find out."""
+    by_sid = {message.twilio_sid: message for message in world.messages().values()}
+    for entry in world.twilio.ledger:
+        message = by_sid.get(entry.sid)
+        if message and message.status is Status.SENT and entry.status not in ("queued", "sent"):
+            yield Violation(STUCK, f"{message.message_id} is sent, and Twilio says {entry.status}")
+
+
+def _media(world: ReceivingWorld) -> Iterator[Violation]:
+    told = world.told("message.media_stored")
+    for written in world.received.written:
+        item = world.stored().get(written.sid, {})
+        if "erased" in item or not item or _is_erased(world, written):
+            continue
+        for index in range(written.media):
+            key = f"media/{written.contact_id}/{written.sid}/{index}"
+            if world.files.bucket.get(key) != written.medium(index).encode():
+                yield Violation(LOST, f"{key} is not in the bucket")
+            if f"{written.sid}#media#{index}" not in told:
+                yield Violation(LOST, f"{key} was never told")
+
+
+def _erased(world: ReceivingWorld) -> Iterator[Violation]:
+    stored = world.stored()
+    for contact_id, erased_at in world.erased.items():
+        for written in world.received.written:
+            item = stored.get(written.sid)
+            if written.contact_id == contact_id and written.at < erased_at - DATED_LATE and item and "text" in item:
+                yield Violation(WRONG, f"{written.sid} was erased, and its text is back")
