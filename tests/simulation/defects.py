@@ -6,11 +6,12 @@ A defect is put into the product's own code for as long as a `with` lasts.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
-from whatsapp.adapters import dynamodb, message_store, slots
+from whatsapp.adapters import clock, dynamodb, message_store, slots
 from whatsapp.adapters.clock import DynamoClock
 from whatsapp.adapters.dynamodb import Attr, Change, absent_or
 from whatsapp.adapters.items import message_key
@@ -136,7 +137,17 @@ def no_guard(stack: ExitStack) -> None:
 
 @_defect("a sandbox believes its own clock, however wrong")
 def clock_unchecked(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(DynamoClock, "_compare", lambda *_, **__: None))
+    stack.enter_context(patch.object(DynamoClock, "_hear", lambda *_, **__: None))
+
+
+@_defect("DynamoDB's time is believed at its word, however long its answer was on its way")
+def slow_answers_set_the_clock(stack: ExitStack) -> None:
+    def hear(self: DynamoClock, parsed: dict[str, Any], **_: object) -> None:
+        date = parsedate_to_datetime(parsed["ResponseMetadata"]["HTTPHeaders"]["date"])
+        offset = int(date.timestamp() * 1000) + 500 - clock._local()
+        self._offset_ms = offset if abs(offset) > 2_000 else 0
+
+    stack.enter_context(patch.object(DynamoClock, "_hear", hear))
 
 
 @_defect("`send_at` and quiet hours are looked at when a message is asked for, not when it is claimed")

@@ -152,6 +152,6 @@ class Wire:
         return 400, {"__type": "TransactionCanceledException", "message": "conflict", "CancellationReasons": reasons}
 
 
-def date_header(now: int) -> str:
-    """Virtual time as DynamoDB's `Date`."""
-    return formatdate(now / 1000, usegmt=True)
+def dated(now: int) -> dict[str, Any]:
+    """What botocore makes of DynamoDB's `Date` header, which has whole seconds."""
+    return {"ResponseMetadata": {"HTTPHeaders": {"date": formatdate(now / 1000, usegmt=True)}}}

@@ -27,7 +27,8 @@ class SimulatedApp(App):
     """The product in one sandbox, with the world for its outside."""
 
     world: "World"
-    hearing: list[Callable[..., None]] = field(default_factory=list)
+    hearing: dict[str, Callable[..., None]] = field(default_factory=dict)
+    """What listens to botocore's events in this sandbox."""
 
     def client(self, service: str) -> Any:
         """The world's AWS."""
@@ -38,7 +39,7 @@ class SimulatedApp(App):
     @cached_property
     def clock(self) -> DynamoClock:
         """The real one, which listens to DynamoDB's `Date` through this sandbox's own ears."""
-        events = SimpleNamespace(register=lambda _event, listen: self.hearing.append(listen))
+        events = SimpleNamespace(register=self.hearing.__setitem__)
         return DynamoClock(SimpleNamespace(meta=SimpleNamespace(events=events)))  # type: ignore[arg-type]  # all that it asks of a client
 
     @cached_property

@@ -104,6 +104,14 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
 
     if rng.random() < 0.35:
         _interfere(world, patient, message_id_of(key))
+    if rng.random() < 0.25:  # and another one, just when the slot opens
+        again = {"to": patient.number, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
+        wait = HOUR + rng.randint(-15_000, 9_000)
+        world.when(
+            message_id_of(key),
+            "sent",
+            lambda: world.hub.at(world.hub.now + wait, lambda: world.request(f"{key}-next", again)),
+        )
 
 
 def _interfere(world: World, patient: Patient, message_id: str) -> None:

@@ -201,12 +201,14 @@ class World:
         if self.verbose:
             print(f"{(self.hub.now - START) / 1000:11.3f} {worker.name:8} {id(worker) % 9973:5} {name} {mode or ''}")
         stall, worker.stall = worker.stall, 0
-        self.hub.pause(self._latency(slow, mode) + stall)
+        there = stall if self.faults.chance(0.5) else 0
+        self.hub.pause(self._latency(slow, mode) + there)
         if mode is Mode.BEFORE:
             raise Crash(name)
         if mode is Mode.REFUSED:
             return refused()
         answer = effect()
+        self.hub.pause(stall - there)
         if mode is Mode.AFTER:
             raise Crash(name)
         self.hub.pause(worker.dies_at - self.hub.now if mode is Mode.KILL else self._latency(slow, None))
@@ -318,21 +320,28 @@ class World:
 
     def _dynamodb(self, operation: str, body: bytes) -> dynamodb.Answer:
         wire = dynamodb.Wire(self.faults, operation, body)
+        stamps: list[int] = []
 
         def effect() -> dynamodb.Answer:
             answer = wire.effect()
+            stamps.append(self.hub.now)
             if wire.is_write:
                 self._stale = True
                 self._watch_contacts()
                 self._watch_messages()
             return answer
 
+        context: dict[str, object] = {}
+        self._hear("before-call.dynamodb", context=context)
         answer = self.call(wire.name, effect, lost=wire.lost, refused=wire.refused)
-        if self.hub.current:
-            date = {"ResponseMetadata": {"HTTPHeaders": {"date": dynamodb.date_header(self.hub.now)}}}
-            for hear in self.hub.current.sandbox.app.hearing:
-                hear(date)
+        if stamps:  # the answer bears the time at which it was made, however long it was on its way
+            self._hear("after-call.dynamodb", context=context, parsed=dynamodb.dated(stamps[-1]))
         return answer
+
+    def _hear(self, event: str, **about: object) -> None:
+        """Botocore's events, for whoever listens in the running worker's sandbox."""
+        if self.hub.current and (listener := self.hub.current.sandbox.app.hearing.get(event)):
+            listener(**about)
 
     def _watch_messages(self) -> None:
         for message_id, status in list(self._watched):
