@@ -144,17 +144,20 @@ class ReceivingBus(aws.Bus):
     def __init__(self, world: "ReceivingWorld") -> None:
         super().__init__(world.call)
         self._world = world
+        self.told_at: list[int] = []
+        """When each event was taken."""
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's own spelling
         """Publish; in an outage it answers 200 and takes nothing, as PutEvents does."""
         if self._world.is_out("bus"):
             refused = [{"ErrorCode": "InternalFailure"} for _ in Entries]
             return {"FailedEntryCount": len(Entries), "Entries": refused}
-        before = len(self.events)
         try:
             return super().put_events(Entries=Entries)
         finally:
-            for event in self.events[before:]:
+            while len(self.told_at) < len(self.events):
+                event = self.events[len(self.told_at)]
+                self.told_at.append(self._world.hub.now)
                 if event["type"] == "message.received" and event["media"]:
                     self._world.media_rule(event["message_id"])
 
@@ -235,7 +238,8 @@ class ReceivingWorld(World):
         self.files = Files(self)
         self.received = ReceivingTwilio(self)
         self.twilio = self.received
-        self.bus = ReceivingBus(self)
+        self.received_bus = ReceivingBus(self)
+        self.bus = self.received_bus
         self.erased: dict[str, int] = {}
         """Contacts whose erasure was confirmed, and when it was asked for."""
         self.steps_back: list[str] = []

@@ -9,7 +9,7 @@ from whatsapp.domain.lifecycle import Status
 
 from tests.simulation.faults import CALM, Rates
 from tests.simulation.hub import HOUR, MINUTE
-from tests.simulation.receiving import LOOK_BACK, Outage, ReceivingWorld, Written, same
+from tests.simulation.receiving import LOOK_BACK, TIMEOUT, Outage, ReceivingWorld, Written, same
 from tests.simulation.referee import LOST, STUCK, WRONG, Violation
 from tests.simulation.schedules import TEMPLATES
 from tests.simulation.world import START
@@ -20,7 +20,7 @@ LONGEST_OUTAGE = {"webhook": 35 * MINUTE, "bus": 30 * MINUTE, "api": 12 * MINUTE
 APART = 2 * MINUTE
 """Between a STOP and a START: a webhook that comes again is dated when it comes."""
 DATED_LATE = 80_000
-"""A webhook is dated when it is stored. Here Twilio comes again only when the first try ended: after a minute, if it hung."""
+"""A webhook is dated when it is stored. Here Twilio comes again when the first try ended: after a minute if it hung."""
 
 
 def random_receiving_world(seed: int) -> ReceivingWorld:
@@ -52,7 +52,7 @@ def populate_receiving(world: ReceivingWorld) -> None:
             world.hub.at(at, partial(world.write, _written(world, address, at)))
             last = max(last, at)
             at += APART + rng.choice((0, 1_000, 5 * MINUTE, 12 * MINUTE))
-        if rng.random() < 0.15:
+        if rng.random() < 0.3:
             erased_at = START + rng.randint(0, HOUR)
             whose = _written(world, address, 0).contact_id
             world.hub.at(erased_at, partial(world.erase, whose))
@@ -195,3 +195,8 @@ def _erased(world: ReceivingWorld) -> Iterator[Violation]:
             item = stored.get(written.sid)
             if written.contact_id == contact_id and written.at < erased_at - DATED_LATE and item and "text" in item:
                 yield Violation(WRONG, f"{written.sid} was erased, and its text is back")
+    written_at = {written.sid: written.at for written in world.received.written}
+    for event, told_at in zip(world.bus.events, world.received_bus.told_at, strict=True):
+        erased_at = world.erased.get(event.get("contact_id", ""), told_at)
+        if event["type"] == "message.received" and written_at[event["message_id"]] < erased_at < told_at - TIMEOUT:
+            yield Violation(WRONG, f"{event['message_id']} was told after its writer was erased")
