@@ -31,7 +31,7 @@ demo: setup
 	@$(python) -m local.demo
 
 test: setup
-	@$(python) -m pytest -n 2 --dist loadgroup
+	@$(python) -m pytest -n 2 --dist loadfile
 
 simulate: setup
 	@$(python) -m tests.simulation $(N)

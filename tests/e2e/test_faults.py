@@ -10,8 +10,6 @@ import pytest
 
 from tests.product import REMINDER, Product, eventually
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @dataclass(frozen=True)
 class Case:

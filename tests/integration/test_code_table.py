@@ -12,8 +12,6 @@ from whatsapp.domain.twilio_codes import ROWS, Action, Audience, Row
 from local.twilio.errors import CODES
 from tests.product import Product, eventually
 
-pytestmark = pytest.mark.xdist_group("code table")  # one stack sends them all at once
-
 MOOD = {"template": "mood_checkin", "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao"}}
 FOLLOW_UP = {
     "template": "follow_up",

@@ -13,8 +13,6 @@ from local.artifacts import ROOT
 from local.aws import server_environment
 from tests.product import Product, eventually
 
-pytestmark = pytest.mark.xdist_group("canaries")  # no other test may redrive what these look for
-
 
 def run(product: Product, *arguments: str) -> str:
     """As on AWS: the function is named, and boto3's own environment leads to the account."""

@@ -8,8 +8,6 @@ import pytest
 from local.twilio.callbacks import sign
 from tests.product import REMINDER, VARIABLES, Product, eventually
 
-pytestmark = pytest.mark.xdist_group("canaries")
-
 NUMBER = "+919876501234"
 FAILING = "+919876501235"
 IN_DOUBT = "+919876501236"
