@@ -29,7 +29,7 @@ def random_receiving_world(seed: int) -> ReceivingWorld:
     if rng.random() < 0.1:
         return ReceivingWorld(seed, CALM)
     rates = replace(
-        Rates(), call=rng.choice((0.02, 0.05, 0.1)), budget=25, post=0.1, callback_lost=rng.choice((0.1, 0.5))
+        Rates(), call=rng.choice((0.02, 0.05, 0.1)), budget=25, post=0.1, callback_lost=rng.choice((0.1, 0.6))
     )
     outages = []
     for what, longest in LONGEST_OUTAGE.items():
@@ -48,10 +48,10 @@ def populate_receiving(world: ReceivingWorld) -> None:
         if rng.random() < 0.5:
             world.hub.at(START + rng.randint(0, 5 * MINUTE), partial(_confirmation, world, address))
         at = START + rng.randint(0, 10 * MINUTE)
-        for _ in range(rng.randint(1, 5)):
+        for _ in range(rng.randint(2, 7)):
             world.hub.at(at, partial(world.write, _written(world, address, at)))
             last = max(last, at)
-            at += APART + rng.choice((0, 1_000, 5 * MINUTE, 12 * MINUTE))
+            at += APART + rng.choice((0, 0, 1_000, 5 * MINUTE, 12 * MINUTE))
         if rng.random() < 0.3:
             erased_at = START + rng.randint(0, HOUR)
             whose = _written(world, address, 0).contact_id
@@ -67,7 +67,7 @@ def _confirmation(world: ReceivingWorld, address: str) -> None:
 def _written(world: ReceivingWorld, address: str, at: int) -> Written:
     rng = world.rng
     kind = rng.random()
-    text = rng.choice(("STOP", "START")) if kind < 0.35 else rng.choice(SAID)
+    text = rng.choice(("STOP", "START")) if kind < 0.5 else rng.choice(SAID)
     lag = rng.randint(0, 5 * MINUTE) if rng.random() < world.faults.rates.list_lag else 0
     return Written(
         sid=f"{'MM' if kind > 0.8 else 'SM'}{rng.getrandbits(128):032x}",
