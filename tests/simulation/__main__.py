@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from tests.simulation.defects import DEFECTS
-from tests.simulation.matrix import run_matrix
+from tests.simulation.matrix import pairs, play_in_processes, singles
 from tests.simulation.receiving_defects import DEFECTS as RECEIVING_DEFECTS
 from tests.simulation.receiving_run import simulate_receiving
 from tests.simulation.run import SHOWN, Tally, first_caught, simulate, simulate_in_processes
@@ -89,11 +89,12 @@ def report(tally: Tally, seconds: float) -> int:
 
 def report_matrix() -> int:
     """Print what the crash matrix found, and its size."""
-    matrix = run_matrix(pairs=1.0)
-    for violation in matrix.failures[:SHOWN]:
-        print(violation)
-    print(f"matrix: {matrix.singles} single faults, {matrix.pairs} pairs, {len(matrix.failures)} violations")
-    return 1 if matrix.failures else 0
+    single, double = singles(), pairs()
+    failures = play_in_processes([*single, *double], PROCESSES)
+    for failure in failures[:SHOWN]:
+        print(failure)
+    print(f"matrix: {len(single)} single faults, {len(double)} pairs, {len(failures)} violations")
+    return 1 if failures else 0
 
 
 def defects_table(most: int, seed: int) -> int:

@@ -1,21 +1,25 @@
 """The crash matrix: in a few small schedules, every port call goes wrong in every way, singly and in pairs."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import combinations
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from itertools import product
+from multiprocessing import get_context
 
 from whatsapp.domain.message import message_id_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import MINUTE
-from tests.simulation.referee import judge
+from tests.simulation.referee import Violation, judge
 from tests.simulation.schedules import TEMPLATES
 from tests.simulation.world import START, World
 
 NUMBER = "+919800000000"
 SID = f"SM{7:032x}"
-MODES = (Mode.BEFORE, Mode.AFTER, Mode.LOST, Mode.KILL, Mode.REFUSED)
+CRASHES = (Mode.BEFORE, Mode.AFTER, Mode.LOST, Mode.KILL)
+MODES = (*CRASHES, Mode.REFUSED)
+CHUNK = 100
 REMINDER = {"to": NUMBER, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
 
 
@@ -38,49 +42,69 @@ def a_cancel(world: World) -> None:
     world.request("first", REMINDER)
 
 
-SCENARIOS: tuple[Callable[[World], None], ...] = (two_messages, a_reply, a_cancel)
+SCENARIOS: dict[str, Callable[[World], None]] = {s.__name__: s for s in (two_messages, a_reply, a_cancel)}
+
+Case = tuple[str, dict[int, Mode]]
+"""A scenario's name, and which of its port calls go wrong, and how."""
 
 
-@dataclass
-class Matrix:
-    """What was tried, and what was wrong."""
-
-    singles: int = 0
-    pairs: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
-def run_matrix(*, pairs: float, modes_per_call: int = len(MODES)) -> Matrix:
-    """Try single faults at every call, in so many of the ways; and that share of all pairs."""
-    matrix = Matrix()
+def singles(modes_per_call: int = len(MODES)) -> list[Case]:
+    """Every port call, in so many of the ways."""
     rng = random.Random(7)
-    for scenario in SCENARIOS:
-        calls = len(_play(scenario, {}, matrix).faults.calls)
-        for call in range(calls):
-            for mode in rng.sample(MODES, modes_per_call):
-                _play(scenario, {call: mode}, matrix)
-                matrix.singles += 1
-        for script in _pairs(calls):
-            if rng.random() < pairs:
-                _play(scenario, script, matrix)
-                matrix.pairs += 1
-    return matrix
+    return [
+        (name, {call: mode})
+        for name in SCENARIOS
+        for call in range(_calls(name))
+        for mode in rng.sample(MODES, modes_per_call)
+    ]
 
 
-def _pairs(calls: int) -> Iterator[Mapping[int, Mode]]:
-    """Two faults: the second may strike calls that only the first brings about."""
-    for first, second in combinations(range(calls + calls // 2), 2):
-        if first < calls:
-            for one in MODES:
-                for other in MODES:
-                    yield {first: one, second: other}
+def pairs(share: float = 1.0) -> list[Case]:
+    """Two faults, or that share of all such pairs: the second may strike calls that only the first brings about."""
+    rng = random.Random(7)
+    return [
+        (name, {first: one, second: other})
+        for name in SCENARIOS
+        for first in range(_calls(name))
+        for second in range(first + 1, _calls(name) * 3 // 2)
+        for one, other in product(CRASHES, CRASHES)
+        if rng.random() < share
+    ]
 
 
-def _play(scenario: Callable[[World], None], script: Mapping[int, Mode], matrix: Matrix) -> World:
+def play_all(cases: Sequence[Case]) -> list[str]:
+    """Play them, and say what was wrong."""
+    return [
+        f"{name} {_told(script, world)}: {violation}"
+        for name, script in cases
+        for world, violation in play(name, script)
+    ]
+
+
+def play(name: str, script: Mapping[int, Mode]) -> Iterator[tuple[World, Violation]]:
+    """Play one scenario with these faults."""
     with World(1, CALM, script).installed() as world:
-        scenario(world)
+        SCENARIOS[name](world)
         world.run()
-        struck = [(call, mode) for call, mode in script.items() if call < len(world.faults.calls)]
-        faults = ", ".join(f"{mode} {world.faults.calls[call]} (call {call})" for call, mode in struck)
-        matrix.failures += [f"{scenario.__name__}: {faults}: {violation}" for violation in judge(world)]
-    return world
+        for violation in judge(world):
+            yield world, violation
+
+
+def play_in_processes(cases: Sequence[Case], processes: int) -> list[str]:
+    """The same, side by side."""
+    chunks = [cases[start : start + CHUNK] for start in range(0, len(cases), CHUNK)]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return [failure for part in pool.map(play_all, chunks) for failure in part]
+
+
+@cache
+def _calls(name: str) -> int:
+    with World(1, CALM, {}).installed() as world:
+        SCENARIOS[name](world)
+        world.run()
+        return len(world.faults.calls)
+
+
+def _told(script: Mapping[int, Mode], world: World) -> str:
+    calls = world.faults.calls
+    return ", ".join(f"{mode} {calls[call]} (call {call})" for call, mode in script.items() if call < len(calls))

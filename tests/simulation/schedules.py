@@ -17,7 +17,7 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "mood_checkin": NAMES,
     "follow_up": {**NAMES, "session_date": "2026-11-21"},
 }
-QUIET = ("", "", "", "21:00-08:00", "05:30-06:30")
+QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
 
 
 @dataclass(frozen=True, slots=True)

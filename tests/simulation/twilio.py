@@ -84,6 +84,8 @@ class Twilio:
         self._lane_of = lane_of
         self.ledger: list[Entry] = []
         self.posts: list[Attempt] = []
+        self.answers: list[Outcome] = []
+        """What it says to the next POSTs, accepting nothing, where a test wants something certain."""
         self.last_inbound: dict[str, int] = {}
         """When a patient last wrote, by address: WhatsApp's own idea of the window."""
 
@@ -115,7 +117,10 @@ class Twilio:
             lambda: accept() and self._hang(InDoubt("simulated: timeout")),
         ]
         way: Callable[[], Outcome] = accept
-        if self._faults.chance(self._faults.rates.post):
+        if self.answers:
+            answer = self.answers.pop(0)
+            way = lambda: answer  # noqa: E731 - one of several ways
+        elif self._faults.chance(self._faults.rates.post):
             late = self._faults.chance(self._faults.rates.accepted_late)
             way = accepted_late if late else self._faults.rng.choice(ways)
         outcome: Outcome = self._call(

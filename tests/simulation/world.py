@@ -39,7 +39,7 @@ from tests.simulation.sandbox import Sandbox, SimulatedApp, approve_templates, s
 from tests.simulation.twilio import SENDER, Entry, Twilio
 
 START = 1_795_000_000_000
-"""A day in November 2026, 05:56 in India."""
+"""An evening in November 2026, 16:36 in India."""
 LONGEST = 72 * HOUR
 MOST_CALLS = 5_000
 """A schedule that makes more port calls than this runs in a circle."""

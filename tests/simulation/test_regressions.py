@@ -1,0 +1,131 @@
+"""What the simulation once found, or a reader of the conditions: each as a small story with one certain fault."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.message import Lane, Message, continuation_id_of, message_id_of
+from whatsapp.domain.ports import InDoubt, NotSent, Rejected
+
+from tests.simulation.faults import CALM, Mode
+from tests.simulation.hub import HOUR, MINUTE
+from tests.simulation.referee import judge
+from tests.simulation.schedules import NAMES, TEMPLATES
+from tests.simulation.world import START, World
+
+NUMBER, SECOND = "+919800000000", "IN.1340000"
+REMINDER = {"to": NUMBER, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
+FOLLOW_UP = {"to": NUMBER, "template": "follow_up", "variables": {**NAMES, "session_date": "2026-11-21"}}
+SID = f"SM{7:032x}"
+FIRST = message_id_of("first")
+
+
+@contextmanager
+def story(script: dict[int, Mode] | None = None) -> Iterator[World]:
+    """A world in which only what the test says goes wrong. It must come to rest with nothing broken."""
+    with World(1, CALM, {} if script is None else script).installed() as world:
+        yield world
+        world.run()
+        assert not [str(violation) for violation in judge(world)]
+
+
+def record(world: World, message_id: str = FIRST) -> Message:
+    return world.messages()[message_id]
+
+
+def call_of(name: str, begin: Callable[[World], Any]) -> int:
+    """Which port call, counted from 0, is the first of that name."""
+    with story() as world:
+        begin(world)
+        world.run()
+        return world.faults.calls.index(name)
+
+
+def test_doubt_that_was_canceled_comes_to_rest() -> None:
+    with story() as world:
+        world.twilio.answers = [InDoubt("timeout")]
+        world.when(FIRST, "unknown_final", lambda: world.cancel(FIRST))
+        world.request("first", {**REMINDER, "on_unknown": "resend"})
+        world.run()
+        assert record(world).status is Status.UNKNOWN_FINAL
+        assert record(world).continued_as is None
+
+
+def test_lasting_doubt_is_resent_once() -> None:
+    with story() as world:
+        world.twilio.answers = [InDoubt("timeout")]
+        world.request("first", {**REMINDER, "on_unknown": "resend"})
+        world.run()
+        assert record(world).continued_as == continuation_id_of(FIRST)
+        assert record(world, continuation_id_of(FIRST)).status in (Status.SENT, Status.DELIVERED, Status.READ)
+
+
+def test_a_cancel_while_twilio_refuses_is_kept() -> None:
+    with story() as world:
+        world.twilio.answers = [NotSent("refused")]
+        world.when(FIRST, "sending", lambda: world.cancel(FIRST), stall=2_000)
+        world.request("first", REMINDER)
+        world.run()
+        assert record(world).status is Status.CANCELED
+
+
+def test_a_fallback_is_made_in_the_write_that_needs_it() -> None:
+    def begin(world: World) -> None:
+        world.inbound(SID, NUMBER, "hello")
+        world.twilio.answers = [Rejected(63016, 400)]
+        world.hub.at(START + MINUTE, lambda: world.request("first", FOLLOW_UP))
+
+    refund = call_of("direct: post", begin) + 1
+    with story({refund: Mode.AFTER}) as world:
+        begin(world)
+        world.run()
+        assert record(world).continued_as == continuation_id_of(FIRST)
+        assert world.twilio.ledger[-1].is_template
+
+
+def test_a_reply_that_comes_too_late_is_remembered_as_proactive() -> None:
+    with story() as world:
+        world.inbound(SID, NUMBER, "hello")
+        late = {**REMINDER, "in_reply_to": SID}
+        world.twilio.answers = [NotSent("refused")]
+        world.hub.at(START + 25 * HOUR, lambda: world.request("first", late, queued=True))
+        world.run()
+        assert record(world).lane is Lane.PROACTIVE
+
+
+def test_a_claim_behind_an_alias_is_settled_on_the_row_it_took() -> None:
+    with story() as world:
+        world.request("first", {**REMINDER, "to": SECOND, "send_at": "2026-11-18T18:30:00+05:30"})
+        world.hub.at(START + MINUTE, lambda: world.tie(SECOND, NUMBER))
+        world.run()
+        assert world.contacts()[record(world).contact_id].alias_of is None
+
+
+def test_a_deferral_whose_event_was_lost_is_told_soon() -> None:
+    def begin(world: World) -> None:
+        world.request("first", REMINDER)
+        world.hub.at(START + MINUTE, lambda: world.request("second", REMINDER, queued=True))
+
+    events = [n for n, name in enumerate(_calls(begin)) if name.endswith("put_events")]
+    with story({events[1]: Mode.BEFORE}) as world:
+        begin(world)
+        world.run(START + 5 * MINUTE)
+        assert any(e.get("status") == "deferred" for e in world.bus.events)
+
+
+def _calls(begin: Callable[[World], Any]) -> list[str]:
+    with story() as world:
+        begin(world)
+        world.run(START + 3 * MINUTE)
+        return list(world.faults.calls)
+
+
+def test_a_status_without_a_code_is_throttling_all_the_same() -> None:
+    with story() as world:
+        world.twilio.answers = [Rejected(None, 429)]
+        world.when(FIRST, "retrying", lambda: None)
+        world.request("first", REMINDER)
+        world.run(START + 1_000)
+        assert record(world).throttled_since is not None
+        assert record(world).attempts == 0
