@@ -44,7 +44,7 @@ class Tally:
         """Every kind of violation with its number."""
         k = self.kinds
         return (
-            f"{k[DUPLICATE]} duplicates, {k[WRONG]} wrong, {k[RATE]} rate violations, {k[LOST]} lost, {k[STUCK]} stuck"
+            f"{k[WRONG]} wrong, {k[DUPLICATE]} duplicates, {k[RATE]} rate violations, {k[LOST]} lost, {k[STUCK]} stuck"
         )
 
 
