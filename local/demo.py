@@ -4,12 +4,13 @@ It starts a stack of its own with a limit of a few seconds in place of the hour,
 orchestrator by direct invoke and HTTP, the patient and WhatsApp's reviewer through the emulated Twilio.
 """
 
+import base64
 import json
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from local.artifacts import ROOT
 from local.aws import client
 from local.http import SignedHttp
 from local.orchestrator import Orchestrator
@@ -46,6 +48,10 @@ REMINDER = {
 }
 
 
+SAMPLES = ROOT / "local" / "phone" / "samples"
+MEDIA = (("picture.png", "image/png", "image"), ("voice.ogg", "audio/ogg", "audio"))
+
+
 class StepFailedError(Exception):
     """A step of the demo did not hold. The text says which and why."""
 
@@ -71,8 +77,10 @@ class Demo:
         self._templates()
         self._confirmation()
         self._patient_confirms()
+        self._media()
         self._limit()
         self._refusals()
+        self._opt_out()
         self._conversation()
 
     def sweep(self) -> None:
@@ -97,8 +105,8 @@ class Demo:
         self._contact_id = answer["contact_id"]
         self._check("confirmation accepted by Twilio", answer["status"] == "sent" and answer["twilio_sid"])
         self._wait("delivered and read", lambda: self._message(answer["message_id"])["status"] == "read")
-        wanted = ["sent", "delivered", "read"]
-        self._wait("sent, delivered, read on the bus", lambda: self._heard_statuses(answer["message_id"]) == wanted)
+        wanted = {"sent", "read"}  # `delivered` says nothing new if `read` overtook it
+        self._wait("sent and read on the bus", lambda: self._heard_statuses(answer["message_id"]) >= wanted)
 
     def _patient_confirms(self) -> None:
         sid = self._ledger()[0]["sid"]
@@ -107,8 +115,25 @@ class Demo:
         event = self._wait("the reply on the bus", lambda: self._received(received["message_sid"]))
         self._check("with its agent and user", (event["agent"], event["user_id"]) == ("scheduling", "user-42"))
         self._check("with the message it answers", event["in_reply_to"]["template"] == "appointment_confirmation")
-        answer = self._wait("the agent's answer at Twilio", lambda: self._answer_to("Thank you"))
-        self._say("scheduling", answer["body"])
+        answers = self._wait("the agent's answer at Twilio", lambda: self._answers("Thank you"))
+        self._say("scheduling", answers[0]["body"])
+
+    def _media(self) -> None:
+        for number, (name, content_type, kind) in enumerate(MEDIA, 1):
+            content = (SAMPLES / name).read_bytes()
+            file = {"content_type": content_type, "base64": base64.b64encode(content).decode()}
+            received = self._write("", what=f"sends {name}", media=[file])
+            sid = received["message_sid"]
+            event = self._wait(f"the {kind} on the bus", lambda sid=sid: self._received(sid))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+            self._check("as what it is", (event["kind"], event["media"][0]["status"]) == (kind, "pending"))
+            stored = self._wait("stored", lambda sid=sid: self._heard("message.media_stored", sid))  # type: ignore[misc]  # as above
+            self._check(
+                "with the type of its bytes", (stored["status"], stored["content_type"]) == ("stored", content_type)
+            )
+            page = self._api.get(f"/contacts/{self._contact_id}/conversation").json()["messages"]
+            (medium,) = next(m["media"] for m in page if m["message_id"] == sid)
+            self._check("and its link in the conversation reads it", httpx.get(medium["url"]).content == content)
+            self._wait("answered", lambda n=number: len(self._answers("Thank you for your message")) == n)  # type: ignore[misc]  # as above
 
     def _limit(self) -> None:
         first = self._ledger()[0]["accepted_at"]
@@ -137,15 +162,29 @@ class Demo:
         self._check("a forged webhook is refused", forged.status_code == 403)
         self._check("and nothing was sent for either", len(self._ledger()) == before)
 
+    def _opt_out(self) -> None:
+        stop = self._write("STOP")["message_sid"]
+        self._wait("contact.opted_out on the bus", lambda: self._heard("contact.opted_out", stop))
+        before = len(self._ledger())
+        answer = self._send({**REMINDER, "idempotency_key": "demo-after-stop"})
+        self._say("send", f"{answer['status']}: {answer['error']['detail']}")
+        self._check("every send is refused", (answer["status"], answer["error"]["code"]) == ("refused", "opted_out"))
+        self._check("and nothing goes out, not even a goodbye", len(self._ledger()) == before)
+        start = self._write("START")["message_sid"]
+        self._wait("contact.opted_in on the bus", lambda: self._heard("contact.opted_in", start))
+        self._wait("answered again", lambda: len(self._answers("Thank you for your message")) == len(MEDIA) + 1)
+
     def _conversation(self) -> None:
         page = self._api.get(f"/contacts/{self._contact_id}/conversation").json()["messages"]
         told = [(m["direction"], m.get("template") or m.get("kind") or "text") for m in page]
         wanted = [("outbound", "appointment_confirmation"), ("inbound", "button"), ("outbound", "text"),
-                  ("outbound", "session_reminder")]  # fmt: skip
+                  ("inbound", "image"), ("outbound", "text"), ("inbound", "audio"), ("outbound", "text"),
+                  ("outbound", "session_reminder"),
+                  ("inbound", "text"), ("inbound", "text"), ("outbound", "text")]  # fmt: skip
         self._check("the conversation reads in order", told == wanted)
         for message in page:
             who = "Asha" if message["direction"] == "inbound" else message["agent"]
-            first_line = message["text"].splitlines()[0]
+            first_line = (message["text"] or f"({message['kind']})").splitlines()[0]
             print(f"              {message['at'][11:19]}  {who}: {first_line} ({message['status']})")
 
     # --- how the script acts and looks -----------------------------------------------------------------------------
@@ -154,9 +193,11 @@ class Demo:
         self._say("orchestrator", f"send {request['template']} to {request['variables']['patient_name']}")
         return self._invoke("SendFunctionName", request)
 
-    def _write(self, text: str, **fields: str) -> dict[str, Any]:
-        self._say("Asha", text)
-        message = {"from": ASHA, "body": text, "params": {"ProfileName": "Asha", **fields}}
+    def _write(
+        self, text: str, *, what: str = "", media: Sequence[dict[str, str]] = (), **fields: str
+    ) -> dict[str, Any]:
+        self._say("Asha", what or text)
+        message = {"from": ASHA, "body": text, "media": media, "params": {"ProfileName": "Asha", **fields}}
         answer = self._twilio.post("inbound", json=message)
         received: dict[str, Any] = answer.json()
         self._check(f"the webhook took it ({received['ms']} ms)", received["http_status"] == 200)
@@ -177,16 +218,19 @@ class Demo:
         messages: list[dict[str, Any]] = self._twilio.get("ledger").json()["messages"]
         return [message for message in messages if message["direction"] != "inbound"]
 
-    def _answer_to(self, beginning: str) -> dict[str, Any] | None:
-        return next((m for m in self._ledger() if (m["body"] or "").startswith(beginning)), None)
+    def _answers(self, beginning: str) -> list[dict[str, Any]]:
+        return [message for message in self._ledger() if (message["body"] or "").startswith(beginning)]
+
+    def _heard(self, detail_type: str, message_id: str) -> dict[str, Any] | None:
+        heard = (e["detail"] for e in self._orchestrator.events if e["detail-type"] == detail_type)
+        return next((detail for detail in heard if detail["message_id"] == message_id), None)
 
     def _received(self, message_sid: str) -> dict[str, Any] | None:
-        heard = (e["detail"] for e in self._orchestrator.events if e["detail-type"] == "message.received")
-        return next((detail for detail in heard if detail["message_id"] == message_sid), None)
+        return self._heard("message.received", message_sid)
 
-    def _heard_statuses(self, message_id: str) -> list[str]:
+    def _heard_statuses(self, message_id: str) -> set[str]:
         heard = (e["detail"] for e in self._orchestrator.events if e["detail-type"] == "message.status_changed")
-        return [detail["status"] for detail in heard if detail["message_id"] == message_id]
+        return {detail["status"] for detail in heard if detail["message_id"] == message_id}
 
     def _wait(self, what: str, look: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + PATIENCE_S + LIMIT_S
