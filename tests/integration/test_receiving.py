@@ -1,0 +1,94 @@
+"""What a patient's message brings about, on the embedded stack: media, erasing, and what Twilio is asked for."""
+
+import base64
+
+import httpx
+import pytest
+from whatsapp.adapters.twilio_credentials import TwilioCredentials
+from whatsapp.adapters.twilio_gateway import TwilioGateway
+from whatsapp.adapters.twilio_http import client
+from whatsapp.domain.address import Address
+from whatsapp.domain.ports import TwilioUnavailable
+
+from local.artifacts import ROOT
+from tests.product import Product, eventually
+
+PICTURE = (ROOT / "local" / "phone" / "samples" / "picture.png").read_bytes()
+MEDIA = [{"content_type": "image/png", "base64": base64.b64encode(PICTURE).decode()}]
+
+
+@pytest.fixture
+def gateway(product: Product) -> TwilioGateway:
+    """The real adapter, towards the emulated Twilio."""
+    stack = product.stack.describe()
+    credentials = TwilioCredentials(stack["account_sid"], stack["auth_token"])
+    sender = Address.parse(stack["from_address"])
+    return TwilioGateway(lambda: client(credentials, stack["twilio_url"]), sender, stack["public_url"])
+
+
+def test_medium_reaches_the_bucket_and_its_link_reads_it(product: Product, patient: str) -> None:
+    sid = product.write(patient, "my arm", media=MEDIA)["message_sid"]
+    (stored,) = eventually(lambda: product.events(event_id=f"{sid}#media#0"))
+    assert (stored["detail"]["status"], stored["detail"]["content_type"]) == ("stored", "image/png")
+    page = product.api("GET", f"/contacts/{stored['detail']['contact_id']}/conversation").json()
+    (message,) = page["messages"]
+    assert httpx.get(message["media"][0]["url"]).content == PICTURE
+    assert patient not in message["media"][0]["url"]
+    seen = product.twilio("state")["media_requests"]
+    assert seen
+    assert not any(request["credentials_leaked"] for request in seen)
+
+
+def test_erased_everywhere(product: Product, patient: str, gateway: TwilioGateway) -> None:
+    sid = product.write(patient, "my arm hurts", media=MEDIA)["message_sid"]
+    (stored,) = eventually(lambda: product.events(event_id=f"{sid}#media#0"))
+    contact_id = stored["detail"]["contact_id"]
+    answer = product.api("DELETE", f"/contacts/{contact_id}")
+    assert (answer.status_code, answer.json()["status"]) == (202, "erasing")
+    (left,) = product.api("GET", f"/contacts/{contact_id}/conversation").json()["messages"]
+    assert (left["message_id"], left.get("text"), left["media"]) == (sid, None, [])
+    assert "address" not in product.contact(contact_id)
+    assert gateway.fetch(sid) is None
+    bucket = product.stack.outputs["MediaBucketName"]
+    assert product.stack.aws("s3").list_objects_v2(Bucket=bucket, Prefix=f"media/{contact_id}/").get("KeyCount") == 0
+
+
+def test_reconcile_finds_nothing_where_nothing_is_missing(product: Product, patient: str) -> None:
+    product.write(patient, "hello")
+    found = product.stack.invoke("WebhookFunctionName", {"task": "reconcile"})
+    assert (found["backfilled"], found["unanswered"]) == (0, 0)
+
+
+def test_what_patients_wrote_is_listed_newest_first_and_what_we_sent_is_not(
+    product: Product, patient: str, gateway: TwilioGateway
+) -> None:
+    sent = product.remind(patient)["twilio_sid"]
+    sids = [product.write(patient, text)["message_sid"] for text in ("one", "two 👍")]
+    listed = [one for one in gateway.list_received(0) if one.from_ == patient]
+    assert [one.twilio_sid for one in listed] == sids[::-1]
+    assert (listed[0].body, listed[0].direction) == ("two 👍", "inbound")
+    assert sent not in [one.twilio_sid for one in gateway.list_received(0)]
+    assert list(gateway.list_received(listed[0].date_created + 60_000)) == []
+
+
+def test_media_of_a_message_and_of_one_that_is_gone(product: Product, patient: str, gateway: TwilioGateway) -> None:
+    sid = product.write(patient, "", media=MEDIA)["message_sid"]
+    (medium,) = gateway.media_of(sid)
+    assert medium.content_type == "image/png"
+    assert medium.url is not None
+    assert medium.url.startswith("https://api.twilio.com/2010-04-01/Accounts/")
+    gateway.delete(sid)
+    gateway.delete(sid)
+    assert gateway.fetch(sid) is None
+    assert gateway.media_of(sid) == []
+
+
+def test_twilio_that_answers_wrong_is_unavailable_and_its_error_names_no_number(
+    product: Product, patient: str, gateway: TwilioGateway
+) -> None:
+    sid = product.write(patient, "hello")["message_sid"]
+    product.twilio("faults", {"kind": "http_500", "times": 1, "match": {"path": sid}})
+    with pytest.raises(TwilioUnavailable) as told:
+        gateway.fetch(sid)
+    assert patient not in repr(told.value)
+    assert told.value.__suppress_context__
