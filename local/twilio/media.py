@@ -70,7 +70,7 @@ class MediaApi:
 
     def _message(self, request: Request) -> Message:
         message = self._account.messages.get(request.path_params["message_sid"])
-        if message is None or message.deleted:  # with a message go its media
+        if message is None:
             raise TwilioError.not_found(request.url.path)
         return message
 

@@ -75,34 +75,32 @@ class TwilioGateway:
             yield from (one for one in recent if one.direction == "inbound")
 
     def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
-        """The media of a message; its webhook would have named them. None, if Twilio no longer has the message.
+        """The media of a message; its webhook would have named them.
 
         Raises:
             TwilioUnavailable: no answer, or none that could be read.
         """
         with _asking():
-            try:
-                found = self._client().messages(twilio_sid).media.list(limit=MEDIA_LIMIT)
-            except TwilioRestException as error:
-                if error.status != 404:
-                    raise
-                found = []
             return [
                 InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=medium.content_type)
-                for medium in found
+                for medium in self._client().messages(twilio_sid).media.list(limit=MEDIA_LIMIT)
             ]
 
     def delete(self, twilio_sid: str) -> None:
-        """Delete a message at Twilio, its media with it. What is no longer there is deleted.
+        """Delete a message at Twilio, and its media. What is no longer there is deleted.
 
-        Source: www.twilio.com/docs/messaging/api/message-resource#delete-a-message-resource.
+        Twilio says in one place that a message's media go with it, in another that they stay: so each is deleted.
 
         Raises:
             TwilioUnavailable: no answer; or not yet, since it is still on its way.
         """
         with _asking():
+            message = self._client().messages(twilio_sid)
             try:
-                self._client().messages(twilio_sid).delete()
+                if int(message.fetch().num_media or 0):
+                    for medium in message.media.list(limit=MEDIA_LIMIT):
+                        medium.delete()
+                message.delete()
             except TwilioRestException as error:
                 if error.status != 404:
                     raise
