@@ -242,6 +242,7 @@ class ReceivingWorld(World):
         self.bus = self.received_bus
         self.erased: dict[str, int] = {}
         """Contacts whose erasure was confirmed, and when it was asked for."""
+        self.erasure_confirmed: dict[str, int] = {}
         self.steps_back: list[str] = []
         """Statuses and windows that moved back: none may."""
         self._statuses: dict[str, Status] = {}
@@ -267,6 +268,7 @@ class ReceivingWorld(World):
         def told(answer: object) -> None:
             if isinstance(answer, dict):
                 self.erased.setdefault(contact_id, asked_at)
+                self.erasure_confirmed.setdefault(contact_id, self.hub.now)
             elif answer is None:
                 self.hub.at(self.hub.now + MINUTE, lambda: self._erase(contact_id, told))
 

@@ -197,6 +197,8 @@ def _erased(world: ReceivingWorld) -> Iterator[Violation]:
                 yield Violation(WRONG, f"{written.sid} was erased, and its text is back")
     written_at = {written.sid: written.at for written in world.received.written}
     for event, told_at in zip(world.bus.events, world.received_bus.told_at, strict=True):
-        erased_at = world.erased.get(event.get("contact_id", ""), told_at)
-        if event["type"] == "message.received" and written_at[event["message_id"]] < erased_at < told_at - TIMEOUT:
+        if event["type"] != "message.received" or event["contact_id"] not in world.erased:
+            continue
+        is_older = written_at[event["message_id"]] < world.erased[event["contact_id"]]
+        if is_older and world.erasure_confirmed[event["contact_id"]] < told_at - TIMEOUT:
             yield Violation(WRONG, f"{event['message_id']} was told after its writer was erased")

@@ -132,6 +132,20 @@ def test_backfilled_stop_does_not_undo_the_start_after_it(side: Receiving) -> No
     assert side.contact().opted_out_at == now + 1_000
 
 
+def test_older_word_does_not_date_a_newer_one_back(side: Receiving) -> None:
+    """Each backfilled in turn, though the last word came in long before by its webhook."""
+    now = side.clock.now()
+    side.receive(side.form(1, "START"))
+    side.receive(side.form(2, "START"), received_at=now - 3 * HOUR, source="backfill")
+    side.receive(side.form(3, "STOP"), received_at=now - 2 * HOUR, source="backfill")
+    assert (side.contact().opted_out_at, side.contact().opted_in_at) == (None, now)
+    side.clock.sleep(1)
+    side.receive(side.form(4, "STOP"))
+    side.receive(side.form(5, "STOP"), received_at=now - 5 * HOUR, source="backfill")
+    side.receive(side.form(6, "START"), received_at=now - 4 * HOUR, source="backfill")
+    assert side.contact().opted_out_at == now + 1_000
+
+
 def test_consent_noted_for_the_future_does_not_outrank_a_stop(side: Receiving) -> None:
     side.manage.put(ASHA.value, {"opted_in_at": side.clock.now() + DAY})
     side.receive(side.form(1, "STOP"))

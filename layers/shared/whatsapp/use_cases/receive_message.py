@@ -118,10 +118,12 @@ class ReceiveMessage:
         )
 
     def _opt(self, form: InboundForm, contact: Contact, at: int) -> str | None:
-        """STOP or START, unless the other was said later: a backfilled one comes out of its turn."""
-        opt = opt_of(form.text, form.opt_out_type)
-        other = {"out": contact.opted_in_at, "in": contact.opted_out_at}.get(opt or "") or 0
-        return None if at < other <= self.clock.now() else opt
+        """STOP or START, unless either was said later: a backfilled one comes out of its turn."""
+        said = [said_at for said_at in (contact.opted_out_at, contact.opted_in_at) if said_at]
+        is_late = any(
+            at < said_at <= self.clock.now() for said_at in said
+        )  # a consent noted for the future says nothing
+        return None if is_late else opt_of(form.text, form.opt_out_type)
 
     def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
         """Our message that the patient replied to, if it was one of theirs."""
