@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.defects import DEFECTS
-from tests.simulation.matrix import pairs, play_all, singles
+from tests.simulation.matrix import SCENARIOS, pairs, play_all, singles
 from tests.simulation.run import first_caught, simulate, simulate_many
 
 SCHEDULES = 200
@@ -31,8 +31,11 @@ def test_a_deliberate_defect_is_caught(name: str) -> None:
     assert first_caught(DEFECTS[name], 1, SOON[name]), f"{name} went unnoticed in {SOON[name]} schedules"
 
 
-def test_a_fault_at_any_port_call_breaks_nothing() -> None:
-    assert not play_all(singles(modes_per_call=2))
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_fault_at_any_port_call_breaks_nothing(scenario: str) -> None:
+    every = [case for case in singles() if case[0] == scenario]
+    assert len(every) > 50
+    assert not play_all(every)
 
 
 def test_two_faults_break_nothing() -> None:
