@@ -35,6 +35,7 @@ from tests.simulation.world import World
 
 EVERY = 5 * MINUTE
 LOOK_BACK = HOUR
+TWILIO_TRIES_FOR = 15_000
 TIMEOUT = 60_000
 """The webhook function's."""
 MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/{sid}/Media/ME{index}"
@@ -330,14 +331,19 @@ class ReceivingWorld(World):
             stack.enter_context(super().installed())
             yield self
 
-    def _bring(self, written: Written, tries: int = world_module.WEBHOOK_TRIES) -> None:
-        """The webhook; Twilio comes again for some seconds if it fails."""
-        if self.is_out("webhook"):
-            if tries > 1:
-                self.hub.at(self.hub.now + 3_000, lambda: self._bring(written, tries - 1))
-            return
+    def _bring(self, written: Written, until: int | None = None) -> None:
+        """The webhook; Twilio comes again for 15 seconds if it fails, and then never."""
+        until = until or self.hub.now + TWILIO_TRIES_FOR
         form = read_inbound(written.form)
-        self._webhook("inbound", lambda app, _: app.receive_message(form), lambda: None, tries)
+
+        def answered(result: object) -> None:
+            if result is None and self.hub.now < until:
+                self.hub.at(self.hub.now + 3_000, lambda: self._bring(written, until))
+
+        if self.is_out("webhook"):
+            answered(None)
+        else:
+            self._invoke("inbound", lambda app, _: app.receive_message(form), answered)
 
     def _status_callback(self, entry: Entry, update: StatusUpdate) -> None:
         if not self.is_out("webhook"):

@@ -20,7 +20,7 @@ LONGEST_OUTAGE = {"webhook": 35 * MINUTE, "bus": 30 * MINUTE, "api": 12 * MINUTE
 APART = 2 * MINUTE
 """Between a STOP and a START: a webhook that comes again is dated when it comes."""
 DATED_LATE = 80_000
-"""A webhook is dated when it is stored. Here Twilio comes again when the first try ended: after a minute if it hung."""
+"""A webhook is dated when it is stored: after Twilio's last try, and what a slow worker takes."""
 
 
 def random_receiving_world(seed: int) -> ReceivingWorld:
