@@ -6,7 +6,7 @@ the product's own code.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +27,7 @@ from whatsapp.use_cases.store_media import StoreMedia
 
 from tests.simulation import aws
 from tests.simulation import world as world_module
-from tests.simulation.faults import Rates
+from tests.simulation.faults import Mode, Rates
 from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.sandbox import SimulatedApp
 from tests.simulation.twilio import SENDER, Entry, Twilio
@@ -233,8 +233,14 @@ class Files:
 class ReceivingWorld(World):
     """One schedule's world, seen from the patients' side."""
 
-    def __init__(self, seed: int, rates: Rates, outages: Sequence[Outage] = ()) -> None:
-        super().__init__(seed, rates)
+    def __init__(
+        self,
+        seed: int,
+        rates: Rates,
+        outages: Sequence[Outage] = (),
+        script: Mapping[int, Mode] | None = None,
+    ) -> None:
+        super().__init__(seed, rates, script)
         self.outages = outages
         self.files = Files(self)
         self.received = ReceivingTwilio(self)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.receiving_defects import DEFECTS
-from tests.simulation.receiving_run import simulate_receiving
+from tests.simulation.receiving_run import simulate_receiving, strike_every_call
 from tests.simulation.run import first_caught, simulate_many
 
 SCHEDULES = 50
@@ -28,3 +28,9 @@ def test_the_same_seed_is_the_same_schedule() -> None:
 @pytest.mark.parametrize("name", [name for name in DEFECTS if name not in LATER])
 def test_a_deliberate_defect_is_caught(name: str) -> None:
     assert first_caught(DEFECTS[name], 1, SOON, simulate_receiving), f"{name} went unnoticed in {SOON} schedules"
+
+
+def test_one_fault_at_every_port_call_breaks_nothing() -> None:
+    tried, wrong = strike_every_call(modes_per_call=1)
+    assert tried > 80
+    assert not wrong
