@@ -6,7 +6,7 @@ from tests.simulation.receiving_defects import DEFECTS
 from tests.simulation.receiving_run import simulate_receiving, strike_every_call
 from tests.simulation.run import first_caught, simulate_many
 
-SCHEDULES = 50
+SCHEDULES = 30
 SOON = 40
 """Within how many schedules a defect is caught; those that take longer, `--defects` catches."""
 LATER = {"media-told-too-soon", "status-goes-back"}

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 
 from whatsapp.adapters.alerts import SnsAlerts
 from whatsapp.adapters.callback_store import DynamoCallbackStore
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.sync_templates import SyncTemplates
 
 TEMPLATES_KEPT_S = 60.0
+# Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
+_CONFIG = {"s3": Config(signature_version="s3v4", s3={"addressing_style": "virtual"})}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class App:
 
     def client(self, service: str) -> Any:
         """A client of an AWS service."""
-        return boto3.client(service)  # type: ignore[call-overload]  # the stubs know each service by its literal name
+        return boto3.client(service, config=_CONFIG.get(service))  # type: ignore[call-overload]  # the stubs know each service by its literal name
 
     def _client_later(self, service: str) -> Callable[[], Any]:
         return lru_cache(maxsize=1)(lambda: self.client(service))
