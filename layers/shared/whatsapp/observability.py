@@ -17,7 +17,7 @@ METRICS = {
     "MediaFailed": "files of patients that could not be",
     "RateLimitViolations": "two proactive acceptances for one contact lie closer together than the limit: must stay 0",
     "RepliesPerContactHigh": "a contact got 20 replies or more within an hour: two bots may be talking to each other",
-    "BadSignatures": "a webhook that bears our AccountSid was refused, mostly for its signature: is the auth token current?",
+    "BadSignatures": "a webhook that bears our AccountSid was refused; mostly its signature: is the token current?",
     "UnmatchedCallbacks": "a status callback belongs to no attempt of ours",
     "PublishFailed": "the bus did not take an event; the sweep publishes it",
     "DueStale": "waiting items that the sweep found over ten minutes late",
