@@ -250,6 +250,8 @@ class ReceivingWorld(World):
         self.erased: dict[str, int] = {}
         """Contacts whose erasure was confirmed, and when it was asked for."""
         self.erasure_confirmed: dict[str, int] = {}
+        self.stored_at: dict[str, int] = {}
+        """When each inbound record was first there."""
         self.steps_back: list[str] = []
         """Statuses and windows that moved back: none may."""
         self._statuses: dict[str, Status] = {}
@@ -361,6 +363,8 @@ class ReceivingWorld(World):
         for item in self.tables.items("messages"):
             if item.get("direction", {}).get("S") == "outbound":
                 self._watch_status(item["message_id"]["S"], Status(item["status"]["S"]))
+            else:
+                self.stored_at.setdefault(item["message_id"]["S"], self.hub.now)
         for item in self.tables.items("contacts"):
             contact_id, at = item["contact_id"]["S"], int(item.get("last_inbound_at", {"N": "0"})["N"])
             if at < self._windows.get(contact_id, 0) and "erased_at" not in item:
@@ -385,6 +389,10 @@ class ReceivingWorld(World):
         """Every inbound record as it stands."""
         items = [_load(item) for item in self.tables.items("messages")]
         return {item["message_id"]: item for item in items if item.get("direction") == "inbound"}
+
+    def told_at(self) -> Iterator[tuple[dict[str, Any], int]]:
+        """Every event, and when the bus took it."""
+        return zip(self.bus.events, self.received_bus.told_at, strict=True)
 
     def told(self, detail_type: str) -> dict[str, list[dict[str, Any]]]:
         """What the bus took, by event_id."""
