@@ -301,5 +301,5 @@ TestTemplateSync.settings = settings(
 )
 TestTemplateSync = pytest.mark.xfail(
     strict=False,
-    reason="now and then a copy that Twilio accepts late ends as a second one of the same name; the cause is not found yet",
+    reason="now and then a copy accepted late ends as a second one of its name; the cause is not found yet",
 )(TestTemplateSync)
