@@ -6,7 +6,6 @@ when the trouble is over catalog and Twilio agree.
 
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -299,7 +298,3 @@ TestTemplateSync.settings = settings(
     derandomize=True,  # the same 20 days every time
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestTemplateSync = pytest.mark.xfail(
-    strict=False,
-    reason="now and then a copy accepted late ends as a second one of its name; the cause is not found yet",
-)(TestTemplateSync)

@@ -269,6 +269,20 @@ def test_a_create_whose_answer_is_lost_makes_no_second_copy(world: World, kind: 
     assert len(world.contents()) == 2
 
 
+def test_a_lost_copy_of_a_wording_replaced_meanwhile_is_ours_and_is_retired(world: World) -> None:
+    world.strike("POST .*/Content", "accept_then_500")
+    world.sync()
+    reworded(world)
+    world.wait(LEASE_MS)
+    assert world.sync().problems == []
+    world.review_all()
+    for _ in range(2):  # the new wording goes out, and then the old one is superseded
+        assert world.sync().problems == []
+    world.wait(GRACE_MS)
+    world.sync()
+    assert sorted(c.sid for c in world.contents()) == sorted([sid(world), sid(world, "hi")])
+
+
 def test_one_failure_does_not_stop_the_others(world: World) -> None:
     world.strike("POST /v1/Content", "http_500")
     result = world.sync()

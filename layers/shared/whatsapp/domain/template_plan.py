@@ -126,9 +126,9 @@ def next_move(
     if version.superseded_at is not None and now - version.superseded_at >= GRACE_MS:
         return Move.RETIRE, f"superseded since {iso(version.superseded_at)}"
     if version.content_sid is None:
-        if not stands.is_current:
-            return Move.KEEP, "replaced before it reached Twilio"
-        return (Move.ADOPT, "its copy is at Twilio already") if content else (Move.CREATE, "new wording")
+        if content:
+            return Move.ADOPT, "its copy is at Twilio already"
+        return (Move.CREATE, "new wording") if stands.is_current else (Move.KEEP, "replaced before it reached Twilio")
     if content is None:
         return _without_copy(version, stands, recreate=recreate)
     return _by_verdict(version, stands, content, now)
