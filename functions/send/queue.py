@@ -10,9 +10,10 @@ from whatsapp.domain.events import EventError, MessageStatusChanged
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Message, message_id_of
 from whatsapp.domain.ports import Deadline, NotTold
-from whatsapp.domain.request import parse_request
 from whatsapp.domain.schedule import iso
 from whatsapp.observability import logger
+
+from functions.send.serve import send
 
 POISON = frozenset({"invalid_request", "invalid_address", "invalid_variables", "unknown_template", "unknown_language"})
 """Errors that no waiting mends: into the dead-letter queue at once, with an alert."""
@@ -52,9 +53,7 @@ def _advance(record: dict[str, Any], deadline: Deadline) -> Message | None:
         raise MessagingError("invalid_request", "the queue message is not JSON") from None
     if isinstance(body, dict) and isinstance(body.get("message_id"), str):  # a nudge; a request has no such field
         return app.send_message.advance(body["message_id"], deadline)
-    request = parse_request(body)
-    answer = app.send_message(request, request.idempotency_key or record["messageId"], deadline)
-    logger.info("send", message_id=answer.message_id, status=answer.status, duplicate=answer.duplicate)
+    answer = send(body, record["messageId"], deadline)
     return (
         app.messages.get(answer.message_id) if answer.message_id and answer.status in ("pending", "retrying") else None
     )

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.items import kept_until
 from whatsapp.domain.message import shard_of
 from whatsapp.domain.ports import StatusUpdate
 
 MARKER_MS = 60_000
-DAY_S = 86_400
 
 
 class DynamoCallbackStore:
@@ -28,7 +28,7 @@ class DynamoCallbackStore:
             "noted_at": now,
             "due_shard": shard_of("publish", update.message_id),
             "due_at": now + MARKER_MS,
-            "ttl": now // 1000 + self._retention_days * DAY_S,
+            "ttl": kept_until(now, self._retention_days),
         }
         try:
             self._db.write(Put(table=self._messages, item=item, condition=Attr("message_id").not_exists()))

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put
-from whatsapp.adapters.items import message_key
+from whatsapp.adapters.items import kept_until, message_key
 from whatsapp.domain.message import shard_of
 from whatsapp.domain.ports import ErasureJob
 
-DAY_S = 86_400
 _PERSONAL_ON_CONTACTS = (
     "address",
     "user_id",
@@ -52,7 +51,7 @@ class DynamoErasureStore:
             set={"erased_at": job.erased_at, **dict.fromkeys(_PERSONAL_ON_CONTACTS)},
             condition=Attr("alias_of").not_exists(),
         )
-        ttl = job.erased_at // 1000 + self._retention_days * DAY_S
+        ttl = kept_until(job.erased_at, self._retention_days)
         item = {
             **_key(job.contact_id),
             "job_for": job.contact_id,

@@ -5,14 +5,13 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
-from whatsapp.adapters.items import MESSAGE_ENTRY, message_key
+from whatsapp.adapters.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import Location
 from whatsapp.domain.inbound import Inbound, InboundMedium
 from whatsapp.domain.message import shard_of
 from whatsapp.domain.ports import ContactMovedError
 
-DAY_S = 86_400
 MEDIA_AGAIN_MS = 240_000
 """Media that are still at Twilio after this long are fetched again: the bus's rule may have failed."""
 _FIELDS = {f.name for f in fields(Inbound)}
@@ -43,7 +42,7 @@ class DynamoInboxStore:
         Raises:
             ContactMovedError: the contact's row is no longer as `contact` shows it.
         """
-        item = {**inbound_item(inbound), "ttl": inbound.received_at // 1000 + self._retention_days * DAY_S}
+        item = {**inbound_item(inbound), "ttl": kept_until(inbound.received_at, self._retention_days)}
         put = Put(table=self._messages, item=item, condition=Attr("message_id").not_exists())
         try:
             self._db.transact(put, self._contact_change(inbound, contact))

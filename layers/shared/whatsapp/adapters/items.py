@@ -14,6 +14,11 @@ _MESSAGE_FIELDS = {f.name for f in fields(Message)}
 _CONTACT_FIELDS = {f.name for f in fields(Contact)}
 
 
+def kept_until(at: int, retention_days: int) -> int:
+    """The `ttl` of what happened at `at` (epoch ms): epoch seconds, as DynamoDB wants them. Never a condition."""
+    return at // 1000 + retention_days * 86_400
+
+
 def message_key(message_id: str) -> dict[str, str]:
     """The key of a message's own item."""
     return {"message_id": message_id, "entry": MESSAGE_ENTRY}

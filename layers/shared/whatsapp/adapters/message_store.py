@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from whatsapp.adapters.dynamodb import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
-from whatsapp.adapters.items import contact_from, message_from, message_item, message_key
+from whatsapp.adapters.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.slots import Slots
 from whatsapp.domain import lifecycle
 from whatsapp.domain.lifecycle import ACCEPTED, Status, Step
 from whatsapp.domain.message import Failure, Message, new_attempt_id, shard_of
 from whatsapp.domain.ports import Claimed, ClaimLost
 
-DAY_S = 86_400
 _DECIDED = frozenset({"status", "status_at", "due_at", "due_shard", "error", "announce", "contact_id", "lane"})
 TELL_MS = 60_000
 """If what a step is to tell is still untold after this long, the sweep tells it."""
@@ -225,7 +224,7 @@ class DynamoMessageStore:
     # --- building blocks -------------------------------------------------------------------------------------------
 
     def _put(self, message: Message) -> Put:
-        ttl = message.created_at // 1000 + self._retention_days * DAY_S
+        ttl = kept_until(message.created_at, self._retention_days)
         return Put(table=self._messages, item=message_item(message, ttl), condition=Attr("message_id").not_exists())
 
     def _successors(self, successor: Message | None) -> list[Put]:
