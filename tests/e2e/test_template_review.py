@@ -26,8 +26,6 @@ from local.stack import Stack
 from tests.product import Product, eventually
 from tests.simulation.template_world import Edition, Listeners
 
-pytestmark = pytest.mark.xdist_group("template-review")
-
 VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
 OLD = "Hello {{ patient_name }}, thank you for seeing {{ therapist_name }} on {{ session_date }}. Ask us anything."
 BAD = OLD + " Come again soon and bring a friend!"

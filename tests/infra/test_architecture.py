@@ -143,7 +143,6 @@ def signed(stack: Stack, path: str, form: dict[str, str], **path_parameters: str
     }
 
 
-@pytest.mark.xdist_group("infra-stack")
 def test_webhook_never_loads_the_rest_client(stack: Stack, tmp_path: Path) -> None:
     """Twilio's REST client takes a third of a second to import, while Twilio waits. Only its validator is needed."""
     for artifact in artifacts(read_template()):

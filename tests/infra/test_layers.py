@@ -17,8 +17,6 @@ UV = ROOT / ".venv" / "bin" / "uv"
 REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
 HANDLERS = ["functions.send.handler", "functions.webhook.handler", "functions.template_sync.handler"]
 
-pytestmark = pytest.mark.xdist_group("layers")  # one build serves all
-
 
 def make(folder: Path, target: str, into: Path, **variables: str) -> None:
     settings = {"ARTIFACTS_DIR": into, "UV": UV, "PYTHON": LAMBDA_PYTHON} | variables

@@ -16,8 +16,6 @@ from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION
 from local.stack import STACK_NAME, Stack
 
-pytestmark = pytest.mark.xdist_group("infra-stack")
-
 # Answers with what it is asked for: an expression's value.
 PROBE = "import os, sys\ndef handler(event, context):\n    return eval(event['python'])\n"
 

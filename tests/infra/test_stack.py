@@ -20,8 +20,6 @@ from local.deploy import DeployError
 from local.processes import ServerError, free_port, start
 from local.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("infra-stack")
-
 HOLD_A_STACK = """
 import sys, time
 from pathlib import Path

@@ -1,7 +1,7 @@
 // Sending as the orchestrator. Form, JSON and command are three views of one request.
 
 import { computed, signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./api.js";
 import { styled } from "./bubble.js";
 import { langOf, words } from "./format.js";
@@ -59,7 +59,8 @@ export function Compose() {
     answer.value = await send(request.value, door.value);
     if (answer.value.status !== "refused") set({ idempotency_key: newKey() });
   });
-  useEffect(() => box.current?.querySelector("select")?.focus(), [composing.value]);
+  // Before the next key: an effect after the paint would let a quick Ctrl+Enter fall beside the form.
+  useLayoutEffect(() => box.current?.querySelector("select")?.focus(), [composing.value]);
   if (!composing.value) {
     return html`<div class="compose-bar"><button type="button" class="primary" onClick=${() => startComposing()}><${Icon} name="send" size=${16} /> Send as the orchestrator</button><kbd>n</kbd></div>`;
   }

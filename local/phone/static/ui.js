@@ -1,7 +1,7 @@
 // Small parts that every panel uses.
 
 import { h } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import htm from "htm";
 import { notice } from "./store.js";
 
@@ -108,7 +108,7 @@ export function useWidth() {
 /** A dialog that traps the focus, closes on Esc and gives the focus back. */
 export function Sheet({ title, onClose, children, class: name = "" }) {
   const dialog = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current.showModal();
     return () => before?.focus?.();

@@ -30,13 +30,6 @@ PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker of pytest-xdist: they share a stack and a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("phone"))
-
-
 @pytest.fixture(scope="package")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A stack of these tests' own: they turn faults on and reject templates."""
@@ -55,7 +48,7 @@ def phone(clinic: Product) -> Iterator[Phone]:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Debian's Chromium. Without it these tests fail in CI, and are skipped elsewhere."""
     if not CHROMIUM.exists():
         message = f"no browser at {CHROMIUM}: apt-get install chromium, or say CHROMIUM=/path/to/it"
@@ -63,7 +56,9 @@ def browser() -> Iterator[Browser]:
             pytest.fail(message)
         pytest.skip(message)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        # Chromium leaves a folder of its sound system's in TMPDIR: one that pytest clears away.
+        environment: dict[str, str | float | bool] = {**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("chromium"))}
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, env=environment)
         yield launched
         launched.close()
 

@@ -107,6 +107,20 @@ def test_everything_by_keyboard(clinic: Product, opened: Opened, asha: str) -> N
     expect(page.locator("#filter")).to_have_count(0)
 
 
+def test_the_composer_has_the_keyboard_before_the_next_key(opened: Opened, asha: str) -> None:
+    page = opened(query(asha))
+    page.keyboard.press("F6")  # the page has drawn itself and takes keys
+    focused = page.evaluate("""async () => {
+        const {port1, port2} = new MessageChannel();
+        const turn = new Promise(resolve => port1.onmessage = resolve);
+        document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "n", bubbles: true}));
+        port2.postMessage(0);
+        await turn;  // one task later, and no frame painted yet
+        return document.activeElement.closest("form")?.getAttribute("aria-label");
+    }""")
+    assert focused == "Send as the orchestrator"
+
+
 def test_on_a_phone_nothing_overflows_and_targets_are_large(opened: Opened, talk: str) -> None:
     page = opened(query(talk), width=390, height=844, has_touch=True)
     for place in ("Phone", "Story", "Events", "More"):
