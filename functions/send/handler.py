@@ -41,4 +41,8 @@ def _task(name: str, deadline: Deadline) -> dict[str, Any]:
     if name != "sweep":
         raise ValueError(f"unknown task {name!r}: this function knows `sweep`")
     app = bootstrap.app()
-    return {**app.sweep_due(deadline), "erased": app.erase_contact.sweep(deadline)}
+    try:
+        swept = app.sweep_due(deadline)
+    finally:  # an error here must not keep anybody from being erased
+        erased = app.erase_contact.sweep(deadline)
+    return {**swept, "erased": erased}

@@ -6,7 +6,6 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from whatsapp import bootstrap
 from whatsapp.adapters.clock import DynamoClock
 from whatsapp.adapters.template_store import DynamoTemplateStore
 from whatsapp.bootstrap import App
@@ -53,12 +52,6 @@ class SimulatedApp(App):
         return SimpleNamespace(count=lambda name, value=1: self.world.counted.update({name: value}))
 
     @cached_property
-    def templates(self) -> DynamoTemplateStore:
-        """The real store, on virtual time."""
-        hub = self.world.hub
-        return DynamoTemplateStore(self.db, "templates", bootstrap.TEMPLATES_KEPT_S, lambda: hub.now / 1000)
-
-    @cached_property
     def gateway(self) -> Any:
         """The world's Twilio."""
         return self.world.twilio
@@ -90,6 +83,7 @@ def settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
         sender_address=SENDER,
         quiet_hours=quiet_hours,
         replies_per_inbound=replies_per_inbound,
+        send_to_business_scoped_ids=1,
     )
 
 

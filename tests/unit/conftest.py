@@ -8,6 +8,7 @@ from whatsapp.adapters.dynamodb import DynamoDB
 
 from local.aws import REGION, server_environment
 from local.deploy import read_template
+from tests.unit.receive_kit import Receiving
 
 TABLES = ("MessagesTable", "ContactsTable", "TemplatesTable")
 
@@ -42,3 +43,9 @@ def db(tables: Any) -> DynamoDB:
         for item in tables.scan(TableName=table)["Items"]:
             tables.delete_item(TableName=table, Key={key: item[key] for key in keys})
     return DynamoDB(tables, lambda _seconds: None)
+
+
+@pytest.fixture
+def side(db: DynamoDB) -> Receiving:
+    """The receive side on empty tables."""
+    return Receiving(db)

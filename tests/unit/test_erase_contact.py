@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb import DynamoDB
 from whatsapp.domain import lifecycle
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Location
@@ -18,11 +17,6 @@ from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiv
 
 ME = IDS.of(ASHA)
 CANARIES = ("9812345678", "Asha", "my arm hurts", "user-42", "Main St", "https://media", "hash-of", "card")
-
-
-@pytest.fixture
-def side(db: DynamoDB) -> Receiving:
-    return Receiving(db)
 
 
 def a_life(side: Receiving) -> None:

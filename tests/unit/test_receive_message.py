@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb import DynamoDB
 from whatsapp.adapters.event_bus import EventBridgeBus
 from whatsapp.adapters.twilio_form import MAX_BODY_BYTES, read_inbound
 from whatsapp.domain.address import Address
@@ -16,11 +15,6 @@ from whatsapp.use_cases.receive_message import MARKER_MS, TRIES, events_of
 
 from tests.unit import webhook_kit
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, Receiving, sid
-
-
-@pytest.fixture
-def side(db: DynamoDB) -> Receiving:
-    return Receiving(db)
 
 
 def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb import DynamoDB
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Message
@@ -11,11 +10,6 @@ from whatsapp.domain.ports import Deadline, Listed
 from whatsapp.use_cases.reconcile import DAILY_LOOK_BACK_MS, LOOK_BACK_MS
 
 from tests.unit.receive_kit import ASHA, DAY, HOUR, IDS, MINUTE, Receiving, listed, sid
-
-
-@pytest.fixture
-def side(db: DynamoDB) -> Receiving:
-    return Receiving(db)
 
 
 def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> Listed:

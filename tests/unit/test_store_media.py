@@ -4,18 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb import DynamoDB
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, NotTold
 
 from tests.unit.receive_kit import ASHA, IDS, JPEG, MINUTE, Receiving, sid
 
 URLS = ("https://media/0", "https://media/1")
-
-
-@pytest.fixture
-def side(db: DynamoDB) -> Receiving:
-    return Receiving(db)
 
 
 def two_media(side: Receiving) -> None:

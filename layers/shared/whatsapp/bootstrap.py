@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
 
-TEMPLATES_KEPT_S = 60.0
 # Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
 _CONFIG = {"s3": Config(signature_version="s3v4", s3={"addressing_style": "virtual"})}
 
@@ -125,7 +124,7 @@ class App:
     @cached_property
     def templates(self) -> DynamoTemplateStore:
         """The templates' copies at Twilio."""
-        return DynamoTemplateStore(self.db, self.settings.templates_table, TEMPLATES_KEPT_S)
+        return DynamoTemplateStore(self.db, self.settings.templates_table)
 
     @cached_property
     def inbox(self) -> DynamoInboxStore:
@@ -275,7 +274,11 @@ class App:
         from whatsapp.use_cases.send_message import SendMessage, SendPolicy
 
         s = self.settings
-        policy = SendPolicy(s.rate_limit_seconds * 1000, QuietHours.parse(s.quiet_hours, s.quiet_hours_zone))
+        policy = SendPolicy(
+            rate_limit_ms=s.rate_limit_seconds * 1000,
+            quiet_hours=QuietHours.parse(s.quiet_hours, s.quiet_hours_zone),
+            send_to_ids=bool(s.send_to_business_scoped_ids),
+        )
         return SendMessage(
             messages=self.messages,
             contacts=self.contacts,
@@ -362,7 +365,7 @@ class App:
         content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
         return SyncTemplates(
             catalog=self.catalog,
-            templates=DynamoTemplateStore(self.db, self.settings.templates_table),
+            templates=self.templates,
             content=content,
             bus=self.bus,
             alerts=self.alerts,

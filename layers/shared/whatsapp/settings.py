@@ -42,7 +42,8 @@ class Settings:
     quiet_hours_zone: str = field(default="Asia/Kolkata")
     retention_days: int = field(default=400)
     """How long messages are kept. At least 35: a redelivered send must still find its record."""
-
+    send_to_business_scoped_ids: int = field(default=0)
+    """1: send to WhatsApp's ids whose number is not known. Whether Twilio takes them as `To` is unsettled."""
     delete_media_at_twilio: int = field(default=0)
     """1: delete a patient's file at Twilio once it lies in our bucket."""
 

@@ -114,7 +114,12 @@ export function Sheet({ title, onClose, children, class: name = "" }) {
     return () => before?.focus?.();
   }, []);
   const outside = (event) => event.target === dialog.current && onClose();
-  return html`<dialog ref=${dialog} class="sheet ${name}" aria-label=${title} onClose=${onClose} onClick=${outside}>
+  // The browser tells of a close later; a key that comes before it would find the sheet gone and yet open.
+  const escaped = (event) => {
+    event.preventDefault();
+    onClose();
+  };
+  return html`<dialog ref=${dialog} class="sheet ${name}" aria-label=${title} onCancel=${escaped} onClose=${onClose} onClick=${outside}>
     <header><h2>${title}</h2><${IconButton} icon="close" label="Close" onClick=${onClose} /></header>
     ${children}
   </dialog>`;

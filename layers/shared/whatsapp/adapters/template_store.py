@@ -1,7 +1,6 @@
 """The catalog's copies at Twilio, in DynamoDB: one item per template, language and wording."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -14,34 +13,15 @@ _FIELDS = {f.name for f in fields(TemplateVersion)}
 
 
 class DynamoTemplateStore:
-    """The `TemplateStore` port.
+    """The `TemplateStore` port. Nothing is cached: what WhatsApp took back must not go out a minute longer."""
 
-    Args:
-        cache_seconds: how long a function may go on with what it read. Nothing unapproved can slip through: an
-            approval that WhatsApp takes back is told by the send itself (63041, 63042).
-    """
-
-    def __init__(
-        self,
-        db: DynamoDB,
-        templates_table: str,
-        cache_seconds: float = 0,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, db: DynamoDB, templates_table: str) -> None:
         self._db = db
         self._templates = templates_table
-        self._cache_seconds = cache_seconds
-        self._monotonic = monotonic
-        self._cache: dict[str, tuple[float, list[TemplateVersion]]] = {}
 
     def versions(self, template: str) -> Sequence[TemplateVersion]:
         """Every version of a template, in all languages."""
-        cached = self._cache.get(template)
-        if cached and self._monotonic() < cached[0]:
-            return cached[1]
-        found = [_version_from(item) for item in self._db.query_all(self._templates, Key("template").eq(template))]
-        self._cache[template] = (self._monotonic() + self._cache_seconds, found)
-        return found
+        return [_version_from(item) for item in self._db.query_all(self._templates, Key("template").eq(template))]
 
     def put_new(self, version: TemplateVersion) -> bool:
         """Remember a version that is about to be made at Twilio. False if it is known."""
@@ -89,7 +69,6 @@ class DynamoTemplateStore:
         A list of Twilio that is over an hour younger than the message and says approved knows better. The news is
         told by the next sync.
         """
-        self._cache.pop(template, None)
         newest = absent_or("checked_at", Attr("checked_at").lt(at + REPORT_STANDS_MS))
         known = {
             "status": status,
@@ -107,7 +86,6 @@ class DynamoTemplateStore:
                     return  # it serves no more, or again
 
     def _change(self, version: TemplateVersion, condition: Any, **change: Any) -> TemplateVersion:
-        self._cache.pop(version.template, None)
         key = {"template": version.template, "version": version.version}
         try:
             item = self._db.write(Change(table=self._templates, key=key, condition=condition, **change))

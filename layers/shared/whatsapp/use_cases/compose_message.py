@@ -48,13 +48,33 @@ def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, c
     )
 
 
+def reach(message: Message, contact: Contact, *, send_to_ids: bool) -> Message:
+    """The record with the contact's own id, and the number of a business-scoped id where one has told it.
+
+    Raises:
+        MessagingError: `invalid_address` for an id whose number nobody knows, unless sends to ids are on.
+    """
+    message = replace(message, contact_id=contact.contact_id, user_id=message.user_id or contact.user_id)
+    if Address(message.to).is_phone_number:
+        return message
+    known = Address(contact.address) if contact.address else None
+    if known and known.is_phone_number:
+        return replace(message, to=known.value)
+    if not send_to_ids:
+        raise MessagingError(
+            "invalid_address",
+            "this is a WhatsApp id whose phone number is not known: send to the number, or set the parameter "
+            "SendToBusinessScopedIds to 1 once your Twilio account is known to take such ids",
+        )
+    return message
+
+
 def localise(message: Message, request: SendRequest, contact: Contact, catalog: Catalog) -> Message:
-    """The record with the contact's own id and language, and the text that the patient will read.
+    """The record with its language, and the text that the patient will read.
 
     Raises:
         MessagingError: `unknown_language`, `invalid_variables`.
     """
-    message = replace(message, contact_id=contact.contact_id, user_id=message.user_id or contact.user_id)
     if not message.template:
         return message
     template = catalog.get(message.template)

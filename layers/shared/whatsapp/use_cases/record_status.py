@@ -33,8 +33,8 @@ class RecordStatus:
     def finish(self, update: StatusUpdate) -> Message | None:
         """Apply a stored callback and note that it is done; twice does no harm."""
         message = self.messages.get(update.message_id)
-        if message is None or message.attempt != update.attempt:
-            # Nobody's: kept for people to look at. Only the last attempt of a record can be at Twilio.
+        if message is None or not _speaks_of(message, update):
+            # Nobody's: kept for people to look at.
             self.metrics.count("UnmatchedCallbacks")
         else:
             message = self.apply(message, update)
@@ -66,3 +66,10 @@ class RecordStatus:
         self.metrics.count("MessagesSent")
         self.continue_message.withdraw(sent)
         return self.steps.tell(sent)
+
+
+def _speaks_of(message: Message, update: StatusUpdate) -> bool:
+    """Only the last attempt of a record can be at Twilio, and only as one message. Another one that bears the same
+    callback address was sent by somebody else, such as a person who repeated ours by hand.
+    """
+    return message.attempt == update.attempt and message.twilio_sid in (None, update.twilio_sid)

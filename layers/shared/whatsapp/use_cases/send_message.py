@@ -25,7 +25,7 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.schedule import QuietHours, earliest, iso
 from whatsapp.domain.twilio_codes import row_for
-from whatsapp.use_cases.compose_message import compose, content_of, localise
+from whatsapp.use_cases.compose_message import compose, content_of, localise, reach
 from whatsapp.use_cases.settle_message import SettleMessage
 from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, SOON_MS, Steps
 
@@ -40,10 +40,12 @@ REPLY_LANE_DEFER_MS = 15_000
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """The deployment's policy numbers."""
+    """What a deployment decides."""
 
     rate_limit_ms: int
     quiet_hours: QuietHours | None = None
+    send_to_ids: bool = False
+    """Whether a business-scoped id may be written to whose number is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,9 @@ class SendMessage:
         if stored := self.messages.get(message_id):
             return self._again(stored, request, deadline)
         message = compose(request, message_id, self.clock.now(), self.catalog, self.contact_ids)
-        message = localise(message, request, self._contact_of(message), self.catalog)
+        contact = self._contact_of(message)
+        message = reach(message, contact, send_to_ids=self.policy.send_to_ids)
+        message = localise(message, request, contact, self.catalog)
         stored = self._go(message, deadline, is_new=True, reject=request.on_rate_limit == "reject")
         if stored.created_at != message.created_at:  # another worker stored this key's message first
             return self._again(stored, request, deadline)
