@@ -156,7 +156,6 @@ class Receiving:
             metrics=self.metrics,
             steps=steps,
             settle=settle,
-            continue_message=go_on,
         )
         self.receive = ReceiveMessage(
             inbox=self.inbox,

@@ -203,7 +203,6 @@ class App:
             metrics=self.metrics,
             steps=self.steps,
             settle=self.settle,
-            continue_message=self.continue_message,
         )
 
     @cached_property

@@ -6,12 +6,8 @@ from whatsapp.domain import lifecycle
 from whatsapp.domain.lifecycle import BY_CALLBACK
 from whatsapp.domain.message import Message
 from whatsapp.domain.ports import CallbackStore, Clock, MessageStore, Metrics, StatusUpdate
-from whatsapp.use_cases.continue_message import ContinueMessage
 from whatsapp.use_cases.settle_message import SettleMessage
 from whatsapp.use_cases.steps import EVENT, Steps
-
-LATEST_ACCEPTANCE_MS = 890_000
-"""How long after its claim Twilio may have accepted a message: the claim's guard, less what clocks differ by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +20,6 @@ class RecordStatus:
     metrics: Metrics
     steps: Steps
     settle: SettleMessage
-    continue_message: ContinueMessage
 
     def __call__(self, update: StatusUpdate) -> Message | None:
         """Store the callback and apply it. A callback seen before and done with changes nothing."""
@@ -49,23 +44,13 @@ class RecordStatus:
                 message, status=update.status, code=update.error_code, twilio_sid=update.twilio_sid
             )
         if message.is_in_doubt:
-            message = self._accepted_after_all(message, update.twilio_sid)
+            message = self.settle.accepted_after_all(message, update.twilio_sid)
         if step not in (lifecycle.DELIVER, lifecycle.READ) or message.status not in step.sources:
             return message
         moved = self.steps.take(message, step, twilio_sid=update.twilio_sid, announce=EVENT)
         if moved.status is step.target:
             self.metrics.count("MessagesDelivered" if step is lifecycle.DELIVER else "MessagesRead")
         return moved
-
-    def _accepted_after_all(self, message: Message, twilio_sid: str) -> Message:
-        now = self.clock.now()
-        latest = now if message.t0 is None else min(now, message.t0 + LATEST_ACCEPTANCE_MS)
-        sent = self.messages.accept(message, twilio_sid=twilio_sid, at=latest, now=now)
-        if sent is None:
-            return self.messages.get(message.message_id) or message
-        self.metrics.count("MessagesSent")
-        self.continue_message.withdraw(sent)
-        return self.steps.tell(sent)
 
 
 def _speaks_of(message: Message, update: StatusUpdate) -> bool:

@@ -25,6 +25,8 @@ from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, HOUR_MS, 
 
 MANY_REPLIES = 20
 """Replies to one contact within an hour from which on an alarm goes off."""
+LATEST_ACCEPTANCE_MS = 890_000
+"""How long after its claim Twilio may have accepted a message: the claim's guard, less what clocks differ by."""
 _CODE_OF_STATUS = {401: 20003, 403: 20003, 429: 20429}
 """What an HTTP status says where Twilio gave no code of its own."""
 
@@ -77,14 +79,28 @@ class SettleMessage:
             return self.failed_late(failed, status=status, code=code, twilio_sid=twilio_sid)
         return failed
 
+    def accepted_after_all(self, message: Message, twilio_sid: str) -> Message:
+        """A callback or Twilio's list shows that a message in doubt was accepted."""
+        now = self.clock.now()
+        latest = now if message.t0 is None else min(now, message.t0 + LATEST_ACCEPTANCE_MS)
+        contact = self.contacts.get(message.contact_id) or Contact(contact_id=message.contact_id)
+        sent = self.messages.accept(message, twilio_sid=twilio_sid, at=latest, now=now)
+        if sent is None:
+            return self.messages.get(message.message_id) or message
+        self.continue_message.withdraw(sent)
+        return self._sent(sent, contact, latest)
+
     def _accepted(self, sending: Message, contact: Contact, twilio_sid: str) -> Message:
         at = self.clock.now()
         sent = self.messages.accept(sending, twilio_sid=twilio_sid, at=at, now=at)
         if sent is None:  # a callback, or a sweep after a long pause, was there first: the record has the truth
             return self.messages.get(sending.message_id) or sending
+        return self._sent(sent, contact, at)
+
+    def _sent(self, sent: Message, contact: Contact, at: int) -> Message:
         self.metrics.count("MessagesSent")
         told = self.steps.tell(sent)
-        self._audit(sending, contact, at)
+        self._audit(sent, contact, at)
         return told
 
     def _audit(self, sent: Message, contact: Contact, at: int) -> None:
@@ -93,7 +109,7 @@ class SettleMessage:
             lately = self.messages.of_contact(sent.contact_id, at - HOUR_MS, at)
             if sum(one.lane is Lane.REPLY and one.status in ACCEPTED for one in lately) >= MANY_REPLIES:
                 self.metrics.count("RepliesPerContactHigh")
-        elif contact.last_accepted_at and at - contact.last_accepted_at < self.rate_limit_ms:
+        elif contact.last_accepted_at and abs(at - contact.last_accepted_at) < self.rate_limit_ms:
             self.metrics.count("RateLimitViolations")
 
     def _rejected(self, sending: Message, code: int | None, http_status: int) -> Message:
