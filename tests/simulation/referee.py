@@ -68,6 +68,12 @@ class Case:
         message = self.messages.get(message_id)
         return self.first(message.continues) if message and message.continues else message_id
 
+    def row_of(self, address: str, at: int) -> str:
+        """The row that an address led to at that time: its own, until it was tied to a number."""
+        own = self.contact_ids.of(Address(address))
+        row = self.world.contacts().get(own)
+        return row.alias_of if row and row.alias_of and self.world.tied_at[own] <= at else own
+
     def tied_since(self, one: str, other: str) -> int | None:
         """Since when two addresses are known to be one person's."""
         first, second = (self.contact_ids.of(Address(address)) for address in (one, other))
@@ -147,8 +153,7 @@ def replies_answer(case: Case) -> Iterator[Violation]:
 def silence_is_kept(case: Case) -> Iterator[Violation]:
     """After an opt-out nothing goes, but for what had looked just before."""
     for post in case.world.twilio.posts:
-        message = case.messages.get(post.message_id)
-        changes = case.world.opted_out.get(message.contact_id, []) if message else []
+        changes = case.world.opted_out.get(case.row_of(post.to, post.at - OPT_OUT_BOUND), [])
         before = [(at, out) for at, out in changes if at < post.at - OPT_OUT_BOUND]
         still = not [at for at, out in changes if not out and at >= post.at - OPT_OUT_BOUND]
         if before and before[-1][1] and still:
