@@ -132,4 +132,14 @@ class Caller:
         except (httpx.HTTPError, httpx.InvalidURL):
             error = "broken"
         ms = round((time.perf_counter() - start) * 1000)
-        return CallbackAttempt(url, status, response.status_code if response else None, error, ms), response
+        attempt = CallbackAttempt(
+            url=url,
+            status=status,
+            form=dict(params),
+            signature=headers["X-Twilio-Signature"],
+            http_status=response.status_code if response is not None else None,
+            answer=response.text if response is not None else None,
+            error=error,
+            ms=ms,
+        )
+        return attempt, response

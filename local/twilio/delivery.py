@@ -11,7 +11,7 @@ import httpx
 
 from local.twilio.callbacks import Caller
 from local.twilio.errors import CODES, final_status
-from local.twilio.state import API_VERSION, Account, Medium, Message, message_view
+from local.twilio.state import API_VERSION, Account, Medium, Message
 from local.twilio.tasks import Tasks
 from local.twilio.webhooks import Webhooks
 from local.twilio.whatsapp_rules import judge, judge_medium
@@ -91,7 +91,7 @@ class Delivery:
         if code:
             message.error_code = code
             message.error_message = CODES[code].message if code in CODES else None
-        self._account.events.publish("message", message=message_view(message))
+        self._account.tell(message)
         sender = self._account.senders.get(message.sender)
         url = message.status_callback or (sender.webhook.get("status_callback_url") if sender else None)
         if url:

@@ -1,6 +1,7 @@
 """The door of Twilio's hosts: faults, then credentials, then the endpoint; errors leave in Twilio's shape."""
 
 import asyncio
+import contextlib
 import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
@@ -38,8 +39,12 @@ class Door:
         return Route(path, guarded, methods=[method])
 
     async def _answer(self, request: Request, endpoint: Endpoint, creates_message: bool) -> Response:
-        to = await _recipient(request)
-        fault = self._account.faults.for_request(to, request.url.path, creates_message=creates_message)
+        await request.body()  # a fault may let the client go, and the endpoint read what it sent afterwards
+        path, form = request.url.path, await _form(request)
+        to = form.get("To", request.query_params.get("To"))
+        to = to if isinstance(to, str) else None
+        fault = self._account.faults.for_request(to, path, creates_message=creates_message)
+        told = {"path": path, "to": to, "form": form}
 
         async def honest() -> Response:
             try:
@@ -49,16 +54,23 @@ class Door:
                 return refusal(error)
 
         if fault is None:
-            return await honest()
-        self._account.events.publish("fault", fault=fault.kind, path=request.url.path, to=to)
-        return await self._misbehave(fault, request, honest)
+            answer = await honest()
+            if answer.status_code >= 400:
+                self._account.events.publish("refusal", **told, **_as_seen(answer))
+            return answer
+        struck = await self._misbehave(fault, honest)
+        self._account.events.publish("fault", fault=fault.kind, code=fault.code, **told, **_as_seen(struck))
+        if struck is not None:
+            return struck
+        if fault.kind != "refuse":
+            await _silence(fault, request)
+        self._connections.reset_connection(request)
+        return Response()  # the connection is gone: nobody reads this
 
-    async def _misbehave(self, fault: Fault, request: Request, honest: Callable[[], Awaitable[Response]]) -> Response:
-        """Answer as `fault` says. What Twilio would refuse anyway is refused: no fault makes a bad request
-        look accepted."""
+    async def _misbehave(self, fault: Fault, honest: Callable[[], Awaitable[Response]]) -> Response | None:
+        """The answer that `fault` makes, None if there is to be none. What Twilio would refuse anyway is refused:
+        no fault makes a bad request look accepted."""
         match fault.kind:
-            case "refuse":
-                self._connections.reset_connection(request)
             case "http_429":
                 return refusal(TwilioError(20429))
             case "http_500":
@@ -70,28 +82,14 @@ class Door:
             case "accept_then_500":
                 return _unless_refused(await honest(), refusal(TwilioError(20500)))
             case "accept_then_hang":
-                answer = await honest()
-                if answer.status_code >= 400:
-                    return answer
-                await self._hang(fault, request)
-            case "hang":
-                await self._hang(fault, request)
+                return _unless_refused(await honest(), None)
             case "accept_late":
                 self._tasks.spawn(_later(fault.seconds or LATE_SECONDS, honest))
                 return refusal(TwilioError(20500))
             case "truncate":
                 answer = await honest()
                 return _unless_refused(answer, CutShort(answer))
-        return Response()  # the connection is gone: nobody reads this
-
-    async def _hang(self, fault: Fault, request: Request) -> None:
-        """Keep silent until the time is up or the client has gone, then reset the connection."""
-        try:
-            async with asyncio.timeout(fault.seconds or HANG_SECONDS):
-                while (await request.receive())["type"] != "http.disconnect":
-                    pass
-        except TimeoutError:
-            self._connections.reset_connection(request)
+        return None
 
     def _authenticate(self, request: Request) -> None:
         """HTTP Basic with the account's sid and token, or with an API key.
@@ -120,22 +118,35 @@ class CutShort(Response):
     """Promises the whole body of `answer` and sends half of it; the server then closes the connection."""
 
     def __init__(self, answer: Response) -> None:
-        super().__init__()
-        self._answer = answer
+        super().__init__(answer.body[: len(answer.body) // 2], answer.status_code)
+        self.raw_headers = answer.raw_headers
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        whole = bytes(self._answer.body)
-        headers = self._answer.raw_headers
-        await send({"type": "http.response.start", "status": self._answer.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": whole[: len(whole) // 2], "more_body": True})
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
 
 
-async def _recipient(request: Request) -> str | None:
-    """Whom a request is about: `To` of the form, or of the query for lists."""
-    if request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
-        to = (await request.form()).get("To")
-        return to if isinstance(to, str) else None
-    return request.query_params.get("To")
+async def _silence(fault: Fault, request: Request) -> None:
+    """Say nothing until the time is up or the client has gone."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(fault.seconds or HANG_SECONDS):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+
+async def _form(request: Request) -> dict[str, Any]:
+    """The fields of a form, a list where a name is repeated; nothing if the body is no form."""
+    if not request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        return {}
+    form = await request.form()
+    return {name: value if len(form.getlist(name)) == 1 else form.getlist(name) for name, value in form.items()}
+
+
+def _as_seen(answer: Response | None) -> dict[str, Any]:
+    """What the client sees of an answer, for watchers."""
+    if answer is None:
+        return {"http_status": None, "answer": None}
+    return {"http_status": answer.status_code, "answer": bytes(answer.body).decode()}
 
 
 async def _later(seconds: float, honest: Callable[[], Awaitable[Response]]) -> None:
@@ -158,7 +169,7 @@ async def json_body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _unless_refused(answer: Response, otherwise: Response) -> Response:
+def _unless_refused(answer: Response, otherwise: Response | None) -> Response | None:
     return answer if answer.status_code >= 400 else otherwise
 
 

@@ -38,7 +38,7 @@ class MediaApi:
 
     async def list_media(self, request: Request) -> Response:
         message = self._message(request)
-        page = Page.of(message.media, lambda medium: medium.sid, request.query_params)
+        page = Page.of(message.media_kept, lambda medium: medium.sid, request.query_params)
         uri = f"{self._uri(message)}.json"
         return JSONResponse(page.as_2010("media_list", [self._resource(message, medium) for medium in page.items], uri))
 
@@ -48,7 +48,8 @@ class MediaApi:
 
     async def delete(self, request: Request) -> Response:
         message, medium = self._found(request)
-        message.media.remove(medium)
+        medium.deleted = True
+        self._account.tell(message)
         return Response(status_code=204)
 
     async def redirect(self, request: Request) -> Response:
@@ -76,7 +77,7 @@ class MediaApi:
 
     def _found(self, request: Request) -> tuple[Message, Medium]:
         message, sid = self._message(request), request.path_params["sid"]
-        medium = next((medium for medium in message.media if medium.sid == sid), None)
+        medium = next((medium for medium in message.media_kept if medium.sid == sid), None)
         if medium is None:
             raise TwilioError.not_found(request.url.path)
         return message, medium

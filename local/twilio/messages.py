@@ -84,10 +84,13 @@ class MessagesApi:
             self._delivery.set_status(message, "canceled")
         if form.get("Body") == "":
             message.body, message.updated = "", now()
+            self._account.tell(message)
         return JSONResponse(self._resource(message))
 
     async def delete(self, request: Request) -> Response:
-        self._found(request).deleted = True
+        message = self._found(request)
+        message.deleted = True
+        self._account.tell(message)
         return Response(status_code=204)
 
     def _throttle(self) -> None:
@@ -126,7 +129,7 @@ class MessagesApi:
             "error_message": message.error_message,
             "from": None if undecided else message.from_,
             "messaging_service_sid": message.messaging_service_sid,
-            "num_media": str(len(message.media_urls or message.media)),
+            "num_media": str(len(message.media_urls or message.media_kept)),
             "num_segments": "1",
             "price": None,
             "price_unit": None,

@@ -56,6 +56,8 @@ class Medium:
     data: bytes
     sid: str = field(default_factory=lambda: new_sid("ME"))
     created: datetime = field(default_factory=now)
+    deleted: bool = False
+    """At Twilio; the patient's phone keeps it."""
 
 
 @dataclass
@@ -64,7 +66,10 @@ class CallbackAttempt:
 
     url: str
     status: str
+    form: dict[str, str]
+    signature: str
     http_status: int | None
+    answer: str | None
     error: str | None
     """`ct` no connection, `rt` no answer in time, `broken` an answer that broke off; None if it answered."""
     ms: int
@@ -106,6 +111,12 @@ class Message:
     """An inbound message's webhook form, as it was signed."""
     callbacks: list[CallbackAttempt] = field(default_factory=list)
     deleted: bool = False
+    """At Twilio; the ledger and the patient's phone keep it."""
+
+    @property
+    def media_kept(self) -> list[Medium]:
+        """The media that Twilio still has."""
+        return [medium for medium in self.media if not medium.deleted]
 
     @property
     def patient(self) -> str:
@@ -283,6 +294,10 @@ class Account:
         message.starts_conversation = outbound and open_until is None
         self.patient(message.patient)
         self.messages[message.sid] = message
+        self.tell(message)
+
+    def tell(self, message: Message) -> None:
+        """Show the watchers a message as it is now."""
         self.events.publish("message", message=message_view(message))
 
     def accepted_within(self, span: timedelta) -> list[Message]:
@@ -325,11 +340,17 @@ def message_view(message: Message) -> dict[str, Any]:
         "error_code": message.error_code,
         "error_message": message.error_message,
         "media": [
-            {"sid": medium.sid, "content_type": medium.content_type, "size": len(medium.data)}
+            {
+                "sid": medium.sid,
+                "content_type": medium.content_type,
+                "size": len(medium.data),
+                "deleted": medium.deleted,
+            }
             for medium in message.media
         ],
         "media_urls": message.media_urls,
         "params": message.params,
+        "redacted": message.body != message.accepted_body,
         "deleted": message.deleted,
         "callbacks": [vars(attempt) for attempt in message.callbacks],
     }

@@ -25,7 +25,9 @@ class Webhooks:
         fault = self._account.faults.for_callback(message.patient, url, is_status=is_status)
         kind = fault.kind if fault else None
         if fault:
-            self._account.events.publish("fault", fault=fault.kind, sid=message.sid, status=status)
+            self._account.events.publish(
+                "fault", fault=fault.kind, code=fault.code, sid=message.sid, status=status, url=url, form=dict(params)
+            )
         if kind == "callbacks_drop":
             return None
         if kind == "callbacks_delay":

@@ -1,96 +1,12 @@
-"""The controls that a test or the phone page turns, and the live stream that a page follows."""
+"""The controls that a test or the phone page turns."""
 
-import json
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from twilio.rest import Client
 
-from tests.unit.twilio_emulator.kit import FROM, PATIENT, SENDER, TO, Door, Emulator, eventually
-
-Event = dict[str, Any]
-
-
-class Watcher:
-    """Reads the stream on a thread of its own, as a page would."""
-
-    def __init__(self, emulator: Emulator, last_event_id: str | None = None) -> None:
-        self.events: list[Event] = []
-        self._emulator = emulator
-        self._leaving = False
-        self._headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-        self._thread = threading.Thread(target=self._read)
-
-    def _read(self) -> None:
-        url = f"{self._emulator.url}/_emulator/events"
-        with self._emulator.http.stream("GET", url, headers=self._headers) as response:
-            event: Event = {}
-            for line in response.iter_lines():
-                name, _, value = line.partition(": ")
-                if name:
-                    event[name] = value
-                elif event:
-                    self.events.append(event)
-                    if self._leaving:
-                        return
-                    event = {}
-
-    def __enter__(self) -> "Watcher":
-        self._thread.start()
-        eventually(lambda: self.events)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leaving = True
-        self._emulator.control("faults", method="DELETE")  # one event more, at which the reader leaves
-        self._thread.join()
-
-    def kinds(self) -> list[str]:
-        return [event["event"] for event in self.events]
-
-    def data(self, kind: str) -> Iterator[Event]:
-        return (json.loads(event["data"]) for event in self.events if event["event"] == kind)
-
-
-def test_stream_tells_a_message_from_acceptance_to_reading(emulator: Emulator, client: Client, door: Door) -> None:
-    template = emulator.template(client)
-    with Watcher(emulator) as watcher:
-        client.messages.create(to=TO, from_=FROM, content_sid=template, status_callback=door.url)
-        eventually(lambda: watcher.kinds().count("callback") == 3)
-    statuses = [event["message"]["status"] for event in watcher.data("message")]
-    assert statuses == ["queued", "sent", "delivered", "read"]
-    assert {event["http_status"] for event in watcher.data("callback")} == {204}
-
-
-def test_stream_continues_after_the_event_last_seen(emulator: Emulator) -> None:
-    with Watcher(emulator) as first:
-        emulator.control("clock", {"advance_seconds": 1})
-        emulator.control("patients", {"address": PATIENT, "blocked": True})
-        eventually(lambda: "patient" in first.kinds())
-    seen = next(event["id"] for event in first.events if event["event"] == "clock")
-    with Watcher(emulator, seen) as second:
-        eventually(lambda: "patient" in second.kinds())
-    assert "clock" not in second.kinds()
-
-
-def test_stream_of_another_boot_starts_anew(emulator: Emulator) -> None:
-    emulator.control("clock", {"advance_seconds": 1})
-    with Watcher(emulator, "0badb007-1") as watcher:
-        emulator.control("patients", {"address": PATIENT})
-        eventually(lambda: "patient" in watcher.kinds())
-    assert watcher.kinds()[0] == "hello"
-    assert "clock" not in watcher.kinds()
-    assert json.loads(watcher.events[0]["data"])["boot"] == emulator.control("state")["boot"]
-
-
-def test_state_and_stream_join_without_a_gap(emulator: Emulator) -> None:
-    last = emulator.control("state")["last_event_id"]
-    emulator.control("patients", {"address": PATIENT, "phone_on": False})
-    with Watcher(emulator, last) as watcher:
-        eventually(lambda: "patient" in watcher.kinds())
+from tests.unit.twilio_emulator.kit import FROM, PATIENT, SENDER, TO, Door, Emulator
 
 
 def test_ledger_entry_has_what_the_contract_says(emulator: Emulator, client: Client) -> None:

@@ -1,5 +1,7 @@
 """`docs/emulator.md` names everything there is: codes, faults, controls, settings, switches."""
 
+import inspect
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -49,3 +51,10 @@ def test_every_control_is_named() -> None:
     ]
     assert len(controls) > 10
     assert [control for control in controls if f"`{control}`" not in DOC] == []
+
+
+def test_every_event_is_named() -> None:
+    source = "".join(path.read_text() for path in Path(inspect.getfile(build_app)).parent.glob("*.py"))
+    published = set(re.findall(r"\bpublish\(\s*\"(\w+)\"", source))
+    assert len(published) > 10
+    assert [event for event in published if f"`{event}`" not in DOC] == []
