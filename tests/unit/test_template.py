@@ -3,6 +3,7 @@
 import random
 import re
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 from jinja2.exceptions import SecurityError, UndefinedError
@@ -17,7 +18,7 @@ from whatsapp.domain.template import (
     numbered,
     placeholders,
 )
-from whatsapp.domain.template_variables import Variable
+from whatsapp.domain.template_variables import VARIABLE_TYPES, Variable
 
 REMINDER = load_catalog().get("session_reminder")
 VARIABLES = {"patient_name": "Asha", "session_time": "5:30 pm", "therapist_name": "Dr. Rao"}
@@ -71,7 +72,7 @@ def test_no_refusal_repeats_what_the_caller_sent() -> None:
 
 
 def test_values_are_data_never_source() -> None:
-    hostile = "{{ therapist_name }} {{ 7 * 7 }} {% for x in y %} {# no #} {{1}} {{ self }} <b> &amp;"
+    hostile = "{# no #} { self } __class__ %s \\g<1> $1 <b> &amp;"
     made = template("Hello {{ a }} and {{ b }} too", "a", "b")
     rendered = made.render("en", {"a": hostile, "b": "B"})
     assert rendered.text == f"Hello {hostile} and B too"
@@ -117,69 +118,71 @@ def test_variables_are_numbered_as_they_first_appear() -> None:
     }
 
 
+@pytest.mark.parametrize("value", ["{{ therapist_name }}", "{{1}}", "{{ 7 * 7 }}", "{% for x in y %}", "${name}"])
+def test_a_placeholder_that_the_caller_did_not_fill_is_refused(value: str) -> None:
+    with pytest.raises(MessagingError, match="patient_name holds a placeholder") as refused:
+        REMINDER.render("en", {**VARIABLES, "patient_name": value})
+    assert refused.value.code == "invalid_variables"
+
+
 PIECES = (
-    *(
-        "Asha",
-        "ஆஷா",
-        "आशा",
-        "🙂",
-        " ",
-        "  ",
-        "\n",
-        "\t",
-        ".",
-        "'",
-        '"',
-        "\\",
-        "$1",
-        "\\g<1>",
-        "%s",
-        "&",
-        "<i>",
-    ),
-    *(
-        "{{ patient_name }}",
-        "{{therapist_name}}",
-        "{{1}}",
-        "{{2}}",
-        "{{",
-        "}}",
-        "{%",
-        "%}",
-        "{#",
-        "#}",
-        "{",
-        "}",
-    ),
-    *("{% raw %}", "{{ self }}", "{{ a|upper }}", "__class__", "\u200d", "\u200b", "\u202e"),
+    *("Asha", "ஆஷா", "आशा", "🙂", " ", "  ", "\n", "\t", ".", "'", '"', "\\", "$1", "\\g<1>", "%s", "&", "<i>"),
+    *("{#", "#}", " { ", " } ", "__class__", "\u200d", "\u200b", "\u202e"),
 )
+PLACEHOLDERS = ("{{ patient_name }}", "{{1}}", "{{", "}}", "{% raw %}", "%}", "${x}", "{\u200b{ patient_name }\u200b}")
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_random_renderings_leak_nothing(seed: int) -> None:
-    """5 000 in all. The text expected is put together by hand from the body's pieces and tidied values."""
+    """5 000 in all. The text expected is put together by hand from the body's pieces and the values as shown."""
     rng = random.Random(seed)
     templates = list(load_catalog())
     for _ in range(500):
         render_at_random(rng, rng.choice(templates))
 
 
+def random_value(rng: random.Random, kind: str, name: str) -> str:
+    """A value that the type takes; one of a name or text tells whose it is."""
+    day = date(2026, 1, 1) + timedelta(days=rng.randrange(3000))
+    clock = f"{rng.randrange(24):02}:{rng.randrange(60):02}"
+    match kind:
+        case "date":
+            return rng.choice([day.isoformat(), f"{day:%d %B %Y}", f"{day:%b %d}", "tomorrow"])
+        case "time":
+            return rng.choice([clock, f"{clock} IST", f"{rng.randint(1, 12)} pm"])
+        case "datetime":
+            return rng.choice([f"{day}T{clock}Z", f"{day:%A, %d %B %Y}, {clock}", clock])
+        case "amount":
+            return rng.choice([str(rng.randrange(10**7)), f"₹{rng.randrange(10**6):,}.50"])
+        case "link":
+            return f"https://clinic.example/{rng.randrange(10**6)}?a=%7B1%7D"
+    return f"<{name}:{''.join(rng.choices(PIECES, k=rng.randint(0, 6)))}>"
+
+
 def render_at_random(rng: random.Random, some: Template) -> None:
-    texts = {name: replace(v, type="text", max_length=200) for name, v in some.variables.items()}
-    made = replace(some, variables=texts)
-    language = rng.choice(list(made.languages))
-    values = {name: f"<{name}:{''.join(rng.choices(PIECES, k=rng.randint(0, 6)))}>" for name in texts}
+    kinds = {name: rng.choice(VARIABLE_TYPES) for name in some.variables}
+    values = {name: random_value(rng, kind, name) for name, kind in kinds.items()}
+    variables = {
+        name: Variable(name, kind, "", dict.fromkeys(some.languages, values[name]), 200)  # type: ignore[arg-type]  # drawn from its types
+        for name, kind in kinds.items()
+    }
+    made, language = replace(some, variables=variables), rng.choice(list(some.languages))
     rendered = made.render(language, values)
 
     pieces = PLACEHOLDER.split(made.wording(language).body)
-    clean = {name: texts[name].text(value, language) for name, value in values.items()}
-    assert rendered.text == "".join(clean[piece] if n % 2 else piece for n, piece in enumerate(pieces))
-    for name in texts:
-        assert rendered.text.count(f"<{name}:") == pieces[1::2].count(name)
+    shown = {name: variables[name].text(value, language) for name, value in values.items()}
+    assert rendered.text == "".join(shown[piece] if n % 2 else piece for n, piece in enumerate(pieces))
+    assert not re.search(r"\{\{|\}\}|\{%|\$\{", rendered.text)
+    for name in variables:
+        assert rendered.text.count(f"<{name}:") == pieces[1::2].count(name) * (kinds[name] in ("name", "text"))
 
     body = next(iter(made.content(language)["types"].values()))["body"]
     at_twilio = re.sub(r"\{\{(\d+)\}\}", lambda found: rendered.content_variables[found[1]], body)
     assert at_twilio == rendered.text
+
+    unfilled = rng.choice(list(variables))
+    with pytest.raises(MessagingError, match=unfilled):
+        made.render(language, {**values, unfilled: values[unfilled] + rng.choice(PLACEHOLDERS)})
 
 
 def test_the_content_that_twilio_takes() -> None:

@@ -1,7 +1,8 @@
 """Dates, times and amounts as a patient reads them, in each language of the catalog.
 
-The words are CLDR's (https://cldr.unicode.org), as the Babel package holds them; a test compares all of them
-with Babel. They stand here as a table because Babel would add 33 MB to the layer for one screen of words.
+The words are CLDR's (https://cldr.unicode.org), as the Babel package holds them, but for two parts of the day that
+nobody calls so; a test compares all of them with Babel. They stand here as a table because Babel would add 33 MB to
+the layer for one screen of words.
 Digits stay 0–9 in every language, as on the phone's own clock and in a bank's messages.
 """
 
@@ -52,22 +53,26 @@ LANGUAGES = {
             (12, "மதியம்"),
             (14, "பிற்பகல்"),
             (16, "மாலை"),
-            (18, "அந்தி மாலை"),
-            (21, "இரவு"),
+            (19, "இரவு"),  # CLDR has the literary word for dusk from 18, and night from 21
         ),
     ),
     "bn": LanguageWords(
         "জানুয়ারী ফেব্রুয়ারী মার্চ এপ্রিল মে জুন জুলাই আগস্ট সেপ্টেম্বর অক্টোবর নভেম্বর ডিসেম্বর",
         "সোমবার মঙ্গলবার বুধবার বৃহস্পতিবার শুক্রবার শনিবার রবিবার",
-        ((4, "ভোর"), (6, "সকাল"), (12, "দুপুর"), (16, "বিকাল"), (18, "সন্ধ্যা"), (20, "রাত্রি")),
+        # CLDR's word for night is the written রাত্রি.
+        ((4, "ভোর"), (6, "সকাল"), (12, "দুপুর"), (16, "বিকাল"), (18, "সন্ধ্যা"), (20, "রাত")),
     ),
 }
 
 
+def weekday_in_words(weekday: int, language: str) -> str:
+    """`Tuesday`, counted as `date.weekday()` does: it guards against a slip in the date."""
+    return LANGUAGES[language].weekdays.split()[weekday]
+
+
 def date_in_words(day: date, language: str) -> str:
-    """`Tuesday, 24 November`: the weekday guards against a slip, the year would only be noise."""
-    words = LANGUAGES[language]
-    return f"{words.weekdays.split()[day.weekday()]}, {day.day} {words.months.split()[day.month - 1]}"
+    """`24 November`: the year would only be noise."""
+    return f"{day.day} {LANGUAGES[language].months.split()[day.month - 1]}"
 
 
 def time_in_words(moment: time, language: str) -> str:

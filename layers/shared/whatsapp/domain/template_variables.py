@@ -7,12 +7,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from whatsapp.domain.localisation import IST, LANGUAGES, date_in_words, rupees, time_in_words
+from whatsapp.domain.localisation import rupees
+from whatsapp.domain.written_moment import Moment, read_moment, was_meant_as_moment
 
 VariableType = Literal["name", "date", "time", "datetime", "amount", "link", "text"]
 VARIABLE_TYPES: tuple[str, ...] = get_args(VariableType)
@@ -28,9 +28,13 @@ DEFAULT_MAX_LENGTH: Mapping[str, int] = {
 }
 """Characters, by type. Our own prudence: Twilio takes 1600 a value, but the whole text must be ≤ 1024."""
 
-_FAILED_LOOKUPS = frozenset({"None", "null", "undefined", "NaN"})
+_FAILED_LOOKUPS = frozenset({"none", "null", "undefined", "nan"})
+_UNFILLED = re.compile(r"\{\{|\}\}|\{%|%\}|\$\{")
+"""What is left of a placeholder that the caller did not fill. What Twilio would make of a value `{{2}}` is unknown."""
 _JOINERS = "\u200c\u200d"
 """Zero-width joiners: invisible, but spelling in Indian scripts needs them."""
+_RUPEES = re.compile(r"(?:₹|Rs\.?|INR)? ?((?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})(?:\.\d{1,2})?)", re.ASCII)
+"""Commas as in India (1,25,000) or in the West (125,000). A comma elsewhere is a slip, or meant as a point."""
 
 
 class InvalidValueError(ValueError):
@@ -65,7 +69,7 @@ def tidy(value: str) -> str:
 
     Twilio refuses a value with a newline, a tab or more than four spaces in a row (errors 21656, 63013) and
     an empty one (21656). White space is mended, since no meaning is lost; what is empty or a failed lookup is
-    refused.
+    refused, and so is what still waits to be filled.
     """
     if not isinstance(value, str):
         raise InvalidValueError("is not text (numbers too are written in quotes)")
@@ -75,8 +79,10 @@ def tidy(value: str) -> str:
         raise InvalidValueError("holds a control character")
     if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
         raise InvalidValueError("is empty")
-    if text in _FAILED_LOOKUPS:
+    if text.casefold() in _FAILED_LOOKUPS:
         raise InvalidValueError("is a programming language's word for nothing, not a value")
+    if _UNFILLED.search(text):
+        raise InvalidValueError("holds a placeholder that was not filled")
     return text
 
 
@@ -93,28 +99,24 @@ def _name(text: str, _language: str) -> str:
 
 
 def _date(text: str, language: str) -> str:
-    day = _read_date(text) or _day_of(_read_datetime(text))
-    return date_in_words(day, language) if day else _as_written(text, "2026-11-24")
+    moment = read_moment(text) or Moment()
+    return moment.day_in_words(language) or _as_written(text, "2026-11-24")
 
 
 def _time(text: str, language: str) -> str:
-    moment = _read_time(text) or _time_of(_read_datetime(text))
-    return time_in_words(moment, language) if moment else _as_written(text, "17:30 or 5:30 pm")
+    moment = read_moment(text) or Moment()
+    return moment.clock_in_words(language) or _as_written(text, "17:30 or 5:30 pm")
 
 
 def _datetime(text: str, language: str) -> str:
     """Day and time; a day or a time alone is taken too, and shown alone."""
-    if day := _read_date(text):
-        return date_in_words(day, language)
-    if moment := _read_time(text):
-        return time_in_words(moment, language)
-    if at := _read_datetime(text):
-        return f"{date_in_words(at.date(), language)}, {time_in_words(at.time(), language)}"
-    return _as_written(text, "2026-11-24T17:30:00+05:30")
+    moment = read_moment(text) or Moment()
+    shown = filter(None, (moment.day_in_words(language), moment.clock_in_words(language)))
+    return ", ".join(shown) or _as_written(text, "2026-11-24T17:30:00+05:30")
 
 
 def _amount(text: str, _language: str) -> str:
-    if not (found := re.fullmatch(r"(?:₹|Rs\.?|INR)? ?(\d[\d,]*(?:\.\d{1,2})?)", text, re.ASCII)):
+    if not (found := _RUPEES.fullmatch(text)):
         raise InvalidValueError("is not an amount in rupees: write 1250 or 1250.50")
     return rupees(Decimal(found[1].replace(",", "")))
 
@@ -142,57 +144,9 @@ _FORMATS: Mapping[str, Callable[[str, str], str]] = {
     "text": _text,
 }
 
-_CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2}))? ?([ap])\.?m\.?", re.ASCII | re.IGNORECASE)
-_ENGLISH_DATE = re.compile(r"(\d{1,2}) ([A-Za-z]{3,9}),? (\d{4})", re.ASCII)
-
-
-def _read_date(text: str) -> date | None:
-    """`2026-11-24`, `24 November 2026` or `24 Nov 2026`. Not 3/4/2026, which has two meanings."""
-    if written := _ENGLISH_DATE.fullmatch(text):
-        names = LANGUAGES["en"].months.lower().split()
-        word = written[2].lower()
-        month = next((n for n, name in enumerate(names, 1) if word in (name, name[:3])), 0)
-        text = f"{written[3]}-{month:02}-{int(written[1]):02}"
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _read_time(text: str) -> time | None:
-    """`17:30` or `5:30 pm`; with an offset it is converted to IST."""
-    try:
-        if clock := _CLOCK.fullmatch(text):
-            hour, afternoon = int(clock[1]), clock[3].lower() == "p"
-            return time(hour % 12 + 12 * afternoon, int(clock[2] or 0)) if 1 <= hour <= 12 else None
-        moment = time.fromisoformat(text) if ":" in text else None
-    except ValueError:
-        return None
-    if moment and moment.tzinfo:
-        return datetime.combine(date(2000, 1, 2), moment).astimezone(IST).time()
-    return moment
-
-
-def _read_datetime(text: str) -> datetime | None:
-    """An ISO 8601 day and time, in IST; without an offset it is IST already."""
-    try:
-        at = datetime.fromisoformat(text) if ":" in text else None
-    except ValueError:
-        return None
-    return at.astimezone(IST) if at and at.tzinfo else at
-
-
-def _day_of(at: datetime | None) -> date | None:
-    return at.date() if at else None
-
-
-def _time_of(at: datetime | None) -> time | None:
-    return at.time() if at else None
-
 
 def _as_written(text: str, example: str) -> str:
-    """Words such as `tomorrow` pass; what was plainly meant as a date or time, and is none, does not."""
-    meant_for_us = _CLOCK.fullmatch(text) or _ENGLISH_DATE.fullmatch(text) or re.match(r"\d{4}-\d", text)
-    if meant_for_us or not any(c.isalpha() for c in text):
+    """Words such as `tomorrow` pass; what was plainly meant as a day or time, and cannot be shown as one, does not."""
+    if read_moment(text) or was_meant_as_moment(text):
         raise InvalidValueError(f"cannot be read: write {example}")
     return text
