@@ -3,43 +3,63 @@
 import re
 import unicodedata
 
-_BETWEEN_WORDS = re.compile(r"[\s.!?,;:।…\"'“”‘’()\[\]-]+")
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")  # joiners, marks of direction, emoji selectors
+_SELECTORS = re.compile("[\ufe00-\ufe0f]")
+"""What stands behind an emoji and says how to draw it: to Unicode a mark, as the vowel signs of our languages are."""
 
 
 def _words(text: str) -> str:
-    """A message's words alone: one spelling of each letter, no case, no punctuation, one blank between them."""
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold()
-    return _BETWEEN_WORDS.sub(" ", plain).strip()
+    """A message's words alone: one spelling of each letter, no case, nothing but letters, marks and digits."""
+    plain = _SELECTORS.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    return " ".join("".join(map(_letter, plain)).split())
 
 
+def _letter(character: str) -> str:
+    """The character; a blank for one that parts words; nothing for one that nobody sees (joiners, directions)."""
+    category = unicodedata.category(character)
+    if category == "Cf":
+        return ""
+    return " " if category[0] in "PSZC" else character
+
+
+def _all(*phrases: str) -> frozenset[str]:
+    return frozenset(map(_words, phrases))
+
+
+_MESSAGES = ("message", "messages", "msg", "मैसेज", "मेसेज", "संदेश")
+_END_HINDI = (
+    *("band karo", "band kare", "band karen", "band karein", "band kar do", "band kardo", "band kijiye", "bandh karo"),
+    *("band kar dijiye", "band kariye", "mat bhejo", "mat bheje", "mat bhejiye"),
+    *("बंद करो", "बंद करे", "बंद करें", "बंद कर दो", "बंद करदो", "बंद कर दें", "बंद कीजिए", "बंद कर दीजिए", "बंद करिए"),
+    *("बन्द करो", "बन्द करें", "मत भेजो", "मत भेजें", "मत भेजिए"),
+)
 # Not CANCEL, YES, NO or END: they answer appointments. Twilio's own keywords for all of these can be switched off or
 # edited in Advanced Opt-Out (docs/operations.md).
-_OUT = frozenset(
-    map(
-        _words,
-        (
-            *("stop", "stop all", "stopall", "unsubscribe", "quit", "opt out", "optout"),
-            *("band karo", "band kare", "band karen", "bandh karo", "band kar do", "roko", "mat bhejo"),
-            *("message band karo", "message mat bhejo"),
-            *("बंद", "बंद करो", "बंद करें", "बंद कर दो", "बन्द", "बन्द करो", "बन्द करें", "रोको", "रोकें", "स्टॉप"),
-            *("मत भेजो", "संदेश मत भेजो", "मैसेज मत भेजो", "मैसेज बंद करो"),
-            *("நிறுத்து", "நிறுத்தவும்"),
-            *("বন্ধ", "বন্ধ করুন", "বন্ধ করো"),
-        ),
-    )
+_OUT = _all(
+    *(
+        "stop",
+        "stop all",
+        "stopall",
+        "unsubscribe",
+        "quit",
+        "opt out",
+        "optout",
+        "stop it",
+        "stop please",
+        "please stop",
+    ),
+    *("stop message", "stop messages", "stop the messages", "stop messaging", "stop messaging me"),
+    *("roko", "बंद", "बन्द", "रोको", "रोकें", "स्टॉप"),
+    *_END_HINDI,
+    *(f"{messages} {end}" for messages in _MESSAGES for end in _END_HINDI),
+    *("நிறுத்து", "நிறுத்தவும்"),
+    *("বন্ধ", "বন্ধ করুন", "বন্ধ করো"),
 )
-_IN = frozenset(
-    map(
-        _words,
-        (
-            *("start", "unstop", "subscribe", "opt in", "optin"),
-            *("shuru", "shuru karo", "chalu karo"),
-            *("शुरू", "शुरू करो", "शुरू करें", "चालू करो", "स्टार्ट"),
-            *("தொடங்கு", "தொடங்கவும்"),
-            *("শুরু", "শুরু করুন", "শুরু করো"),
-        ),
-    )
+_IN = _all(
+    *("start", "unstop", "subscribe", "opt in", "optin"),
+    *("shuru", "shuru karo", "shuru kare", "shuru karen", "shuru karein", "chalu karo"),
+    *("शुरू", "शुरू करो", "शुरू करें", "शुरु", "शुरु करो", "शुरु करें", "चालू करो", "स्टार्ट"),
+    *("தொடங்கு", "தொடங்கவும்"),
+    *("শুরু", "শুরু করুন", "শুরু করো"),
 )
 
 
