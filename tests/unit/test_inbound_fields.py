@@ -126,6 +126,17 @@ def test_sender(from_: str, more: dict[str, str], address: str) -> None:
     assert read_inbound({**base(), "From": from_, **more}).from_.value == address
 
 
+@pytest.mark.parametrize("from_", ["@asha.rao", "whatsapp:@asha.rao", "asha rao", "whatsapp:", "+91981234XXXX", "आशा"])
+def test_business_scoped_id_names_the_sender_whatever_from_is(from_: str) -> None:
+    read = read_inbound({**base(), "From": from_, "WaId": "", "ExternalUserId": "whatsapp:IN.134"})
+    assert read.from_.value == "IN.134"
+
+
+def test_handle_is_one_sender_with_and_without_its_sign() -> None:
+    senders = [read_inbound({**base(), "From": from_, "WaId": ""}).from_.value for from_ in ("@asha.rao", "asha.rao")]
+    assert senders == ["asha.rao"] * 2
+
+
 def test_refuses_a_message_without_a_sender() -> None:
     """Even if an id of WhatsApp's is told: the field may have been cut off to hide whose the message is."""
     form = {name: value for name, value in base().items() if name != "From"}
@@ -137,6 +148,7 @@ def test_refuses_a_message_without_a_sender() -> None:
     "more",
     [
         {"From": "whatsapp:+919812345678From", "ExternalUserId": "whatsapp:IN.134"},
+        {"From": "whatsapp:+919812345678MessageTypetext", "ExternalUserId": "whatsapp:IN.134"},
         {"From": ""},
         {"From": "whatsapp:"},
         {"From": "whatsapp:+91 98 12"},

@@ -236,6 +236,25 @@ def test_signed_url_is_the_configured_one_in_every_spelling_of_its_port(base: st
     assert app.answer(request(encode(form), signature(form, base=signs))) == 200
 
 
+NEW_FIELDS = (
+    "Topic",
+    "Token",
+    "TotalSegments",
+    "FromName",
+    "ToName",
+    "WaIdType",
+    "ExternalUserIdType",
+    "AccountSidType",
+)
+
+
+@pytest.mark.parametrize("name", NEW_FIELDS)
+def test_field_that_twilio_adds_refuses_nothing(name: str) -> None:
+    app = Recording()
+    assert app.answer(kit.signed(kit.message(**{name: "x"}))) == 200
+    assert app.answer(kit.signed(kit.status(**{name: "x"}), STATUS_PATH)) == 204
+
+
 def test_known_answer_of_twilios_documentation() -> None:
     form = {"Digits": "1234", "To": "+18005551212", "From": "+14158675310", "Caller": "+14158675310"}
     form["CallSid"] = "CA1234567890ABCDE"
@@ -308,6 +327,20 @@ def test_bad_signature_that_names_our_account_is_counted(event: Request) -> None
     app = Recording()
     assert app.answer(event) == 403
     assert app.calls["BadSignatures"] == 1
+
+
+@pytest.mark.parametrize("is_base64", [True, False])
+@pytest.mark.parametrize(
+    "odd", ["&Body=a&Body=b", "&Pad=" + "x" * MAX_BODY_BYTES, "&Z=%ff", "".join(f"&a{n}=" for n in range(300))]
+)
+def test_unreadable_form_that_names_our_account_is_counted(odd: str, is_base64: bool) -> None:
+    """It may be Twilio's, and our reading at fault."""
+    app = Recording()
+    assert app.answer(request(encode(kit.message()) + odd, "Zm9yZ2Vk", is_base64=is_base64)) == 403
+    assert app.calls == {"BadSignatures": 1}
+    stranger = request(encode(kit.message(AccountSid="AC" + "7" * 32)) + odd, "Zm9yZ2Vk", is_base64=is_base64)
+    assert app.answer(stranger) == 403
+    assert app.calls == {"BadSignatures": 1}
 
 
 def test_secret_that_cannot_be_read_for_now_serves_on_as_it_was() -> None:

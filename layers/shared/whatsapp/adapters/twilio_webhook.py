@@ -9,7 +9,7 @@ from typing import Any
 
 from twilio.request_validator import RequestValidator
 
-from whatsapp.adapters.twilio_form import Forbidden, read_form, read_inbound, read_status
+from whatsapp.adapters.twilio_form import Forbidden, names_account, read_form, read_inbound, read_status
 from whatsapp.domain.inbound import InboundForm
 from whatsapp.domain.ports import StatusUpdate
 
@@ -54,7 +54,10 @@ class TwilioDoor:
 
     def _verified(self, request: Mapping[str, Any], path: str) -> dict[str, str]:
         """The form, if Twilio signed it for this path and our account."""
-        form = read_form(request)
+        try:
+            form = read_form(request)
+        except Forbidden as odd:
+            raise Forbidden(str(odd), ours=names_account(request, self._account_sid)) from None
         # First, since it costs nothing: a stranger must not make us compute, count or fetch anything.
         if form.get("AccountSid") != self._account_sid:
             raise Forbidden("another account's")

@@ -110,7 +110,9 @@ def kind_of(content_type: str) -> Kind:
 
 _NUMBER = re.compile(r"[+ ]?([0-9]{5,18})")
 _SCOPED_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,128}")
-_HANDLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_HANDLE = re.compile(r"@?([A-Za-z0-9._-]{1,128})")
+_NUMBER_AND_MORE = re.compile(r"[+ ][0-9]{5,18}(?!X+\Z)[A-Za-z].*", re.DOTALL)
+"""A number that runs on into the name of Twilio's next field: somebody cut the form anew. A masked number is not."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -118,15 +120,16 @@ def sender_of(from_: str, scoped_id: Address | None = None) -> Address | None:
     """Who wrote. None if it names nobody.
 
     A number is taken as Twilio spells it: it reached us from there, so no rule of ours may call it impossible. What
-    stands in `From` when WhatsApp hides the number is not documented: its business-scoped id is better, where it is
-    told; else whatever handle it is.
+    stands in `From` when WhatsApp hides the number is not documented: the business-scoped id counts, where it is told,
+    whatever stands there; else the handle, if it is one.
     """
     bare = from_.strip().removeprefix("whatsapp:")
     if number := _NUMBER.fullmatch(bare):
         return Address(f"+{number[1]}")
-    if not _HANDLE.fullmatch(bare):
-        return scoped_id if bare == "" else None
-    return scoped_id or Address(bare)
+    if _NUMBER_AND_MORE.fullmatch(bare):
+        return None
+    handle = _HANDLE.fullmatch(bare)
+    return scoped_id or (Address(handle[1]) if handle else None)
 
 
 def business_scoped(text: str) -> Address | None:
