@@ -1,5 +1,6 @@
 """The incoming story: stored once, told at least once, window and opt-out with it."""
 
+import base64
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from whatsapp.adapters.event_bus import EventBridgeBus
 from whatsapp.adapters.twilio_form import MAX_BODY_BYTES, read_inbound
 from whatsapp.domain.address import Address
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import ContactMovedError, NotTold
@@ -210,6 +212,12 @@ def test_reply_context_agent_and_user(side: Receiving) -> None:
     assert (event.agent, event.user_id) == ("mood", "user-42")
 
 
+def test_reply_to_what_was_sent_under_an_alias(side: Receiving) -> None:
+    ours = side.outgoing("asked", contact_id=IDS.of(HIDDEN))
+    side.receive(side.form(1, external_user_id=HIDDEN, replied_to_sid=ours.twilio_sid))
+    assert side.told()[0].in_reply_to.message_id == ours.message_id
+
+
 def test_reply_to_somebody_elses_message_has_no_context(side: Receiving) -> None:
     ours = side.outgoing("asked", contact_id="f" * 32)
     side.receive(side.form(1, replied_to_sid=ours.twilio_sid))
@@ -359,6 +367,15 @@ def test_bus_that_does_not_answer_is_told_as_such() -> None:
 
 
 # --- the conversation -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mark", ['[1e999, "a"]', '[1.5, "a"]', '[true, "a"]', '[-1, "a"]', f'[{10**40}, "a"]', "[1]", "[1, 2]", "[" * 5_000]
+)
+def test_place_that_no_page_gave_is_refused(side: Receiving, mark: str) -> None:
+    side.receive(side.form(1))
+    with pytest.raises(MessagingError, match="before"):
+        side.manage.conversation(IDS.of(ASHA), 4, base64.urlsafe_b64encode(mark.encode()).decode())
 
 
 def test_pages_of_a_conversation_leave_nothing_out_and_show_nothing_twice(side: Receiving) -> None:

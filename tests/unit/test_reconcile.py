@@ -9,7 +9,7 @@ from whatsapp.domain.message import Message
 from whatsapp.domain.ports import Deadline, Listed
 from whatsapp.use_cases.reconcile import DAILY_LOOK_BACK_MS, LOOK_BACK_MS
 
-from tests.unit.receive_kit import ASHA, DAY, HOUR, IDS, MINUTE, Receiving, listed, sid
+from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
 
 
 def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> Listed:
@@ -95,6 +95,15 @@ def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Rece
     tapped, typed = side.told()
     assert (tapped.kind, tapped.button.payload, tapped.agent) == ("button", "agent:scheduling:confirm", "scheduling")
     assert (typed.kind, typed.button) == ("text", None)
+
+
+def test_button_of_a_template_that_was_sent_under_an_alias(side: Receiving) -> None:
+    side.receive(side.form(9, external_user_id=HIDDEN))
+    side.outgoing("confirmation", contact_id=IDS.of(HIDDEN), template="appointment_confirmation")
+    side.clock.sleep(600)
+    missed(side, 1, "Confirm", minutes_ago=5)
+    side.reconcile(side.deadline)
+    assert side.told()[-1].kind == "button"
 
 
 def test_template_that_is_no_longer_in_the_catalog_costs_the_button_only(side: Receiving) -> None:

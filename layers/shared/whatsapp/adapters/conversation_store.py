@@ -90,8 +90,8 @@ def _mark_of(place: Place) -> str:
 def _place_of(mark: str) -> Place:
     try:
         at, message_id = json.loads(base64.urlsafe_b64decode(mark.encode()))
-        return int(at), str(message_id)
-    except (binascii.Error, ValueError, TypeError):
-        raise MessagingError(
-            "invalid_request", "before: give back `next_before` of the page after, unchanged"
-        ) from None
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        at = message_id = None
+    if type(at) is not int or not 0 <= at < 1 << 53 or not isinstance(message_id, str):
+        raise MessagingError("invalid_request", "before: give back `next_before` of the page after, unchanged")
+    return at, message_id

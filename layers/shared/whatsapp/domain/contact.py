@@ -40,6 +40,15 @@ class Contact:
     last_accepted_at: int | None = None
     """When Twilio last accepted a proactive message: what the limit is audited against."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every contact_id under which something of theirs may stand: the row's own, and those that lead to it."""
+        return (self.contact_id, *sorted(self.aliases))
+
+    def was_erased_since(self, at: int) -> bool:
+        """Whether the person was erased at that time or later: what is older must not come back."""
+        return self.erased_at is not None and at <= self.erased_at
+
     def window_open(self, now: int) -> bool:
         """Whether free-form text may go out now."""
         return self.last_inbound_at is not None and now < self.last_inbound_at + WINDOW_MS

@@ -51,8 +51,7 @@ class ManageContacts:
             raise MessagingError(
                 "not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address"
             )
-        ids = (contact.contact_id, *sorted(contact.aliases))
-        messages, next_before = self.conversations.page(ids, size, before)
+        messages, next_before = self.conversations.page(contact.ids, size, before)
         return {
             "contact_id": contact.contact_id,
             "user_id": contact.user_id,

@@ -130,7 +130,7 @@ class ReceiveMessage:
         if not form.replied_to_sid:
             return None
         found = (self.messages.get(message_id) for message_id in self.messages.owners(form.replied_to_sid))
-        return next((m for m in found if m and m.contact_id == contact.contact_id), None)
+        return next((m for m in found if m and m.contact_id in contact.ids), None)
 
 
 def events_of(inbound: Inbound) -> list[Event]:

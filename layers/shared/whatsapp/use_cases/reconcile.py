@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from whatsapp.domain.catalog import Catalog
-from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.events import Kind
 from whatsapp.domain.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
 from whatsapp.domain.lifecycle import Status
@@ -125,7 +125,7 @@ class Reconcile:
         contact = self.contacts.get(contact_id)
         if contact and contact.erased_at and one.date_created <= contact.erased_at:
             return False
-        tapped = self._tapped(contact.contact_id if contact else contact_id, one)
+        tapped = self._tapped(contact or Contact(contact_id=contact_id), one)
         media = tuple(self.gateway.media_of(one.twilio_sid)) if one.num_media else ()
         form = InboundForm(
             twilio_sid=one.twilio_sid,
@@ -140,9 +140,10 @@ class Reconcile:
         self.receive_message(form, received_at=one.date_created, source="backfill")
         return True
 
-    def _tapped(self, contact_id: str, one: Listed) -> str | None:
+    def _tapped(self, contact: Contact, one: Listed) -> str | None:
         """A list shows a tapped button as text only: the last template's replies tell which it was."""
-        before = self.messages.of_contact(contact_id, one.date_created - REPLY_REFERENCE_MS, one.date_created)
+        since, until = one.date_created - REPLY_REFERENCE_MS, one.date_created
+        before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
         templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]
         if not templates:
             return None
