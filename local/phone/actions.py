@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -63,8 +64,8 @@ class Actions:
 
     async def send(self, request: Request) -> Response:
         """Send as the orchestrator: `{"door": "invoke" | "http" | "sqs", "request": {…}}`."""
-        body = await request.json()
-        door, message = body["door"], body["request"]
+        body = await _json(request)
+        door, message = body["door"], _object(body["request"])
         doors = {"invoke": self._invoke_send, "http": self._post_send, "sqs": self._queue_send}
         if door not in doors:
             raise Refused(f"no door {door!r}: say invoke, http or sqs")
@@ -110,7 +111,7 @@ class Actions:
 
     async def inbound(self, request: Request) -> Response:
         """Write as a patient. `sample` is `picture` or `voice`, and stands for a medium of ours."""
-        body = await request.json()
+        body = await _json(request)
         if sample := body.pop("sample", None):
             name, content_type = {"picture": ("picture.png", "image/png"), "voice": ("voice.ogg", "audio/ogg")}[sample]
             data = b64encode((SAMPLES / name).read_bytes()).decode()
@@ -122,11 +123,11 @@ class Actions:
         name = request.path_params["control"]
         if name not in CONTROLS:
             raise Refused(f"no control {name}")
-        return await self._ask_twilio(request.method, name, await request.json() if request.method == "POST" else None)
+        return await self._ask_twilio(request.method, name, await _json(request) if request.method == "POST" else None)
 
     async def review(self, request: Request) -> Response:
         """Decide on a template as WhatsApp's reviewer, then let our sync see it."""
-        answer = await self._ask_twilio("POST", f"templates/{request.path_params['sid']}/review", await request.json())
+        answer = await self._ask_twilio("POST", f"templates/{request.path_params['sid']}/review", await _json(request))
         if answer.status_code < 300:
             await asyncio.to_thread(self._invoke, TASKS["sync"], {"task": "sync"})
         return answer
@@ -163,7 +164,7 @@ class Actions:
 
     async def preview(self, request: Request) -> Response:
         """A template as the patient will read it, or what is wrong with its values so far."""
-        body = await request.json()
+        body = await _json(request)
         template = load_catalog().get(body["template"])
         language = body.get("language") or template.default_language
         buttons = [reply.title for reply in template.wording(language).quick_replies]
@@ -207,6 +208,16 @@ def catalog_view() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+async def _json(request: Request) -> dict[str, Any]:
+    return _object(await request.json())
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused("a request is a JSON object")
+    return value
+
+
 def _forgiving(endpoint: Any) -> Any:
     """Wrong input is a 400 with a sentence, a part of the stack that does not answer a 502: never a traceback."""
 
@@ -217,7 +228,7 @@ def _forgiving(endpoint: Any) -> Any:
             return JSONResponse({"error": str(getattr(error, "detail", None) or error)}, 400)
         except (KeyError, ValueError, TypeError) as error:
             return JSONResponse({"error": f"bad request: {type(error).__name__} {error}"}, 400)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, BotoCoreError, ClientError) as error:
             return JSONResponse({"error": f"the stack does not answer ({type(error).__name__})"}, 502)
         return response
 

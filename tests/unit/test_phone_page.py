@@ -4,8 +4,12 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
+from local.aws import client
+from local.phone.actions import Actions
 from local.phone.health import count
 from local.phone.hub import RING, Hub
 from local.phone.records import tell_steps
@@ -139,3 +143,27 @@ def test_a_deferred_record_waits_until_its_attempt_or_its_end() -> None:
     assert told(world)[-1] == ("queue", "Deferred", 100, None, "wait", None)
     tell_steps(world, record(status="canceled", status_at=700))
     assert told(world)[-1] == ("queue", "Deferred", 100, 700, "wait", None)
+
+
+async def _posted(path: str, body: object) -> httpx.Response:
+    """What the page is answered when nothing of the stack answers: no AWS, no Twilio."""
+    nowhere = "http://127.0.0.1:9"
+    stack = {"outputs": {"SendFunctionName": "send", "SendQueueUrl": f"{nowhere}/queue"}, "api_url": nowhere}
+    async with httpx.AsyncClient(base_url=nowhere, trust_env=False) as twilio:
+        actions = Actions(World(Hub()), lambda service: client(service, nowhere), stack, twilio)
+        transport = httpx.ASGITransport(Starlette(routes=actions.routes()))
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as page:
+            return await page.post(path, content=json.dumps(body))
+
+
+@pytest.mark.parametrize("door", ["invoke", "http", "sqs"])
+def test_a_stack_that_is_down_is_said_in_a_sentence(door: str) -> None:
+    answer = asyncio.run(_posted("/api/send", {"door": door, "request": {"to": "+91"}}))
+    assert answer.status_code == 502
+    assert answer.json()["error"].startswith("the stack does not answer")
+
+
+@pytest.mark.parametrize("body", [None, 5, [], {"door": "sqs", "request": None}, {"door": "sqs", "request": 5}])
+def test_what_is_no_request_is_refused_in_a_sentence(body: object) -> None:
+    answer = asyncio.run(_posted("/api/send", body))
+    assert (answer.status_code, answer.json()) == (400, {"error": "a request is a JSON object"})

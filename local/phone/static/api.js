@@ -1,6 +1,10 @@
 // Requests to the page's own server. A refusal is an Error whose message is fit to show.
 
+import { connection } from "./store.js";
+
 export async function ask(path, body = {}, method = "POST") {
+  // Whoever acts must see what comes of it.
+  if (connection.value === "lost") throw new Error("The stream is lost: sending is off until it is back.");
   let answer;
   try {
     answer = await fetch(`/api/${path}`, {

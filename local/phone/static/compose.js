@@ -4,9 +4,9 @@ import { computed, signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./api.js";
 import { styled } from "./bubble.js";
-import { langOf, words } from "./format.js";
+import { langOf, when, words } from "./format.js";
 import { current, patients } from "./patients.js";
-import { at, catalog, connection, open, stack } from "./store.js";
+import { at, catalog, connection, now, onPhone, open, stack } from "./store.js";
 import { Copy, html, Icon, IconButton, Json, useAction } from "./ui.js";
 
 export const composing = signal(false);
@@ -29,6 +29,7 @@ export function requestFor(patient, template, language) {
 export function startComposing(patient = current.value) {
   const template = catalog.value[0];
   if (!request.value || request.value.to !== patient?.address) request.value = patient && template ? requestFor(patient, template) : null;
+  onPhone.value = false; // on a narrow page the composer is inside
   composing.value = true;
 }
 
@@ -52,7 +53,7 @@ const set = (changes) => (request.value = clean({ ...request.value, ...changes }
 const clean = (message) => Object.fromEntries(Object.entries(message).filter(([, value]) => value !== "" && value !== undefined && value !== null));
 
 export function Compose() {
-  const box = useRef(null);
+  const box = useRef(null), opener = useRef(null);
   const [submit, busy] = useAction(async (event) => {
     event?.preventDefault();
     answer.value = null;
@@ -60,13 +61,20 @@ export function Compose() {
     if (answer.value.status !== "refused") set({ idempotency_key: newKey() });
   });
   // Before the next key: an effect after the paint would let a quick Ctrl+Enter fall beside the form.
-  useLayoutEffect(() => box.current?.querySelector("select")?.focus(), [composing.value]);
+  useLayoutEffect(() => {
+    if (!composing.value) return undefined;
+    const before = document.activeElement;
+    box.current.querySelector("select")?.focus();
+    return () => (before.isConnected && before !== document.body ? before : opener.current)?.focus();
+  }, [composing.value]);
   if (!composing.value) {
-    return html`<div class="compose-bar"><button type="button" class="primary" onClick=${() => startComposing()}><${Icon} name="send" size=${16} /> Send as the orchestrator</button><kbd>n</kbd></div>`;
+    return html`<div class="compose-bar"><button type="button" class="primary" ref=${opener} onClick=${() => startComposing()}><${Icon} name="send" size=${16} /> Send as the orchestrator</button><kbd>n</kbd></div>`;
   }
   const keys = (event) => {
-    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) submit();
-    if (event.key === "Escape") composing.value = false;
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && !busy) submit();
+    if (event.key !== "Escape") return;
+    event.stopPropagation(); // what lies behind the composer stays as it is
+    composing.value = false;
   };
   return html`<form class="compose" ref=${box} onSubmit=${submit} onKeyDown=${keys} aria-label="Send as the orchestrator">
     <header>
@@ -92,12 +100,15 @@ export function Compose() {
   </form>`;
 }
 
+const MARKS = { ok: "✓", wait: "…", bad: "✕" };
+
 function Result() {
   const told = answer.value;
   if (!told) return html`<span class="grow" />`;
-  const bad = told.status === "refused" || told.status === "failed";
-  const text = told.error ? `${told.error.code}: ${told.error.detail}` : told.queued ? "on the queue" : `${told.status}${told.duplicate ? ", a duplicate" : ""}`;
-  return html`<span class="result grow ${bad ? "bad" : "ok"}" role="status">${bad ? "✕ " : "✓ "}${text}</span>`;
+  const tone = ["refused", "failed"].includes(told.status) ? "bad" : told.scheduled_for || told.status === "unknown" ? "wait" : "ok";
+  const due = told.scheduled_for ? `, not before ${when(Date.parse(told.scheduled_for), now.value)}${told.will_expire ? ": too late, it will expire" : ""}` : "";
+  const why = told.error ? ` (${told.error.code}: ${told.error.detail})` : "";
+  return html`<span class="result grow ${tone}" role="status">${MARKS[tone]} ${told.queued ? "on the queue" : told.status}${told.duplicate ? ", a duplicate" : ""}${due}${why}</span>`;
 }
 
 function Form() {
@@ -136,13 +147,19 @@ function Variable({ variable }) {
       onInput=${(event) => set({ variables: { ...request.value.variables, [variable.name]: event.target.value } })} /></label>`;
 }
 
+function objectIn(text) {
+  const value = JSON.parse(text);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error("A request is an object: { … }");
+  return value;
+}
+
 function JsonView() {
   const [text, setText] = useState(JSON.stringify(request.value, null, 2));
   const [problem, setProblem] = useState("");
   const edit = (event) => {
     setText(event.target.value);
     try {
-      request.value = JSON.parse(event.target.value);
+      request.value = objectIn(event.target.value);
       setProblem("");
     } catch (error) {
       setProblem(error.message);

@@ -31,7 +31,13 @@ export function Composer({ patient }) {
     setText("");
     input.current.focus();
   };
-  return html`<form class="composer" onSubmit=${submit} aria-label="Write as the patient">
+  const keys = (event) => {
+    if (event.key !== "Escape" || !menu) return;
+    event.stopPropagation(); // it closes the menu, and nothing behind it
+    setMenu(false);
+    event.currentTarget.querySelector("[aria-expanded]").focus();
+  };
+  return html`<form class="composer" onSubmit=${submit} onKeyDown=${keys} aria-label="Write as the patient">
     ${quoted?.patient === patient.address && html`<div class="answering"><span lang=${langOf(snippet(quoted))}>${snippet(quoted)}</span><${IconButton} icon="close" size=${15} label="Do not answer this message" onClick=${() => (answering.value = null)} /></div>`}
     <div class="composer-row">
       <${IconButton} icon="attach" label="Attach" aria-expanded=${menu} onClick=${() => setMenu(!menu)} disabled=${off} />
@@ -39,7 +45,7 @@ export function Composer({ patient }) {
         placeholder=${off ? "Reconnecting …" : `Message, as ${patient.profile_name || "the patient"}`} aria-label="Message, as the patient" autocomplete="off" dir="auto" />
       <button class="send" aria-label="Send as the patient" disabled=${off || !text.trim()}><${Icon} name="send" /></button>
     </div>
-    ${menu && html`<div class="attach-menu" onKeyDown=${(event) => event.key === "Escape" && setMenu(false)}>
+    ${menu && html`<div class="attach-menu">
       <button type="button" onClick=${() => write({ sample: "picture" })}><${Icon} name="picture" /> Picture</button>
       <button type="button" onClick=${() => write({ sample: "voice" })}><${Icon} name="mic" /> Voice note</button>
       <button type="button" onClick=${() => write({ location: CLINIC })}><${Icon} name="pin" /> Location</button>

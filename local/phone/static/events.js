@@ -10,8 +10,9 @@ import { Empty, html, Icon, Json } from "./ui.js";
 
 const ROWS = 300;
 export const paused = signal(false);
-const held = signal([]);
-const frozenAt = signal(null);
+/** Somebody reads further down. */
+const reading = signal(false);
+const held = signal({ query: "", steps: [] });
 
 const FIELDS = {
   to: (step, wanted) => (step.to ?? "").includes(wanted) || nameOf(step).includes(wanted),
@@ -30,7 +31,7 @@ const statusOf = (step) => `${step.state} ${messageOf(step.message_id)?.status ?
 export function filterOf(query) {
   const tests = query.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
     const [, field, wanted] = word.match(/^(\w+):(.*)$/) ?? [];
-    if (FIELDS[field]) return (step) => FIELDS[field](step, wanted);
+    if (Object.hasOwn(FIELDS, field)) return (step) => FIELDS[field](step, wanted);
     return (step) => `${step.title} ${step.code ?? ""} ${step.id}`.toLowerCase().includes(word);
   });
   return (step) => tests.every((test) => test(step));
@@ -39,32 +40,34 @@ export function filterOf(query) {
 const found = computed(() => things.step.list.filter(filterOf(at.q.value)).sort((a, b) => b.at - a.at));
 
 // While somebody reads further down, or has paused, rows stand still and the news are counted.
+// Another filter is another list: it begins at its top, as it is now.
 effect(() => {
-  if (frozenAt.value === null && !paused.value) held.value = found.value;
+  const asked = held.peek().query !== at.q.value;
+  if (asked || (!reading.value && !paused.value)) held.value = { query: at.q.value, steps: found.value };
 });
 const news = computed(() => {
-  const known = held.value[0]?.at ?? 0;
-  return held.value === found.value ? 0 : found.value.filter((step) => step.at > known).length;
+  const known = held.value.steps[0]?.at ?? 0;
+  return held.value.steps === found.value ? 0 : found.value.filter((step) => step.at > known).length;
 });
 
 function thaw(box) {
-  frozenAt.value = null;
+  reading.value = false;
   paused.value = false;
-  held.value = found.value;
-  box?.scrollTo({ top: 0 });
+  box.scrollTo({ top: 0 });
 }
 
 export function Events() {
   const box = useRef(null);
-  useEffect(() => () => (frozenAt.value = null), []);
-  const scrolled = ({ target }) => (frozenAt.value = target.scrollTop > 60 ? target.scrollTop : null);
-  const steps = held.value.slice(0, ROWS);
+  useEffect(() => () => (reading.value = false), []);
+  useEffect(() => box.current.scrollTo({ top: 0 }), [at.q.value]);
+  const scrolled = ({ target }) => (reading.value = target.scrollTop > 60);
+  const steps = held.value.steps.slice(0, ROWS);
   return html`<section class="events" aria-label="Events">
     <${Filter} />
     ${news.value > 0 && html`<button type="button" class="pill news" onClick=${() => thaw(box.current)}>${news.value} new ↑</button>`}
     <div class="event-rows" ref=${box} onScroll=${scrolled} tabindex="0" role="region" aria-label="Events, newest first">
       ${steps.length === 0 ? html`<${NoEvents} />` : html`<ol class="event-list">${steps.map((step) => html`<${Row} key=${step.id} step=${step} />`)}</ol>`}
-      ${held.value.length > ROWS && html`<p class="dim end">The newest ${ROWS} of ${held.value.length}: filter to see others.</p>`}
+      ${held.value.steps.length > ROWS && html`<p class="dim end">The newest ${ROWS} of ${held.value.steps.length}: filter to see others.</p>`}
     </div>
   </section>`;
 }

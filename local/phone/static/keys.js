@@ -20,7 +20,7 @@ export function switchKeys(on) {
   localStorage.setItem("keys", on ? "on" : "off");
 }
 
-const typing = (target) => target.closest?.("input, textarea, select, [contenteditable], dialog");
+const typing = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable], dialog");
 
 function regions(backwards) {
   const all = [...document.querySelectorAll("[data-region]")].filter((element) => element.offsetParent !== null);
@@ -62,6 +62,7 @@ async function copy(text, what) {
 }
 
 function focusFilter() {
+  onPhone.value = false;
   at.tab.value = "events";
   requestAnimationFrame(() => document.getElementById("filter")?.focus());
 }

@@ -1,10 +1,10 @@
 // The list of patients: who is there, what is unread, how long their window stays open; and their switches.
 
-import { computed } from "@preact/signals";
+import { computed, effect } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { ask } from "./api.js";
 import { clock, DAY, hueOf, initials, length } from "./format.js";
-import { at, look, messageOf, notice, seenAt, stack, status, things, whatsappNow } from "./store.js";
+import { at, messageOf, notice, patientOf, seenAt, stack, status, things, whatsappNow } from "./store.js";
 import { html, Icon, IconButton, Sheet, useAction } from "./ui.js";
 
 /** When each patient's window with our sender closes, in epoch ms of WhatsApp's clock. */
@@ -24,9 +24,17 @@ export const patients = computed(() =>
   things.patient.list.slice().sort((a, b) =>
     (latest.value.get(b.address)?.accepted_at ?? 0) - (latest.value.get(a.address)?.accepted_at ?? 0)));
 
+/** Somebody of whom Twilio has not heard yet is an ordinary WhatsApp user. */
+const ORDINARY = { profile_name: "", phone_on: true, read_receipts: true, on_whatsapp: true, blocked: false };
+
 export const current = computed(() => {
-  const wanted = at.patient.value || messageOf(at.message.value)?.patient;
-  return things.patient.all.get(wanted) ?? patients.value[0];
+  const address = at.patient.value || patientOf(at.message.value);
+  return address ? things.patient.all.get(address) ?? { address, ...ORDINARY } : patients.value[0];
+});
+
+// From then on the phone is theirs: whoever gets a message next must not take it out of the hands of who writes.
+effect(() => {
+  if (!at.patient.value && current.value) at.patient.value = current.value.address;
 });
 
 /** What is left of a patient's window, in ms; 0 when it is closed. */
@@ -34,7 +42,8 @@ export const windowLeft = (address) => Math.max(0, (closing.value.get(address) ?
 
 export const reachedPhone = (message) => message.direction === "inbound" || ["delivered", "read"].includes(message.status);
 
-const arrivedAt = (message) =>
+/** When a message of ours came to the phone. */
+export const arrivedAt = (message) =>
   message.history.find(({ status: reached }) => reached === "delivered" || reached === "read")?.at ?? message.accepted_at;
 
 const unread = computed(() => {
@@ -51,7 +60,6 @@ const unread = computed(() => {
 export function choose(address) {
   at.patient.value = address;
   if (messageOf(at.message.value)?.patient !== address) at.message.value = "";
-  look(address);
 }
 
 export function Patients() {

@@ -5,8 +5,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Bubble } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { dateLine, dayOf, length, when, words } from "./format.js";
-import { Avatar, current, reachedPhone, Switches, windowLeft } from "./patients.js";
-import { at, codes, idOf, look, now, open, things } from "./store.js";
+import { arrivedAt, Avatar, current, reachedPhone, Switches, windowLeft } from "./patients.js";
+import { at, codes, hidden, idOf, look, now, onPhone, open, things } from "./store.js";
 import { Empty, html, Icon, IconButton } from "./ui.js";
 
 const MOST_ROWS = 300;
@@ -40,7 +40,7 @@ export function Phone() {
     </header>
     <div class="rail-top"><h2>What the clinic knows</h2></div>
     <${Chat} key=${patient.address} patient=${patient} />
-    <${Composer} patient=${patient} />
+    <${Composer} key=${patient.address} patient=${patient} />
     ${switches && html`<${Switches} patient=${patient} onClose=${() => setSwitches(false)} />`}
   </section>`;
 }
@@ -53,8 +53,11 @@ function Chat({ patient }) {
   useEffect(() => {
     if (atEnd.current) box.current.scrollTop = box.current.scrollHeight;
     else setBehind((before) => before + 1);
-    if (!document.hidden) look(patient.address);
   }, [count]);
+  const newest = Math.max(0, ...rows.value.map(({ message }) => (message && message.direction !== "inbound" && reachedPhone(message) ? arrivedAt(message) : 0)));
+  useEffect(() => {
+    if (!hidden.value && box.current.offsetParent) look(patient.address, newest);
+  }, [newest, hidden.value, onPhone.value]);
   useEffect(() => {
     const chosen = box.current.querySelector(`[data-id="${CSS.escape(at.message.value)}"]`);
     chosen?.scrollIntoView({ block: "nearest" });

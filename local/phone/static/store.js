@@ -57,6 +57,10 @@ export const whatsappNow = computed(() => {
 let waiting = [];
 let source = null;
 let boot = null;
+/** The last change that was told; the stream goes on from there. */
+let lastId = null;
+/** Counts the calls of `connect`: what an earlier one still waits for no longer matters. */
+let calls = 0;
 
 function apply(changes) {
   const touched = new Set();
@@ -79,14 +83,18 @@ function lost() {
   connection.value = "lost";
 }
 
-async function load() {
+async function read() {
   const answer = await fetch("/api/state");
   if (!answer.ok) throw new Error(`state: ${answer.status}`);
-  const state = await answer.json();
+  return answer.json();
+}
+
+function show(state) {
   if (boot && boot !== state.boot) {
     notice.value = "The server was started again: this is its new state.";
   }
   boot = state.boot;
+  lastId = state.last_id;
   waiting = [];
   batch(() => {
     catalog.value = state.catalog;
@@ -98,48 +106,59 @@ async function load() {
     }
     heardAt.value = Date.now();
   });
-  return state.last_id;
 }
 
-/** Read the whole state, then follow the stream; after a loss, the same again. */
+/**
+ * Follow the stream from where the page was, or read the whole state first if it was nowhere yet.
+ *
+ * One stream a tab, none while it is hidden: browsers allow six to a host.
+ */
 export async function connect() {
   source?.close();
-  let lastId;
+  const call = ++calls;
+  const again = () => call === calls && connect();
+  if (document.hidden) return;
   try {
-    lastId = await load();
+    const state = lastId === null ? await read() : null;
+    if (call !== calls) return;
+    if (state) show(state);
+    follow(again);
   } catch {
-    lost();
-    setTimeout(connect, 700);
-    return;
+    if (call === calls) lost();
+    setTimeout(again, 700);
   }
-  follow(lastId);
 }
 
-function follow(lastId) {
-  const mine = new EventSource(`/api/stream?last_id=${encodeURIComponent(lastId)}`);
-  source = mine;
+function follow(again) {
+  source = new EventSource(`/api/stream?last_id=${encodeURIComponent(lastId)}`);
+  const mine = source;
   mine.addEventListener("hello", () => {
     connection.value = "live";
     heardAt.value = Date.now();
   });
-  mine.addEventListener("reset", connect);
+  mine.addEventListener("reset", () => {
+    lastId = null;
+    again();
+  });
   mine.onmessage = (event) => {
     heardAt.value = Date.now();
+    lastId = event.lastEventId;
     take(JSON.parse(event.data));
   };
   mine.onerror = () => {
     if (mine !== source) return;
     lost();
     mine.close();
-    setTimeout(connect, 700);
+    setTimeout(again, 700);
   };
 }
 
-/** One stream a tab, none while it is hidden: browsers allow six to a host. */
+export const hidden = signal(document.hidden);
+
 export function followVisibility() {
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) source?.close();
-    else connect();
+    hidden.value = document.hidden;
+    connect();
   });
   setInterval(() => (now.value = Date.now()), 1000);
 }
@@ -155,12 +174,13 @@ export function rememberInUrl() {
   effect(() => {
     const query = new URLSearchParams();
     for (const name of REMEMBERED) if (at[name].value) query.set(name, at[name].value);
+    if (onPhone.value) query.set("place", "phone");
     history.replaceState(null, "", `?${query}`);
   });
 }
 
 /** On a narrow page one place is shown at a time: the phone, or one of the tabs. */
-export const onPhone = signal(!given.has("tab"));
+export const onPhone = signal(given.get("place") === "phone" || !given.has("tab"));
 
 /** Open a message: its patient on the phone, its story on the right. With `stay`, a narrow page stays where it is. */
 export function open(messageId, { stay = false } = {}) {
@@ -194,6 +214,10 @@ export function rememberTheme() {
   });
 }
 
-/** When each chat was last looked at. */
-export const seenAt = signal({});
-export const look = (address) => (seenAt.value = { ...seenAt.value, [address]: Date.now() });
+/** When the newest message that was shown arrived, by patient. */
+export const seenAt = signal(JSON.parse(localStorage.getItem("seen") ?? "{}"));
+export function look(address, newest) {
+  if (newest <= (seenAt.value[address] ?? 0)) return;
+  seenAt.value = { ...seenAt.value, [address]: newest };
+  localStorage.setItem("seen", JSON.stringify(seenAt.value));
+}

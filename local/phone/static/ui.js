@@ -88,9 +88,9 @@ export function useAction(act) {
   return [run, busy];
 }
 
-export function ActionButton({ act, children, ...more }) {
+export function ActionButton({ act, children, disabled = false, ...more }) {
   const [run, busy] = useAction(act);
-  return html`<button type="button" onClick=${run} disabled=${busy} ...${more}>${children}</button>`;
+  return html`<button type="button" onClick=${run} disabled=${busy || disabled} ...${more}>${children}</button>`;
 }
 
 /** Width of an element in px, as it changes. */

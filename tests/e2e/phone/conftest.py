@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from local.phone.server import Phone, serving
+from local.phone.world import now_ms
 from local.stack import Stack
 from tests.product import Product
 
@@ -110,6 +111,29 @@ def query(patient: str, **more: str) -> str:
     """The page's URL for one patient."""
     parts = {"patient": patient.replace("+", "%2B"), **more}
     return "?" + "&".join(f"{name}={value}" for name, value in parts.items())
+
+
+def hold(page: Page, url: str) -> list[Route]:
+    """Keeps the page's requests to this address waiting: the list fills with them, to be answered."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(url, keep)
+    return held
+
+
+def flood(phone: Phone, count: int, name: str) -> None:
+    """Tell the page of many steps at once, newer than all others: `name 0`, `name 1`, …"""
+
+    def tell() -> None:
+        since = max([now_ms(), *(step["at"] for step in phone.world.of("step").values())]) + 1
+        for n in range(count):
+            phone.world.step(f"{name}:{n}", "bus", f"{name} {n}", since + n, end=since + n, to="+910000000000")
+
+    assert phone.loop
+    phone.loop.call_soon_threadsafe(tell)
 
 
 def px(page: Page, selector: str) -> list[dict[str, float]]:

@@ -121,6 +121,33 @@ def test_the_composer_has_the_keyboard_before_the_next_key(opened: Opened, asha:
     assert focused == "Send as the orchestrator"
 
 
+def test_escape_closes_one_thing_and_gives_the_focus_back(clinic: Product, opened: Opened, asha: str) -> None:
+    message = clinic.remind(asha)["message_id"]
+    page = opened(query(asha, message=message))
+    page.locator(".steps li > button").first.click()
+    expect(page.locator(".detail")).to_be_visible()
+    page.keyboard.press("n")
+    compose = page.get_by_role("form", name="Send as the orchestrator")
+    compose.get_by_role("button", name="Send", exact=True).focus()
+    page.keyboard.press("Escape")
+    expect(compose).to_have_count(0)
+    expect(page.locator(".steps li > button").first).to_be_focused()
+    page.get_by_role("button", name="Send as the orchestrator").press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Send as the orchestrator")).to_be_focused()
+    attach, menu = page.get_by_role("button", name="Attach"), page.locator(".attach-menu")
+    for keys in (["Enter"], ["Enter", "Tab", "Tab", "Tab"]):  # from the button, and from inside
+        attach.focus()
+        for key in keys:
+            page.keyboard.press(key)
+        expect(menu).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(menu).to_have_count(0)
+        expect(attach).to_be_focused()
+    expect(page.locator(".detail")).to_be_visible()  # nothing behind them closed, nothing was deselected
+    assert message in page.url
+
+
 def test_on_a_phone_nothing_overflows_and_targets_are_large(opened: Opened, talk: str) -> None:
     page = opened(query(talk), width=390, height=844, has_touch=True)
     for place in ("Phone", "Story", "Events", "More"):

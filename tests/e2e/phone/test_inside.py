@@ -5,7 +5,7 @@ import re
 import httpx
 from playwright.sync_api import expect
 
-from tests.e2e.phone.conftest import Opened, query
+from tests.e2e.phone.conftest import Opened, hold, query
 from tests.product import Product, eventually
 
 
@@ -92,3 +92,15 @@ def test_the_numbers_are_the_ledgers(clinic: Product, opened: Opened, asha: str)
     tile = page.locator(".health > div")
     expect(tile.filter(has_text="Sent").locator("dd").first).to_have_text(str(len(ours)))
     expect(tile.filter(has_text="Violations").locator("dd").first).to_have_text("0")
+
+
+def test_a_button_does_nothing_while_it_works(opened: Opened) -> None:
+    page = opened("?tab=templates")
+    held = hold(page, "**/api/run/sync")
+    sync = page.get_by_role("button", name="Sync the catalog")
+    sync.dblclick()
+    expect(sync).to_be_disabled()
+    for route in held:
+        route.fulfill(json={})
+    expect(sync).to_be_enabled()
+    assert len(held) == 1

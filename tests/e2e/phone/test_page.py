@@ -38,14 +38,24 @@ def test_the_server_goes_and_comes_back(clinic: Product, opened: Opened, asha: s
     description = clinic.stack.describe()
     with serving(description, schedules=False) as first:
         page = opened(query(asha), url=first.url)
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
         expect(page.locator(".rail .state-word")).to_have_text("Read")
         page.keyboard.press("n")
+        expect(page.locator(".preview .text")).to_contain_text("Hello Asha")
+        sent.clear()  # the preview was asked for
         port, stopping = int(first.url.rsplit(":", 1)[1].rstrip("/")), time.monotonic()
     assert time.monotonic() - stopping < 4  # with a stream open; 1 s on an idle machine
     expect(page.locator(".banner.bad")).to_contain_text("Reconnecting · last event", timeout=4000)
     expect(page.locator("#as-patient")).to_be_disabled()
     expect(page.locator(".compose").get_by_role("button", name="Send", exact=True)).to_be_disabled()
     expect(page.locator(".chat .bubble.in")).to_be_visible()  # what was known stays
+    page.locator(".compose select").first.press("Control+Enter")
+    expect(page.locator(".notice")).to_contain_text("sending is off")
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.get_by_role("button", name="Reschedule").click()
+    expect(page.locator(".notice")).to_contain_text("sending is off")
+    assert sent == []
     with serving(description, port, schedules=False):
         expect(page.locator(".banner.bad")).to_have_count(0)
         expect(page.locator(".notice")).to_contain_text("The server was started again")
