@@ -15,7 +15,17 @@ from whatsapp.observability import logger
 
 from functions.send.serve import send
 
-POISON = frozenset({"invalid_request", "invalid_address", "invalid_variables", "unknown_template", "unknown_language"})
+POISON = frozenset(
+    {
+        "invalid_request",
+        "invalid_address",
+        "invalid_variables",
+        "unknown_template",
+        "unknown_language",
+        "idempotency_conflict",
+        "not_found",
+    }
+)
 """Errors that no waiting mends: into the dead-letter queue at once, with an alert."""
 
 
@@ -51,8 +61,8 @@ def _advance(record: dict[str, Any], deadline: Deadline) -> Message | None:
         body = json.loads(record["body"])
     except ValueError:
         raise MessagingError("invalid_request", "the queue message is not JSON") from None
-    if isinstance(body, dict) and isinstance(body.get("message_id"), str):  # a nudge; a request has no such field
-        return app.send_message.advance(body["message_id"], deadline)
+    if isinstance(body, dict) and body.keys() == {"message_id"}:  # a nudge; a request has no such field
+        return app.send_message.advance(str(body["message_id"]), deadline)
     answer = send(body, record["messageId"], deadline)
     return (
         app.messages.get(answer.message_id) if answer.message_id and answer.status in ("pending", "retrying") else None
@@ -64,7 +74,7 @@ def _comes_again(message: Message, record: dict[str, Any]) -> bool:
     if message.status not in (Status.PENDING, Status.RETRYING) or message.due_at is None:
         return False
     app = bootstrap.app()
-    delay_s = max(1, -(-(message.due_at - app.clock.now()) // 1000))
+    delay_s = max(1, -(-((message.scheduled_for or message.due_at) - app.clock.now()) // 1000))
     try:
         if message.throttled_since is None:
             app.queue.put_back(record["receiptHandle"], min(delay_s, 43_200))

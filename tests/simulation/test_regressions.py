@@ -1,12 +1,15 @@
 """What the simulation once found, or a reader of the conditions: each as a small story with one certain fault."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from whatsapp.domain.lifecycle import Status
+import pytest
+from whatsapp.domain.lifecycle import ACCEPTED, Status
 from whatsapp.domain.message import Lane, Message, continuation_id_of, message_id_of
 from whatsapp.domain.ports import InDoubt, NotSent, Rejected
+from whatsapp.domain.schedule import iso
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE
@@ -129,3 +132,52 @@ def test_a_status_without_a_code_is_throttling_all_the_same() -> None:
         world.run(START + 1_000)
         assert record(world).throttled_since is not None
         assert record(world).attempts == 0
+
+
+def test_a_bus_that_is_down_holds_no_message_back() -> None:
+    with story() as world:
+        publish = world.bus.put_events
+        down = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+        world.hub.at(START + MINUTE, lambda: setattr(world.bus, "put_events", lambda **_: down))
+        world.request("first", REMINDER)
+        world.hub.at(START + 2 * MINUTE, lambda: world.request("second", REMINDER))
+        world.hub.at(START + 3 * MINUTE, lambda: world.request("third", {**REMINDER, "expires_at": iso(START + HOUR)}))
+        world.run(START + 2 * HOUR)
+        assert record(world, message_id_of("second")).status in ACCEPTED
+        assert record(world, message_id_of("third")).status is Status.EXPIRED
+        assert world.counted["NotTold"]
+        world.bus.put_events = publish  # type: ignore[method-assign]  # it is well again
+
+
+@pytest.mark.parametrize("body", [{"message_id": "appt-8831", **REMINDER}, {"message_id": "0" * 32}])
+def test_a_queue_message_that_is_neither_request_nor_nudge_is_kept_and_told(body: dict[str, Any]) -> None:
+    with story() as world:
+        world.sqs.put(json.dumps(body))
+        world.run()
+        assert len(world.sqs.dead) == len(world.sns.alerts) == 1
+
+
+def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None:
+    with story() as world:
+        world.request("first", REMINDER)
+        world.hub.at(START + MINUTE, lambda: world.sqs.put(json.dumps({**FOLLOW_UP, "idempotency_key": "first"})))
+        world.run()
+        assert not [event for event in world.bus.events if event.get("status") == "failed"]
+        assert len(world.sqs.dead) == len(world.sns.alerts) == 1
+
+
+def test_a_doubled_nudge_does_not_use_up_an_attempt() -> None:
+    with story() as world:
+        world.twilio.answers = [NotSent("refused")]
+        world.when(FIRST, "retrying", lambda: world.sqs.put(json.dumps({"message_id": FIRST})))
+        world.request("first", REMINDER)
+        world.run(START + 4_000)
+        assert (record(world).status, record(world).attempts) == (Status.RETRYING, 1)
+
+
+def test_an_inbound_message_cannot_be_canceled() -> None:
+    with story() as world:
+        world.inbound(SID, NUMBER, "hello")
+        world.hub.at(START + MINUTE, lambda: world.cancel(SID))
+        world.run()
+        assert not world.unexpected

@@ -136,7 +136,9 @@ class Receiving:
         self.messages = DynamoMessageStore(db, MESSAGES, CONTACTS, Limits(HOUR, 3, 400))
         callbacks = DynamoCallbackStore(db, MESSAGES, 400)
         alerts, queue = RecordingAlerts(), RecordingQueue()
-        steps = Steps(messages=self.messages, bus=self.bus, alerts=alerts, queue=queue, clock=self.clock)
+        steps = Steps(
+            messages=self.messages, bus=self.bus, alerts=alerts, queue=queue, clock=self.clock, metrics=self.metrics
+        )
         go_on = ContinueMessage(messages=self.messages, clock=self.clock, steps=steps)
         templates: Any = None  # no code here speaks of a template
         settle = SettleMessage(

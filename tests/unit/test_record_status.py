@@ -1,5 +1,7 @@
 """What a status callback may change, and what it brings to light."""
 
+from dataclasses import replace
+
 import pytest
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.ports import StatusUpdate
@@ -33,3 +35,33 @@ def test_a_violation_of_the_limit_that_only_a_callback_shows_is_counted(
     )
     assert side.metrics.counts["MessagesSent"] == 1
     assert side.metrics.counts.get("RateLimitViolations", 0) == violations
+
+
+def test_the_patients_own_word_outweighs_an_older_failure(side: Receiving) -> None:
+    now = side.clock.now()
+    side.contacts.update(IDS.of(ASHA), {"last_inbound_at": now - MINUTE})
+    sent = side.outgoing("sent", t0=now - 60 * MINUTE)
+    side.record_status(undelivered(sent.message_id, sent.twilio_sid))
+    assert side.contact().suppressed_code is None
+
+
+def test_a_failure_told_after_the_patient_had_read_it_proves_nothing(side: Receiving) -> None:
+    read = side.outgoing("read", status=Status.READ, t0=side.clock.now() - MINUTE)
+    side.record_status(undelivered(read.message_id, read.twilio_sid))
+    assert side.contact().suppressed_code is None
+    assert side.metrics.counts.get("MessagesFailed", 0) == 0
+
+
+def test_a_strangers_callback_does_not_stand_in_for_ours(side: Receiving) -> None:
+    ours = side.outgoing("ours")
+    told = StatusUpdate(message_id=ours.message_id, attempt="a" * 12, twilio_sid=sid(77), status="delivered")
+    side.record_status(told)
+    side.record_status(replace(told, twilio_sid=ours.twilio_sid or ""))
+    assert side.item(ours.message_id)["status"] == "delivered"
+
+
+def undelivered(message_id: str, twilio_sid: str | None) -> StatusUpdate:
+    """WhatsApp could not reach the recipient."""
+    return StatusUpdate(
+        message_id=message_id, attempt="a" * 12, twilio_sid=twilio_sid or "", status="undelivered", error_code=63024
+    )

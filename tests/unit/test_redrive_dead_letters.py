@@ -13,7 +13,7 @@ from whatsapp.use_cases.continue_message import ContinueMessage
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan, RedriveDeadLetters
 from whatsapp.use_cases.steps import Steps
 
-from tests.fakes import NOON, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
+from tests.fakes import NOON, CountingMetrics, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
 
 HOUR = 3_600_000
 GAVE_UP = Failure(code="account_problem", detail="the account is not active", twilio_code=20005, retryable=True)
@@ -28,7 +28,12 @@ class World:
         self.messages = DynamoMessageStore(db, "MessagesTable", "ContactsTable", Limits(HOUR, 3, 400))
         self.queue: list[dict[str, Any]] = []
         steps = Steps(
-            messages=self.messages, bus=RecordingBus(), alerts=RecordingAlerts(), queue=RecordingQueue(), clock=clock
+            messages=self.messages,
+            bus=RecordingBus(),
+            alerts=RecordingAlerts(),
+            queue=RecordingQueue(),
+            clock=clock,
+            metrics=CountingMetrics(),
         )
         self.redrive = RedriveDeadLetters(
             messages=self.messages,

@@ -172,7 +172,14 @@ class App:
     @cached_property
     def steps(self) -> Steps:
         """The lifecycle's steps."""
-        return Steps(messages=self.messages, bus=self.bus, alerts=self.alerts, queue=self.queue, clock=self.clock)
+        return Steps(
+            messages=self.messages,
+            bus=self.bus,
+            alerts=self.alerts,
+            queue=self.queue,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
 
     @cached_property
     def continue_message(self) -> ContinueMessage:

@@ -20,6 +20,7 @@ METRICS = {
     "BadSignatures": "a webhook that bears our AccountSid was refused; mostly its signature: is the token current?",
     "UnmatchedCallbacks": "a status callback belongs to no attempt of ours",
     "PublishFailed": "the bus did not take an event; the sweep publishes it",
+    "NotTold": "bus, topic or dead-letter queue did not take what a send had to tell; the sweep tries again",
     "DueStale": "waiting items that the sweep found over ten minutes late",
     "TemplatesUnusable": "templates of the catalog without an approved version",
 }

@@ -53,7 +53,7 @@ def _entry(item: dict[str, Any]) -> dict[str, str]:
 
 
 def _key(update: StatusUpdate) -> dict[str, str]:
-    return {"message_id": update.message_id, "entry": f"status#{update.attempt}#{update.status}"}
+    return {"message_id": update.message_id, "entry": f"status#{update.attempt}#{update.twilio_sid}#{update.status}"}
 
 
 def _update_from(item: dict[str, Any]) -> StatusUpdate:

@@ -10,10 +10,12 @@ from typing import Any
 
 import requests
 import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
 from whatsapp.domain.address import Address
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, TwilioUnavailable
 
@@ -24,6 +26,8 @@ LIST_LIMIT = 200
 RECEIVED_LIMIT, PAGE_SIZE = 5_000, 500
 MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
+_NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
+"""How reading the secret fails: it is not filled in, or Secrets Manager does not answer."""
 
 
 class TwilioGateway:
@@ -42,6 +46,10 @@ class TwilioGateway:
 
     def post(self, post: Post) -> Outcome:
         """Hand a message to Twilio, once."""
+        try:
+            client = self._client()
+        except _NO_CREDENTIALS as error:
+            return NotSent(_why(error))
         parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
         if post.content_sid:
             parameters["content_sid"] = post.content_sid
@@ -49,7 +57,9 @@ class TwilioGateway:
         else:
             parameters["body"] = post.body
             parameters["media_url"] = [post.media_url] if post.media_url else None
-        return outcome_of(lambda: self._create(post.to, {k: v for k, v in parameters.items() if v is not None}))
+        given = {name: value for name, value in parameters.items() if value is not None}
+        to, from_ = _channel(post.to), self._sender.whatsapp
+        return outcome_of(lambda: client.messages.create(to=to, from_=from_, **given).sid)
 
     def list_sent_to(self, to: str, since: int) -> Sequence[Listed]:
         """What Twilio's list shows of ours to that address, newest first, back to `since` (epoch ms).
@@ -119,10 +129,6 @@ class TwilioGateway:
                     raise
                 return None
 
-    def _create(self, to: str, parameters: dict[str, Any]) -> str | None:
-        sid: str | None = self._client().messages.create(to=_channel(to), from_=self._sender.whatsapp, **parameters).sid
-        return sid
-
 
 @contextmanager
 def _asking() -> Iterator[None]:
@@ -131,6 +137,8 @@ def _asking() -> Iterator[None]:
         yield
     except TwilioRestException as error:
         raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
+    except _NO_CREDENTIALS as error:
+        raise TwilioUnavailable(_why(error)) from None
     except (
         TwilioException,
         requests.exceptions.RequestException,
@@ -140,6 +148,11 @@ def _asking() -> Iterator[None]:
         AttributeError,
     ) as e:
         raise TwilioUnavailable(f"no answer of Twilio's that could be read ({type(e).__name__})") from None
+
+
+def _why(error: Exception) -> str:
+    """Why there are no credentials; our own error says what to do."""
+    return error.detail if isinstance(error, MessagingError) else f"no credentials for Twilio ({type(error).__name__})"
 
 
 def outcome_of(create: Callable[[], str | None]) -> Outcome:

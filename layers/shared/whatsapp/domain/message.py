@@ -1,6 +1,7 @@
 """One WhatsApp message, either direction, as it is kept."""
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,7 +64,8 @@ class Message:
     due_at: int | None = None
     """When the sweep looks at it next. A message that is not final always has one."""
     scheduled_for: int | None = None
-    """For a deferred message: the earliest time it can go. The sweep may look sooner: a refund may free the slot."""
+    """For a deferred message: the earliest time it can go. The sweep may look sooner: a refund may free the slot.
+    For one that is retried: the end of the pause before its next attempt, whoever nudges it."""
     throttled_since: int | None = None
     stop: str | None = None
     """`canceled` or `erased`: asked for while a worker held the message."""
@@ -74,6 +76,8 @@ class Message:
     status_at: int | None = None
     content_sid: str | None = None
     continues: str | None = None
+    asked_at: int | None = None
+    """When the caller asked for what this record continues; None for a record that continues nothing."""
     continued_as: str | None = None
     error: Failure | None = None
 
@@ -81,6 +85,11 @@ class Message:
     def is_waiting(self) -> bool:
         """Not at Twilio, and may still go."""
         return self.status in WAITING
+
+    def may_be_tried(self, now: int) -> bool:
+        """Whether it waits, and for nothing but its turn."""
+        pausing = self.status is Status.RETRYING and self.scheduled_for is not None and self.scheduled_for > now
+        return self.is_waiting and not pausing
 
     @property
     def is_in_doubt(self) -> bool:
@@ -96,6 +105,11 @@ class Message:
 def message_id_of(idempotency_key: str) -> str:
     """The id of the message that this key stands for: the same key always names the same message. 32 hex digits."""
     return hashlib.sha256(b"message:" + idempotency_key.encode()).hexdigest()[:32]
+
+
+def is_message_id(text: str) -> bool:
+    """Whether it may name an outgoing message; Twilio's sids, which name the inbound ones, do not."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def continuation_id_of(message_id: str) -> str:

@@ -212,6 +212,7 @@ class MessageStore(Protocol):
         *,
         now: int,
         due_at: int | None,
+        scheduled_for: int | None = None,
         error: Failure | None = None,
         attempts: int | None = None,
         throttled_since: int | None = None,

@@ -16,7 +16,6 @@ from pydantic import (
 )
 
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Failure, Message
 from whatsapp.domain.schedule import iso
 
@@ -177,11 +176,13 @@ class SendAnswer(BaseModel):
 
     @property
     def http_status(self) -> int:
-        """200 where Twilio has it or it is a duplicate, 202 where it still waits, the error's own where it failed."""
+        """200 where Twilio has it or it is a duplicate, 202 where it still waits or another record goes on with it,
+        the error's own where it failed.
+        """
         if self.duplicate:
             return 200
         if self.error and self.status in ("failed", "undelivered", "refused"):
-            return MessagingError(self.error.code, "").http_status
+            return 202 if self.continued_as else MessagingError(self.error.code, "").http_status
         return 202 if self.status in ("pending", "deferred", "retrying", "sending", "unknown") else 200
 
     def to_json(self) -> dict[str, Any]:
@@ -191,9 +192,7 @@ class SendAnswer(BaseModel):
 
 def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
     """The public face of a record."""
-    scheduled_for = message.due_at if message.status in (Status.DEFERRED, Status.PENDING, Status.RETRYING) else None
-    if message.status is Status.DEFERRED and message.scheduled_for:
-        scheduled_for = message.scheduled_for
+    scheduled_for = (message.scheduled_for or message.due_at) if message.is_waiting else None
     return SendAnswer.model_validate(
         {
             "message_id": message.message_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from whatsapp.domain import lifecycle
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message
+from whatsapp.domain.message import Message, is_message_id
 from whatsapp.domain.ports import Clock, MessageStore
 from whatsapp.domain.request import SendAnswer, answer_for
 from whatsapp.use_cases.steps import EVENT, Steps
@@ -25,8 +25,11 @@ class CancelMessage:
         """Cancel. An id never seen is remembered, so that a queued copy that arrives later is refused.
 
         Raises:
-            MessagingError: `too_late_to_cancel`; on a message in doubt it still forbids a resend.
+            MessagingError: `too_late_to_cancel`; on a message in doubt it still forbids a resend. `not_found` for what
+                cannot be an outgoing message's id.
         """
+        if not is_message_id(message_id):
+            raise MessagingError("not_found", "no outgoing message can have this id: it has 32 hex digits")
         for _ in range(_TRIES):
             message = self.messages.get(message_id)
             if message is None:

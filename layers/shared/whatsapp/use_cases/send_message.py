@@ -83,12 +83,16 @@ class SendMessage:
             return self._again(stored, request, deadline)
         return answer_for(stored)
 
-    def advance(self, message_id: str, deadline: Deadline) -> Message | None:
-        """Take a waiting message as far as it goes now: what a nudge asks for. None for an id nobody knows."""
+    def advance(self, message_id: str, deadline: Deadline) -> Message:
+        """Take a waiting message as far as it goes now: what a nudge asks for.
+
+        Raises:
+            MessagingError: `not_found`.
+        """
         message = self.messages.get(message_id)
-        if message is None or not message.is_waiting:
-            return message
-        return self._go(message, deadline)
+        if message is None:
+            raise MessagingError("not_found", "a nudge names a message that nobody knows")
+        return self._go(message, deadline) if message.may_be_tried(self.clock.now()) else message
 
     def _again(self, stored: Message, request: SendRequest, deadline: Deadline) -> SendAnswer:
         if stored.request_hash not in ("", request.hash()):  # a message canceled before it came has none
@@ -96,7 +100,8 @@ class SendMessage:
                 "idempotency_conflict",
                 "this idempotency_key belongs to a different request: use a new key for a new message",
             )
-        if stored.is_waiting and (stored.due_at or 0) <= self.clock.now():
+        now = self.clock.now()
+        if stored.may_be_tried(now) and (stored.due_at or 0) <= now:
             stored = self._go(stored, deadline)
         return answer_for(stored, duplicate=True)
 
@@ -277,5 +282,5 @@ class SendMessage:
 
 def _gone(contact: Contact, message: Message) -> bool:
     """Whether the contact wants no message, or was erased since this one was asked for."""
-    erased = contact.erased_at is not None and contact.erased_at >= message.created_at
+    erased = contact.erased_at is not None and contact.erased_at >= (message.asked_at or message.created_at)
     return contact.opted_out_at is not None or erased

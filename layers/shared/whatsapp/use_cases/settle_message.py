@@ -59,10 +59,15 @@ class SettleMessage:
                 return self.steps.take(sending, lifecycle.DOUBT, due_at=sending.due_at, error=doubt)
 
     def failed_late(self, message: Message, *, status: str, code: int | None, twilio_sid: str | None) -> Message:
-        """Twilio took it and says by callback or list that it failed: no refund, the same table."""
+        """Twilio took it and says by callback or list that it failed: no refund, the same table.
+
+        Of a message that reached the phone, or whose failure is known, it proves nothing more.
+        """
+        step = lifecycle.UNDELIVER if status == "undelivered" else lifecycle.FAIL
+        if message.status not in step.sources:
+            return message
         row = row_for(code)
         self._note(message, row)
-        step = lifecycle.UNDELIVER if status == "undelivered" else lifecycle.FAIL
         successor = self.continue_message.after_failure(message, row, accepted=True)
         failed = self.steps.take(
             message,
@@ -128,11 +133,11 @@ class SettleMessage:
         return self.steps.refund(sending, lifecycle.REFUSE, error=error, announce=announce, successor=successor)
 
     def _note(self, message: Message, row: Row) -> None:
-        """What a code proves about the contact or the template outlives the message."""
+        """What a code proves about the contact or the template, as they were when it was sent, outlives the message."""
+        at = message.t0 or self.clock.now()
         if row.suppress:
-            self.contacts.suppress(message.contact_id, row.code, self.clock.now())
+            self.contacts.suppress(message.contact_id, row.code, at)
         if row.template_status and message.template and message.content_sid:
-            at = message.t0 or self.clock.now()
             self.templates.report(message.template, message.content_sid, row.template_status, at)
 
     def _try_later(self, sending: Message, error: Failure) -> Message:

@@ -10,7 +10,7 @@ from whatsapp.domain import lifecycle
 from whatsapp.domain.events import EventError, MessageStatusChanged
 from whatsapp.domain.lifecycle import Status, Step
 from whatsapp.domain.message import Failure, Message
-from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, NotTold, Queue
+from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, Metrics, NotTold, Queue
 from whatsapp.domain.schedule import iso
 
 SOON_MS = 60_000
@@ -34,6 +34,7 @@ class Steps:
     alerts: Alerts
     queue: Queue
     clock: Clock
+    metrics: Metrics
 
     def take(
         self,
@@ -86,6 +87,7 @@ class Steps:
             step,
             now=now,
             due_at=_first_look(due_at, announce, now),
+            scheduled_for=due_at,
             error=error,
             attempts=attempts,
             throttled_since=throttled_since,
@@ -122,6 +124,7 @@ class Steps:
             else:
                 self.alerts.about(message)
         except NotTold:
+            self.metrics.count("NotTold")
             return False
         return True
 
