@@ -163,6 +163,33 @@ def test_the_old_wording_goes_out_again_while_the_new_one_is_paused(approved: Wo
     assert serving(approved) == sid(approved)
 
 
+def test_the_sync_that_sees_the_new_wording_paused_keeps_the_one_to_fall_back_on(approved: World) -> None:
+    old = sid(approved)
+    reworded(approved).sync()
+    approved.review(sid(approved), "approved")
+    for _ in range(2):
+        approved.sync()
+    approved.wait(GRACE_MS)
+    approved.review(sid(approved), "paused")
+    approved.sync()
+    assert old in approved.account.contents
+    assert serving(approved) == old
+
+
+def test_a_fallback_is_kept_though_the_paused_wording_is_held_by_a_dead_sync(approved: World) -> None:
+    old = sid(approved)
+    reworded(approved).sync()
+    approved.review(sid(approved), "approved")
+    for _ in range(2):
+        approved.sync()
+    approved.wait(GRACE_MS)
+    approved.review(sid(approved), "paused")
+    now = approved.clock.now()
+    approved.store.lease(approved.version("mood", "en"), listed_at=now, until=now + LEASE_MS)
+    approved.sync()
+    assert old in approved.account.contents
+
+
 def test_going_back_to_an_earlier_wording_needs_no_review(approved: World) -> None:
     first = sid(approved)
     reworded(approved).sync()
@@ -298,6 +325,15 @@ def test_a_refusal_is_told_once_and_tried_again_at_once(world: World) -> None:
     second = world.sync()
     assert (second.problems, second.versions[0].status, second.versions[0].problem) == ([], "received", None)
     assert world.listeners.alerted == ["problem en"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 20003), (403, 20005), (429, 20429)])
+def test_what_is_no_answer_about_the_template_is_not_alerted_as_its_problem(
+    world: World, status: int, code: int
+) -> None:
+    world.fault("error", "/ApprovalRequests", code=code)
+    assert f"Twilio answered {status}" in world.sync().problems[0]
+    assert world.listeners.alerts == []
 
 
 def test_no_time_left_leaves_the_rest_to_the_next_sync(world: World) -> None:
@@ -458,6 +494,36 @@ def test_a_copy_that_only_the_list_lacks_is_not_missing(approved: World) -> None
     assert (result.problems, approved.version("mood", "en").status) == ([], "approved")
 
 
+def test_a_copy_without_a_review_that_the_list_lacks_is_not_missing(world: World) -> None:
+    """It was made and not submitted, the list lags, and Twilio answers 404 for a review that never was."""
+    world.fault("http_500", "/ApprovalRequests", times=2)
+    world.sync()
+    hidden = world.account.contents.pop(sid(world))
+
+    def show_again(_: int, call: str) -> None:
+        if call == "GET /v1/ContentAndApprovals done":
+            world.account.contents[hidden.sid] = hidden
+        if call == f"GET /v1/Content/{hidden.sid}/ApprovalRequests":
+            world.fault("error", "/ApprovalRequests", code=20404)
+
+    world.on_call = show_again
+    world.wait(LEASE_MS)
+    result = world.sync()
+    assert (result.problems, world.version("mood", "en").status) == ([], "received")
+
+
+def test_a_missing_copy_that_appears_again_unsubmitted_is_submitted(world: World) -> None:
+    world.fault("http_500", "/ApprovalRequests", times=2)
+    world.sync()
+    hidden = world.account.contents.pop(sid(world))
+    world.wait(LEASE_MS)
+    world.sync()
+    assert world.version("mood", "en").status == "missing"
+    world.account.contents[hidden.sid] = hidden
+    result = world.sync()
+    assert (result.problems, world.version("mood", "en").status, sid(world)) == ([], "received", hidden.sid)
+
+
 def test_words_changed_by_hand_are_told_and_not_submitted(world: World) -> None:
     world.fault("http_500", "/ApprovalRequests", times=2)
     world.sync()
@@ -470,6 +536,21 @@ def test_words_changed_by_hand_are_told_and_not_submitted(world: World) -> None:
     assert world.listeners.alerted == ["problem en"]
     assert [(v.language, v.status) for v in result.versions] == [("en", "unsubmitted"), ("hi", "pending")]
     assert changed.types["twilio/quick-reply"]["body"].endswith("soon!")
+
+
+def test_words_changed_by_hand_never_go_out_though_whatsapp_approves_them(world: World) -> None:
+    world.fault("http_500", "/ApprovalRequests", times=2)
+    world.sync()
+    changed = next(content for content in world.contents() if content.language == "en")
+    changed.types["twilio/quick-reply"]["body"] = "Hello {{1}}, do visit us again soon!"
+    world.gateway.submit(changed.sid, changed.friendly_name, "UTILITY")
+    world.review(changed.sid, "approved")
+    world.wait(LEASE_MS)
+    for _ in range(2):
+        world.sync()
+    assert serving(world) is None
+    assert world.version("mood", "en").status == "unsubmitted"
+    assert world.listeners.alerted == ["problem en"]
 
 
 def test_blanks_that_twilio_moved_are_no_change(approved: World) -> None:

@@ -17,9 +17,12 @@ from whatsapp.domain.template_version import RECEIVED, UNSUBMITTED
 
 _T = TypeVar("_T")
 
+_NOT_ABOUT_THE_TEMPLATE = frozenset({401, 403, 408, 429})
+"""Refusals of our key, its rights or our pace: the same request may do tomorrow."""
+
 
 class TwilioContent:
-    """The `ContentGateway` port. Every method raises `ContentUnavailable`, or `ContentRefused` for a 4xx."""
+    """The `ContentGateway` port. Every method raises `ContentUnavailable`, or `ContentRefused` for a template's 4xx."""
 
     def __init__(self, client: Callable[[], Client]) -> None:
         self._client = client
@@ -34,12 +37,18 @@ class TwilioContent:
         )
 
     def find(self, content_sid: str) -> Content | None:
-        """One content with its approval, None if there is none."""
+        """One content with its approval, None if there is none.
+
+        What Twilio answers for the approval of one that was never submitted is not documented: 404 is taken for that.
+        """
         try:
             one = _ask(lambda: self._client().content.v1.contents(content_sid).fetch())
-            review = _ask(lambda: self._client().content.v1.contents(content_sid).approval_fetch().fetch())
         except _NotThere:
             return None
+        try:
+            review = _ask(lambda: self._client().content.v1.contents(content_sid).approval_fetch().fetch())
+        except _NotThere:
+            return _content(one, None)
         return _content(one, review.whatsapp)
 
     def create(self, content: dict[str, Any]) -> str:
@@ -81,7 +90,7 @@ def _failure(error: TwilioException) -> ContentUnavailable:
     """Twilio's SDK has two classes of error answers that share `status` and `code`; a failed page has its response."""
     page = next((part for part in error.args if hasattr(part, "status_code")), None)
     status, code = getattr(error, "status", None) or getattr(page, "status_code", None), getattr(error, "code", None)
-    if status is None or not 400 <= status < 500 or status == 408:
+    if status is None or not 400 <= status < 500 or status in _NOT_ABOUT_THE_TEMPLATE:
         return ContentUnavailable(f"Twilio answered {status or 'with an error'}" + (f" (code {code})" if code else ""))
     words = getattr(error, "msg", None) or getattr(error, "detail", None) or ""
     kind = _NotThere if status == 404 else ContentRefused

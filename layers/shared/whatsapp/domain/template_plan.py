@@ -32,8 +32,8 @@ from whatsapp.domain.template_version import (
 
 GRACE_MS = 7 * 24 * 3_600_000
 """How long a superseded wording stays at Twilio. WhatsApp pauses a wording that patients dislike within its first days,
-and then this one goes out again. It is far over the minute for which a send function remembers what serves, and the
-4 h for which Twilio may queue a message. Messages that wait with us choose their wording when they go."""
+and then this one goes out again. It is far over the 4 h for which Twilio may queue a message. Messages that wait with
+us choose their wording when they go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +146,10 @@ def _by_verdict(version: TemplateVersion, stands: Standing, content: Content, no
     verdict = content.approval
     if verdict.status not in WHATSAPPS_WORDS:
         return Move.KEEP, "Twilio shows a status that we do not know: what was known stands"
+    if not same_words(version, content) and (version.status != APPROVED or verdict.status == APPROVED):
+        return Move.KEEP, "the words at Twilio are not ours: no verdict on them is one on ours"
     if verdict.status == UNSUBMITTED:
-        if version.status == UNSUBMITTED and stands.is_current and same_words(version, content):
+        if version.status in (UNSUBMITTED, MISSING) and stands.is_current:
             return Move.SUBMIT, "not submitted yet"
         return Move.KEEP, "Twilio shows no review of it"
     if verdict.status == APPROVED and version.reported_at and now - version.reported_at < REPORT_STANDS_MS:
@@ -179,6 +181,20 @@ def copy_of(version: TemplateVersion, contents: Iterable[Content]) -> Content | 
     return max(named, key=lambda c: (c.approval.status == APPROVED, c.approval.status != UNSUBMITTED), default=None)
 
 
+_NOT_REVIEWED = frozenset({UNSUBMITTED, RECEIVED, PENDING, MISSING})
+
+
+def as_listed(version: TemplateVersion, contents: Iterable[Content]) -> TemplateVersion:
+    """The version without an approval that Twilio's list does not show any more, though nobody noted that yet.
+
+    What serves beside it is judged by this: the wording to fall back on must not go in the very sync that needs it.
+    """
+    copy = copy_of(version, contents)
+    if version.status != APPROVED or (copy and copy.approval.status == APPROVED):
+        return version
+    return replace(version, status=copy.approval.status if copy else MISSING)
+
+
 def drift(version: TemplateVersion, contents: Iterable[Content]) -> str | None:
     """What somebody changed at Twilio by hand, or None. It is told, and never undone by us."""
     if version.status == RETIRED:
@@ -190,7 +206,7 @@ def drift(version: TemplateVersion, contents: Iterable[Content]) -> str | None:
                 found.append(f"the words of {content.content_sid} at Twilio are not ours")
             if content.approval.status not in WHATSAPPS_WORDS:
                 found.append(f"Twilio shows {content.content_sid} as {content.approval.status}, which we do not know")
-            if content.approval.status == UNSUBMITTED and version.status not in (UNSUBMITTED, RECEIVED, PENDING):
+            if content.approval.status == UNSUBMITTED and version.status not in _NOT_REVIEWED:
                 found.append(f"Twilio shows {content.content_sid} as never submitted")
         elif content.friendly_name == version.friendly_name:
             found.append(f"{content.content_sid} bears the name {version.friendly_name} too")

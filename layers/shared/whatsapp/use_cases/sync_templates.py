@@ -31,6 +31,7 @@ from whatsapp.domain.template_plan import (
     Content,
     Move,
     Step,
+    as_listed,
     copy_of,
     drift,
     judged,
@@ -190,7 +191,8 @@ class _Run:
         return self._note(version, {PROBLEM} if problem else set(), problem=problem)
 
     def _judge(self, version: TemplateVersion, versions: Sequence[TemplateVersion], content: Content | None) -> Move:
-        stands = standing(version, self.template, versions)
+        listed = [as_listed(one, self.contents) for one in versions]
+        stands = standing(version, self.template, listed)
         move, why = next_move(version, stands, content, self.sync.clock.now(), recreate=self.recreate)
         self.result.steps.append(Step(version, move, why))
         return move
