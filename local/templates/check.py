@@ -42,8 +42,7 @@ def check_catalog(directory: Path) -> list[Problem]:
 def check_file(file: Path) -> list[Problem]:
     """All problems of one file, by line."""
     try:
-        with file.open(encoding="utf-8") as opened:
-            root = yaml.compose(opened, Loader=yaml.BaseLoader)
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
         raw = read_yaml(file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         return [_unreadable(file, error)]
@@ -62,10 +61,15 @@ def check_file(file: Path) -> list[Problem]:
 
 
 def _unreadable(file: Path, error: yaml.YAMLError | UnicodeDecodeError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or "it holds bytes or characters that YAML does not allow"
-    remedy = "Check indentation and quotes there; a text with ': ' or ' #' inside needs quotes"
-    return Problem(file, mark.line + 1 if mark else 1, f"this is not YAML: {what}", remedy)
+    if mark := getattr(error, "problem_mark", None):
+        remedy = "Check indentation and quotes there; a text with ': ' or ' #' inside needs quotes"
+        return Problem(file, mark.line + 1, f"this is not YAML: {getattr(error, 'problem', error)}", remedy)
+    if isinstance(error, UnicodeDecodeError):
+        before, what = file.read_bytes()[: error.start].decode(), "a byte"
+    else:
+        before, what = file.read_text(encoding="utf-8")[: getattr(error, "position", 0)], "a character"
+    rule = f"this is not YAML: it holds {what} that is not allowed there"
+    return Problem(file, before.count("\n") + 1, rule, "Type the words there anew, and save the file as UTF-8")
 
 
 def _form_findings(raw: object) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ templates, where a rule names one.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 from whatsapp.domain.localisation import LANGUAGES
+from whatsapp.domain.opt_out import opt_of
 from whatsapp.domain.template import MAX_TEXT, PLACEHOLDER, placeholders
 from whatsapp.domain.template_variables import (
     DEFAULT_MAX_LENGTH,
@@ -27,8 +29,8 @@ from whatsapp.domain.template_variables import (
 )
 
 MAX_BODY = 550
-"""Characters. Twilio's pages say 1024, but other providers report that Meta now refuses more than 550, with
-its error 2388040 (https://docs.bird.com, "WhatsApp Business Template Guidelines and Restrictions")."""
+"""Characters. Twilio's pages say 1024. We stay below, since another provider reports that Meta now refuses more than
+550, with its error 2388040 (https://docs.bird.com, "WhatsApp Business Template Guidelines and Restrictions")."""
 MAX_EMOJI = 10
 MAX_NAME = 512
 """Characters of a template's name at WhatsApp; ours ends in its language and its version."""
@@ -36,9 +38,14 @@ KEYWORDS = frozenset(
     {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE"}
     | {"START", "YES", "UNSTOP", "HELP", "INFO"}
 )
-"""Twilio's default keywords. A tapped button arrives with its title as body: it could opt the patient out."""
+"""Twilio's default keywords: with Advanced Opt-Out on, it acts on each. Our own are those of `opt_of`."""
 
 _EMOJI = re.compile("[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f1e6-\U0001f3fa\U0001f400-\U0001faff]")
+_SHORTENED = re.compile(
+    r"(?<![\w.-])(?:bit\.ly|tinyurl\.com|goo\.gl|t\.co|is\.gd|ow\.ly|buff\.ly|cutt\.ly|rb\.gy|rebrand\.ly|tiny\.cc|wa\.me)/",
+    re.IGNORECASE,
+)
+"""Shorteners of links, and WhatsApp's own short links to a chat: reviewers refuse both."""
 _NOT_IN_TITLES = re.compile(r"[*_~`{}\n]")
 
 Path = tuple[str | int, ...]
@@ -99,7 +106,7 @@ def languages_of(raw: Mapping[str, Any]) -> list[str]:
 
 def only_plain_variables(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, body in bodies(raw):
-        rest = PLACEHOLDER.sub(lambda found: " " * len(found[0]), body)
+        rest = PLACEHOLDER.sub(_blank, body)
         if stray := re.search(r"[{}]", rest):
             yield Finding(
                 path,
@@ -175,7 +182,7 @@ def enough_fixed_words(raw: Mapping[str, Any]) -> Iterator[Finding]:
 def body_is_short_enough(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, body in bodies(raw):
         if (length := len(body.strip())) > MAX_BODY:
-            rule = f"the body has {length} characters, WhatsApp takes {MAX_BODY}"
+            rule = f"the body has {length} characters; we stop at {MAX_BODY}, as WhatsApp is reported to refuse more"
             yield Finding(path, rule, "Shorten it", MAX_BODY)
 
 
@@ -208,12 +215,44 @@ def plain_spacing(raw: Mapping[str, Any]) -> Iterator[Finding]:
             )
 
 
+def no_shortened_links(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    for path, body in bodies(raw):
+        if short := _SHORTENED.search(body):
+            yield Finding(
+                path,
+                "the body has a shortened link, which hides where it leads: WhatsApp refuses it",
+                "Write the clinic's own link in full",
+                short.start(),
+            )
+
+
 # Variables and languages
+
+
+def one_script_in_each_language(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is plain of mixed languages. Latin letters may stand in any: SMS, WhatsApp, a doctor's Dr."""
+    titles = texts(raw, "quick_replies", "*", "titles", "*")
+    worded = [(path[1], path, body) for path, body in bodies(raw)] + [(path[-1], path, text) for path, text in titles]
+    for language, path, text in worded:
+        if language not in LANGUAGES:
+            continue
+        own = _script(LANGUAGES[str(language)].months[0])
+        letters = [(at, _script(c)) for at, c in enumerate(PLACEHOLDER.sub(_blank, text)) if c.isalpha()]
+        if strange := next((at for at, script in letters if script not in (own, "LATIN")), None):
+            yield Finding(
+                path,
+                f"another language's letters stand in the {language} text",
+                "Keep to one language in each text",
+                strange,
+            )
+        elif letters and own not in {script for _, script in letters}:
+            yield Finding(path, f"the {language} text has none of its letters", f"Write it in {language}")
 
 
 def names_mean_nothing_in_jinja(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, _ in find(raw, "variables", "*"):
-        name = str(path[-1])
+        if not (name := str(path[-1])).isidentifier():
+            continue  # it is of the wrong form, and Jinja2 would run it
         try:
             shown = SandboxedEnvironment().from_string(f"a {{{{ {name} }}}} b").render({name: "value"})
         except TemplateError:
@@ -287,8 +326,9 @@ def titles_are_plain(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def titles_are_no_keywords(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    """A tapped button arrives with its title as body, which is read as if the patient had typed it."""
     for path, title in texts(raw, "quick_replies", "*", "titles", "*"):
-        if title.strip().upper() in KEYWORDS:
+        if title.strip().upper() in KEYWORDS or opt_of(title, None):
             yield Finding(
                 path,
                 f"a tap on {title} would be taken for the keyword that stops or starts all messages",
@@ -335,6 +375,8 @@ RULES: tuple[Rule, ...] = (
     longest_values_fit,
     few_emoji,
     plain_spacing,
+    no_shortened_links,
+    one_script_in_each_language,
     names_mean_nothing_in_jinja,
     samples_are_good_values,
     every_language_has_its_samples_and_titles,
@@ -346,6 +388,15 @@ RULES: tuple[Rule, ...] = (
     payloads_differ,
     free_form_has_no_buttons,
 )
+
+
+def _script(letter: str) -> str:
+    """`LATIN`, `DEVANAGARI`, …"""
+    return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
 
 
 def _has_word(text: str) -> bool:

@@ -82,6 +82,7 @@ def test_a_good_file_has_no_problem(tmp_path: Path) -> None:
             "true or false",
         ),
         ("free_form: false", "agent: mood", 7, "agent stands here twice", "Remove one"),
+        ("  patient_name:\n", "  1/0:\n", 9, "1/0: is not of the right form", "lower-case letters"),
         ("  patient_name:\n", "  Patient:\n", 9, "Patient: is not of the right form", "lower-case letters"),
         ("type: name", "type: nmae", 10, "type: input should be 'name', 'date'", "date, time"),
         ("sample: Asha", "sample: Asha\n    sample: Ravi", 13, "sample stands here twice", "Remove one"),
@@ -133,7 +134,9 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         (b"name: note\npurpose: [", 2, "not YAML: expected the node content"),
         (b"name: note\npurpose: a: b", 2, "not YAML: mapping values are not allowed"),
         (b"\xff\xfe\x00", 1, "not YAML"),
+        (b"name: note\npurpose: \xff", 2, "holds a byte"),
         (b'name: "\x07"', 1, "not YAML"),
+        (b"name: note\r\npurpose: x\r\n\x00", 3, "holds a character"),
         (b"? [a]\n: b", 1, "not YAML: found unhashable key"),
     ],
 )

@@ -99,8 +99,31 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
         [worded("One\n\nTwo\nThree    four\n")],
         [worded("One\ttwo"), worded("One     two"), worded("One\n\n\nTwo"), worded("One\n \n\nTwo")],
     ),
+    rules.no_shortened_links: (
+        [worded("See https://clinic.example/bit.lyric for more"), worded("No link here")],
+        [worded("See https://bit.ly/3xYz for more"), worded("See BIT.LY/x for more"), worded("Write to wa.me/9198")],
+    ),
+    rules.one_script_in_each_language: (
+        [
+            worded(HELLO),
+            {"languages": {"hi": {"body": "नमस्ते {{ name }} जी, SMS या WhatsApp पर।"}, "xx": {"body": "あ"}}},
+            {"languages": {"bn": {"body": "আপনার সেশন।"}, "ta": {"body": "உங்கள் அமர்வு 5:30"}}},
+            buttons({"en": "1", "hi": "2"}),
+        ],
+        [
+            worded("Namaste {{ name }} जी, how are you?"),
+            worded("नमस्ते {{ name }} जी"),
+            {"languages": {"hi": {"body": "Hello {{ name }} ji"}}},
+            {"languages": {"ta": {"body": "வணக்கம் আপনার"}}},
+            buttons({"hi": "Reschedule"}),
+        ],
+    ),
     rules.names_mean_nothing_in_jinja: (
-        [worded(HELLO), worded("Hello {{ class }} and {{ range }} you")],
+        [
+            worded(HELLO),
+            worded("Hello {{ class }} and {{ range }} you"),
+            worded("Hello", variables={"1/0": {}, "a b": {}, "1": {}}),  # of the wrong form, as the form says
+        ],
         [
             worded("A {{ none }} b"),
             worded("A {{ self }} b"),
@@ -150,7 +173,16 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
     ),
     rules.titles_are_no_keywords: (
         [buttons({"en": "Call it off"}, {"en": "Yes, please"})],
-        [buttons({"en": "Cancel"}), buttons({"en": "YES"}), buttons({"en": " stop "})],
+        [
+            buttons({"en": "Cancel"}),
+            buttons({"en": "YES"}),
+            buttons({"en": " stop "}),
+            buttons({"en": "Stop all"}),
+            buttons({"hi": "बंद करें"}),
+            buttons({"hi": "शुरू करें!"}),
+            buttons({"ta": "நிறுத்து"}),
+            buttons({"bn": "বন্ধ করুন"}),
+        ],
     ),
     rules.one_title_one_meaning: (
         [buttons({"en": "1", "hi": "1"}, {"en": "2", "hi": "2"})],
