@@ -10,6 +10,7 @@ from whatsapp.adapters.dynamodb import Attr, ConditionFailed, Put
 from whatsapp.adapters.event_bus import EventBridgeBus
 from whatsapp.adapters.inbox_store import DynamoInboxStore
 from whatsapp.domain import lifecycle
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.lifecycle import BY_CALLBACK, Status
 from whatsapp.domain.opt_out import opt_of
 from whatsapp.use_cases.publish_waiting import PublishWaiting
@@ -121,18 +122,7 @@ def any_message_opens_the_window(stack: ExitStack) -> None:
 
 @_defect("a backfill brings back what was erased")
 def erased_comes_back(stack: ExitStack) -> None:
-    def backfill(original: Any) -> Any:
-        def forgetful(self: Reconcile, one: Any) -> Any:
-            class Unaware:
-                def get(_self, contact_id: str) -> Any:  # noqa: N805 - the other self is in use
-                    contact = self.contacts.get(contact_id)
-                    return contact and replace(contact, erased_at=None)
-
-            return original(replace(self, contacts=Unaware()), one)  # type: ignore[arg-type]  # all it asks of it
-
-        return forgetful
-
-    _replace(stack, Reconcile, "_backfill", backfill)
+    _replace(stack, Contact, "was_erased_since", lambda _: lambda self, at: False)
 
 
 @_defect("a medium that could not be fetched the first time is nobody's any more")

@@ -21,6 +21,7 @@ APART = 2 * MINUTE
 """Between a STOP and a START: a webhook that comes again is dated when it comes."""
 SECOND_PASS = 17 * MINUTE
 """An erasure's first pass may miss what the index does not show yet; until the second, that may still be told."""
+PERSONAL = ("address", "user_id", "agent", "last_inbound_at", "last_outbound_agent")
 DATED_LATE = 80_000
 """A webhook is dated when it is stored: after Twilio's last try, and what a slow worker takes."""
 
@@ -97,6 +98,7 @@ def judge_receiving(world: ReceivingWorld) -> list[Violation]:
         _statuses,
         _media,
         _erased,
+        _erased_rows,
     ):
         found += rule(world)
     return found
@@ -204,3 +206,17 @@ def _erased(world: ReceivingWorld) -> Iterator[Violation]:
             told = [at for event, at in world.told_at() if event["event_id"] == written.sid]
             if is_theirs and any(at > confirmed + SECOND_PASS for at in told):
                 yield Violation(WRONG, f"{written.sid} was told after its writer was erased")
+
+
+def _erased_rows(world: ReceivingWorld) -> Iterator[Violation]:
+    """Who neither wrote nor was written to since, has nothing personal on their row."""
+    contacts = world.contacts()
+    for contact_id, erased_at in world.erased.items():
+        wrote = any(w.contact_id == contact_id and w.at > erased_at - DATED_LATE for w in world.received.written)
+        asked = any(m.contact_id == contact_id and m.created_at > erased_at for m in world.messages().values())
+        contact = contacts.get(contact_id)
+        if wrote or asked or contact is None:
+            continue
+        back = [name for name in PERSONAL if getattr(contact, name) is not None]
+        if back:
+            yield Violation(WRONG, f"{contact_id} was erased, and {', '.join(back)} came back")

@@ -10,8 +10,8 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Location
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import message_id_of, shard_of
-from whatsapp.domain.ports import Deadline, StatusUpdate
+from whatsapp.domain.message import Lane, message_id_of, shard_of
+from whatsapp.domain.ports import Claimed, Deadline, StatusUpdate
 
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
@@ -128,6 +128,53 @@ def test_what_is_in_flight_keeps_its_text_until_it_is_settled(side: Receiving, s
     assert sweep(side, 121) == 1
     assert "text" not in side.item(flying.message_id)
     assert sweep(side, 121) == 0
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, lane: Lane) -> None:
+    """The message was at Twilio when the erasure began; Twilio's yes comes after."""
+    side.receive(side.form(1))
+    reply_to = {"in_reply_to": sid(1)} if lane is Lane.REPLY else {}
+    pending = {"status": Status.PENDING, "attempt": None, "twilio_sid": None, "accepted_at": None}
+    message = side.outgoing("flies", lane=lane, agent="mood", **reply_to, **pending)
+    claimed = side.messages.claim(message, is_new=False, now=side.clock.now(), lease=side.deadline.at)
+    assert isinstance(claimed, Claimed)
+    sending = side.messages.fence(claimed.message, now=side.clock.now(), text="Dear Asha", content_sid=None)
+    assert sending is not None
+    assert (side.contact().user_id, side.contact().last_outbound_agent) == ("user-42", "mood")
+    side.clock.sleep(1)
+    side.erase(ME, side.deadline)
+    at = side.clock.now()
+    assert side.messages.accept(sending, twilio_sid=sid(2), at=at, now=at) is not None
+    contact = side.contact()
+    assert (contact.last_outbound_at, contact.inflight) == (at, None)
+    assert (contact.user_id, contact.last_outbound_agent, contact.address) == (None, None, None)
+
+
+def test_copy_at_twilio_that_a_late_callback_shows_is_deleted(side: Receiving) -> None:
+    side.contacts.update(ME, {"address": ASHA.value})
+    lost = side.outgoing("lost", status=Status.UNKNOWN_FINAL, twilio_sid=None, accepted_at=None, t0=side.clock.now())
+    side.erase(ME, side.deadline)
+    for minutes in (16, 120):
+        sweep(side, minutes)
+    side.record_status(
+        StatusUpdate(message_id=lost.message_id, attempt="a" * 12, twilio_sid=sid(7), status="delivered")
+    )
+    assert "text" not in side.item(lost.message_id)
+    assert sweep(side, 121) == 1
+    assert side.twilio.deleted == [sid(7)]
+    assert sweep(side, 121) == 0
+
+
+def test_what_never_shows_at_twilio_is_given_up_after_two_days(side: Receiving) -> None:
+    side.contacts.update(ME, {"address": ASHA.value})
+    side.outgoing("lost", status=Status.UNKNOWN_FINAL, twilio_sid=None, accepted_at=None, t0=side.clock.now())
+    side.erase(ME, side.deadline)
+    rounds = 0
+    while sweep(side, 121):
+        rounds += 1
+    assert 20 < rounds < 30
+    assert side.item(message_id_of("lost"))["erased"]
 
 
 def test_what_continues_an_erased_message_is_erased_too(side: Receiving) -> None:

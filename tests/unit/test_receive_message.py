@@ -12,7 +12,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
 from whatsapp.domain.inbound import InboundMedium
-from whatsapp.domain.ports import ContactMovedError, NotTold
+from whatsapp.domain.ports import ContactMovedError, ErasedError, NotTold
 from whatsapp.use_cases.receive_message import MARKER_MS, TRIES, events_of
 
 from tests.unit import webhook_kit
@@ -142,6 +142,29 @@ def test_older_word_does_not_date_a_newer_one_back(side: Receiving) -> None:
     assert side.contact().opted_out_at == now + 1_000
 
 
+def test_lost_stop_outlives_a_consent_that_a_caller_noted_after_it(side: Receiving) -> None:
+    said_at = side.clock.now()
+    side.clock.sleep(120)
+    side.manage.put(ASHA.value, {"opted_in_at": side.clock.now(), "opt_in_source": "web form"})
+    side.clock.sleep(180)
+    side.receive(side.form(1, "STOP"), received_at=said_at, source="backfill")
+    assert side.contact().opted_out_at == said_at
+    assert [event.message_id for event in side.told("contact.opted_out")] == [sid(1)]
+
+
+@pytest.mark.parametrize(("seconds_before", "is_out"), [(5, True), (15, True), (16, False)])
+def test_lost_stop_counts_unless_a_start_was_certainly_later(
+    side: Receiving, seconds_before: int, is_out: bool
+) -> None:
+    """START's webhook may have been retried for 15 seconds: it is dated when it came."""
+    side.receive(side.form(1, "START"))
+    started_at = side.clock.now()
+    side.clock.sleep(300)
+    side.receive(side.form(2, "STOP"), received_at=started_at - seconds_before * 1_000, source="backfill")
+    assert (side.contact().opted_out_at is not None) == is_out
+    assert len(side.told("contact.opted_out")) == is_out
+
+
 def test_consent_noted_for_the_future_does_not_outrank_a_stop(side: Receiving) -> None:
     side.manage.put(ASHA.value, {"opted_in_at": side.clock.now() + DAY})
     side.receive(side.form(1, "STOP"))
@@ -166,6 +189,33 @@ def test_of_stop_and_start_at_once_the_later_wins(side: Receiving, monkeypatch: 
     side.receive(side.form(3, "START"), received_at=start_at)
     assert side.contact().opted_out_at == start_at + 1_000
     assert side.told("contact.opted_in") == []
+
+
+@pytest.mark.parametrize("source", ["webhook", "backfill"])
+def test_contact_erased_between_reading_and_writing_is_read_again(
+    side: Receiving, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """What was said before must not come back; what a webhook brings now was said after."""
+    side.manage.put(ASHA.value, {"user_id": "user-42"})
+    said_at = side.clock.now() if source == "backfill" else None
+    real, is_first = side.inbox.put, True
+
+    def put(inbound: Any, contact: Any) -> Any:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            side.clock.sleep(1)
+            side.erase(IDS.of(ASHA), side.deadline)
+            side.clock.sleep(1)
+        return real(inbound, contact)
+
+    monkeypatch.setattr(side.inbox, "put", put)
+    if source == "backfill":
+        with pytest.raises(ErasedError):
+            side.receive(side.form(1), received_at=said_at, source=source)
+        assert (side.item(sid(1)), side.contact().address) == ({}, None)
+    else:
+        assert side.receive(side.form(1)).user_id is None
 
 
 def test_older_message_does_not_close_the_window_early(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,22 @@ def test_erased_is_not_brought_back(side: Receiving) -> None:
     assert side.item(sid(1)) == {}
 
 
+def test_erased_while_it_is_being_brought(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the contact and the writing: Twilio takes seconds to name the media."""
+    one = missed(side, 1, "my arm hurts", num_media=1)
+    side.contacts.update(IDS.of(ASHA), {"address": ASHA.value})
+
+    def media_of(_: str) -> list[InboundMedium]:
+        side.clock.sleep(1)
+        side.erase(IDS.of(ASHA), side.deadline)
+        return [InboundMedium(url="https://m", content_type="image/jpeg")]
+
+    monkeypatch.setattr(side.twilio, "media_of", media_of)
+    assert side.reconcile(side.deadline)["backfilled"] == 0
+    assert (side.item(one.twilio_sid), side.contact().address, side.contact().last_inbound_at) == ({}, None, None)
+    assert side.told() == []
+
+
 def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Receiving) -> None:
     side.outgoing("confirmation", template="appointment_confirmation")
     side.clock.sleep(60)

@@ -92,7 +92,7 @@ class DynamoInboxStore:
             "address": inbound.address,
             "suppressed_code": None,  # who writes to us can be reached
         }
-        as_read: Any = Attr("alias_of").not_exists()
+        as_read: Any = Attr("alias_of").not_exists() & _is("erased_at", contact.erased_at)
         if inbound.received_at > (contact.last_inbound_at or 0):  # a backfilled message may be older
             changes["last_inbound_at"] = inbound.received_at
             as_read &= absent_or("last_inbound_at", Attr("last_inbound_at").lt(inbound.received_at))

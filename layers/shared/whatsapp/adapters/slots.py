@@ -5,6 +5,9 @@
   tightens and a refund undoes.
 * A **reply** leaves that slot alone: it has `reply_inflight`, which ends by itself with the worker's lease, and a place
   in the inbound message's `replied_by`.
+
+Who speaks (`user_id`, `last_outbound_agent`) is noted with the claim, whose condition sees an erasure. Acceptance has
+to be noted whatever happened meanwhile: with it, what was erased would come back.
 """
 
 from dataclasses import dataclass
@@ -42,6 +45,7 @@ class Slots:
             next_allowed_at=now + self.rate_limit_ms + GUARD_MS,
             inflight=claimed.holder,
             inflight_at=now,
+            **_speaker(claimed),
         )
         return [change]
 
@@ -53,9 +57,7 @@ class Slots:
 
     def accepted(self, message: Message, at: int) -> Change:
         """Twilio took it at `at` (epoch ms) at the latest: the slot opens a limit after that."""
-        spoken: dict[str, Any] = {"last_outbound_at": at, "last_outbound_agent": message.agent}
-        if message.user_id:
-            spoken["user_id"] = message.user_id
+        spoken = {"last_outbound_at": at}
         if message.lane is Lane.PROACTIVE:
             opens = at + self.rate_limit_ms + EPSILON_MS
             spoken |= {"next_allowed_at": opens, "last_accepted_at": at}
@@ -75,7 +77,11 @@ class Slots:
     def _take_reply_lane(self, claimed: Message, now: int, lease: int) -> Change:
         free = absent_or("reply_inflight", Attr("reply_until").lt(now))
         return self._contact(
-            claimed, _may_be_written_to(claimed) & free, reply_inflight=claimed.holder, reply_until=lease
+            claimed,
+            _may_be_written_to(claimed) & free,
+            reply_inflight=claimed.holder,
+            reply_until=lease,
+            **_speaker(claimed),
         )
 
     def _take_place(self, claimed: Message, now: int) -> Change:
@@ -100,6 +106,11 @@ class Slots:
     def _contact(self, message: Message, condition: Any, **values: Any) -> Change:
         key = {"contact_id": message.contact_id}
         return Change(table=self.contacts_table, key=key, condition=condition, set=values)
+
+
+def _speaker(message: Message) -> dict[str, str | None]:
+    known = {"user_id": message.user_id} if message.user_id else {}
+    return {"last_outbound_agent": message.agent, **known}
 
 
 def _may_be_written_to(message: Message) -> Any:

@@ -281,6 +281,10 @@ class ContactMovedError(Exception):
     """The contact's row changed since it was read, or became an alias of another: read it again."""
 
 
+class ErasedError(Exception):
+    """The person was erased after they wrote this: it must not come back."""
+
+
 class InboxStore(Protocol):
     """Inbound messages, each with an outbox marker until it is on the bus."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from whatsapp.domain import lifecycle
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import SHARDS
+from whatsapp.domain.message import SHARDS, Message
 from whatsapp.domain.ports import (
     Clock,
     ContactStore,
@@ -26,6 +26,8 @@ from whatsapp.use_cases.steps import EVENT, Steps
 MINUTE_MS = 60_000
 PASSES_AFTER_MS = (15 * MINUTE_MS, 120 * MINUTE_MS)
 AGAIN_MS = 120 * MINUTE_MS
+LATEST_CALLBACK_MS = 48 * 60 * MINUTE_MS
+"""After this long, a message that nobody heard of is taken for never sent."""
 BOOKED_FOR_MS = 5 * MINUTE_MS
 ENOUGH_MS = 15_000
 """Stop before the invocation ends: one answer of Twilio's may take 13 s."""
@@ -110,10 +112,17 @@ class EraseContact:
             self.messages.request_stop(message, "erased")
             return False
         is_gone = self._delete_at_twilio(message.twilio_sid if message else message_id)
+        if message and self._may_yet_show(message):
+            is_gone = False
         self.erasures.strip(message_id, is_gone_at_twilio=is_gone)
         if message and message.continued_as:  # it may have begun after the erasure did
             is_gone &= self._erase(message.continued_as)
         return is_gone
+
+    def _may_yet_show(self, message: Message) -> bool:
+        """Whether a late callback may yet show that Twilio has it."""
+        is_young = self.clock.now() < (message.t0 or message.created_at) + LATEST_CALLBACK_MS
+        return message.status is Status.UNKNOWN_FINAL and not message.twilio_sid and is_young
 
     def _delete_at_twilio(self, twilio_sid: str | None) -> bool:
         if not twilio_sid:

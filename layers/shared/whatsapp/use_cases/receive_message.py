@@ -20,6 +20,7 @@ from whatsapp.domain.ports import (
     Clock,
     ContactMovedError,
     ContactStore,
+    ErasedError,
     EventBus,
     InboxStore,
     MessageStore,
@@ -30,6 +31,8 @@ from whatsapp.domain.schedule import iso
 
 MARKER_MS = 60_000
 """What is still unpublished after this long, the sweep publishes."""
+WEBHOOK_RETRIED_MS = 15_000
+"""For so long Twilio tries to bring a message."""
 TRIES = 5
 
 
@@ -47,7 +50,17 @@ class ReceiveMessage:
     default_agent: str
 
     def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> Inbound:
-        """Store it once and publish it at least once."""
+        """Store it once and publish it at least once.
+
+        Args:
+            form: as its webhook tells it.
+            received_at: when it was written (epoch ms), where that is known; else now.
+            source: `webhook`, or `backfill`.
+
+        Raises:
+            ContactMovedError: the contact's row kept changing under us; Twilio brings the message again.
+            ErasedError: they were erased since `received_at`.
+        """
         inbound, stored = self._store(form, received_at, source)
         if stored is None:
             self.metrics.count("MessagesReceived")
@@ -67,13 +80,11 @@ class ReceiveMessage:
         return replace(inbound, due_at=None, due_shard=None)
 
     def _store(self, form: InboundForm, received_at: int | None, source: str) -> tuple[Inbound, Inbound | None]:
-        """The new record, and the one that was there before it, if any.
-
-        Raises:
-            ContactMovedError: the contact's row kept changing under us; Twilio brings the message again.
-        """
+        """The new record, and the one that was there before it, if any."""
         for tries_left in reversed(range(TRIES)):
             contact = self._contact(form)
+            if received_at and contact.was_erased_since(received_at):
+                raise ErasedError
             # The clock is read after the table: a sandbox that just woke up learns from there what time it is.
             inbound = self._record(form, contact, received_at or self.clock.now(), source)
             try:
@@ -118,12 +129,16 @@ class ReceiveMessage:
         )
 
     def _opt(self, form: InboundForm, contact: Contact, at: int) -> str | None:
-        """STOP or START, unless either was said later: a backfilled one comes out of its turn."""
-        said = [said_at for said_at in (contact.opted_out_at, contact.opted_in_at) if said_at]
-        is_late = any(
-            at < said_at <= self.clock.now() for said_at in said
-        )  # a consent noted for the future says nothing
-        return None if is_late else opt_of(form.text, form.opt_out_type)
+        """STOP or START, unless either was said later: a backfilled one comes out of its turn. In doubt, STOP counts.
+
+        A webhook's message is dated when it comes, which may be 15 s after it was written. Only their own START
+        outdates a STOP: a consent that a caller noted does not.
+        """
+        opt = opt_of(form.text, form.opt_out_type)
+        out_at = contact.opted_out_at or 0
+        in_at = contact.opted_in_at or 0 if contact.opt_in_source == "message" else 0
+        is_late = at < max(out_at, in_at) if opt == "in" else at < max(out_at, in_at - WEBHOOK_RETRIED_MS)
+        return None if is_late else opt
 
     def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
         """Our message that the patient replied to, if it was one of theirs."""

@@ -18,6 +18,7 @@ from whatsapp.domain.ports import (
     Clock,
     ContactStore,
     Deadline,
+    ErasedError,
     Gateway,
     InboxStore,
     Listed,
@@ -122,10 +123,10 @@ class Reconcile:
         if sender is None:
             return False
         contact_id = self.contact_ids.of(sender)
-        contact = self.contacts.get(contact_id)
-        if contact and contact.erased_at and one.date_created <= contact.erased_at:
+        contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+        if contact.was_erased_since(one.date_created):
             return False
-        tapped = self._tapped(contact or Contact(contact_id=contact_id), one)
+        tapped = self._tapped(contact, one)
         media = tuple(self.gateway.media_of(one.twilio_sid)) if one.num_media else ()
         form = InboundForm(
             twilio_sid=one.twilio_sid,
@@ -137,7 +138,10 @@ class Reconcile:
             button_payload=tapped,
             media=media,
         )
-        self.receive_message(form, received_at=one.date_created, source="backfill")
+        try:
+            self.receive_message(form, received_at=one.date_created, source="backfill")
+        except ErasedError:  # in this very moment
+            return False
         return True
 
     def _tapped(self, contact: Contact, one: Listed) -> str | None:
