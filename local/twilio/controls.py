@@ -96,7 +96,7 @@ class Controls:
         return JSONResponse({"faults": [vars(fault) for fault in self._account.faults.active]})
 
     async def add_fault(self, request: Request) -> Response:
-        fault = Fault.from_json(await request.json())
+        fault = Fault.from_json(await _body(request))
         self._account.faults.active.append(fault)
         self._publish_faults()
         if fault.closes_the_port:
@@ -111,8 +111,9 @@ class Controls:
 
     async def reset(self, request: Request) -> Response:
         """Forget all that happened; with `{"all": true}` the account's templates and webhooks too."""
+        body = await _body(request) if await request.body() else {}
         await self._tasks.cancel_all()
-        if await request.body() and (await request.json()).get("all"):
+        if body.get("all"):
             self._account.set_up()
         self._account.reset()
         return JSONResponse({})
@@ -123,7 +124,7 @@ class Controls:
         Raises:
             ValueError: an unknown setting.
         """
-        body = await request.json()
+        body = await _body(request)
         if url := body.pop("inbound_url", None):
             self._account.set_inbound_url(url)
         settings = self._account.settings
@@ -135,11 +136,11 @@ class Controls:
         return JSONResponse(asdict(settings))
 
     async def inbound(self, request: Request) -> Response:
-        return JSONResponse(await self._inbound.receive(await request.json()))
+        return JSONResponse(await self._inbound.receive(await _body(request)))
 
     async def patients(self, request: Request) -> Response:
         """Turn one patient's switches; what is not named stays."""
-        body = await request.json()
+        body = await _body(request)
         patient = self._account.patient(body.pop("address"))
         if "joined_sandbox" in body:
             patient.joined_sandbox = self._account.whatsapp_now() if body.pop("joined_sandbox") else None
@@ -152,7 +153,7 @@ class Controls:
 
     async def window(self, request: Request) -> Response:
         """Open or close the 24-hour window of an address with one sender, or with all of them."""
-        body = await request.json()
+        body = await _body(request)
         change = self._account.open_window if body["open"] else self._account.close_window
         for sender in [bare(body["sender"])] if body.get("sender") else list(self._account.senders):
             change(bare(body["address"]), sender)
@@ -161,11 +162,11 @@ class Controls:
 
     async def clock(self, request: Request) -> Response:
         """Move WhatsApp's clock ahead (windows, caps, sandbox membership); Twilio's dates stay real."""
-        self._account.advance_clock(timedelta(seconds=float((await request.json())["advance_seconds"])))
+        self._account.advance_clock(timedelta(seconds=float((await _body(request))["advance_seconds"])))
         return JSONResponse({"whatsapp_now": iso8601(self._account.whatsapp_now())})
 
     async def review(self, request: Request) -> Response:
-        content = self._contents.review(request.path_params["sid"], await request.json())
+        content = self._contents.review(request.path_params["sid"], await _body(request))
         return JSONResponse(template_view(content))
 
     async def medium(self, request: Request) -> Response:
@@ -194,19 +195,31 @@ def patient_view(patient: Patient) -> dict[str, Any]:
     return vars(patient) | {"joined_sandbox": iso8601(joined) if joined else None}
 
 
+async def _body(request: Request) -> dict[str, Any]:
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise TypeError("the body must be a JSON object")
+    return body
+
+
 def _forgiving(
     endpoint: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A control's wrong input is a 400, an unknown sid in its path a 404; never a traceback."""
+    """A control's wrong input is a 400, an unknown sid in its path a 404; never a traceback.
+
+    A browser says in Origin whose page asks. Only our own may; a program says nothing, and may.
+    """
 
     async def answer(request: Request) -> Response:
+        if request.headers.get("Origin", own := f"http://{request.headers['Host']}") != own:
+            return JSONResponse({"error": "another site's page has no business here"}, 403)
         try:
             return await endpoint(request)
         except KeyError as error:
             unknown = bool(request.path_params)
             sentence = f"{error.args[0]} {'is unknown' if unknown else 'is missing'}"
             return JSONResponse({"error": sentence}, 404 if unknown else 400)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             return JSONResponse({"error": str(error)}, 400)
 
     return answer

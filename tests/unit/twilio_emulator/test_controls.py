@@ -1,5 +1,6 @@
 """The controls that a test or the phone page turns."""
 
+import json
 from typing import Any
 
 import httpx
@@ -90,9 +91,18 @@ def test_reset_of_all_forgets_the_set_up_too(emulator: Emulator, client: Client,
         ("window", {"address": PATIENT}, 400),
         ("templates/HX0/review", {"status": "approved"}, 404),
         ("clock", {"advance_seconds": "soon"}, 400),
+        ("clock", {"advance_seconds": 1e15}, 400),
+        ("clock", [], 400),
+        ("configure", [], 400),
+        ("faults", [], 400),
+        ("faults", {"kind": "http_500", "match": "x"}, 400),
+        ("inbound", 5, 400),
+        ("inbound", {"from": PATIENT, "button": "Yes"}, 400),
+        ("patients", None, 400),
+        ("reset", [], 400),
     ],
 )
-def test_impossible_control_says_so(emulator: Emulator, path: str, body: dict[str, Any], status: int) -> None:
+def test_impossible_control_says_so(emulator: Emulator, path: str, body: Any, status: int) -> None:
     answer = emulator.http.post(f"{emulator.url}/_emulator/{path}", json=body)
     assert answer.status_code == status
     assert answer.json()["error"]
@@ -119,6 +129,21 @@ def test_inbound_url_is_set_for_every_sender(emulator: Emulator, door: Door) -> 
 def test_other_host_names_are_refused(emulator: Emulator) -> None:
     answer = emulator.http.get(f"{emulator.url}/_emulator/ledger", headers={"Host": "evil.example"})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+def test_another_sites_page_is_refused(emulator: Emulator, origin: str) -> None:
+    headers = {"Origin": origin, "Content-Type": "text/plain"}
+    body = json.dumps({"from": PATIENT, "body": "hi"})
+    answer = emulator.http.post(f"{emulator.url}/_emulator/inbound", content=body, headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"]
+    assert emulator.ledger() == []
+
+
+def test_a_page_of_the_emulators_own_origin_is_served(emulator: Emulator) -> None:
+    answer = emulator.http.get(f"{emulator.url}/_emulator/ledger", headers={"Origin": emulator.url})
+    assert answer.status_code == 200
 
 
 def test_reader_of_the_stream_needs_no_credentials_but_twilios_api_does(emulator: Emulator) -> None:
