@@ -177,13 +177,13 @@ class ContentApi:
 
 def _searched(contents: list[Content], query: QueryParams) -> list[Content]:
     """The v2 search: every filter given must hold; names and words are regular expressions."""
+    name, word = _pattern(query, "ContentName"), _pattern(query, "Content")
 
     def wanted(content: Content) -> bool:
-        words = str(content.types)
         eligibility = query.getlist("ChannelEligibility")
         return (
-            re.search(query.get("ContentName", ""), content.friendly_name) is not None
-            and re.search(query.get("Content", ""), words) is not None
+            name.search(content.friendly_name) is not None
+            and word.search(str(content.types)) is not None
             and content.language in (query.getlist("Language") or [content.language])
             and bool(set(content.types) & set(query.getlist("ContentType") or content.types))
             and (not eligibility or f"whatsapp:{content.approval.status}" in eligibility)
@@ -195,6 +195,13 @@ def _searched(contents: list[Content], query: QueryParams) -> list[Content]:
     if order := query.get("SortByContentName"):
         return sorted(found, key=lambda content: content.friendly_name, reverse=order == "desc")
     return sorted(found, key=lambda content: content.created, reverse=query.get("SortByDate") == "desc")
+
+
+def _pattern(query: QueryParams, name: str) -> re.Pattern[str]:
+    try:
+        return re.compile(query.get(name, ""))
+    except re.error:
+        raise TwilioError(20001, f"{name} is no regular expression") from None
 
 
 def template_view(content: Content) -> dict[str, Any]:

@@ -63,6 +63,9 @@ class SendersApi:
 
     async def update(self, request: Request) -> Response:
         sender, body = self._found(request), await json_body(request)
+        for name in ("webhook", "profile"):
+            if not isinstance(body.get(name) or {}, dict):
+                raise TwilioError(20001, f"{name} must be an object")
         for stored, given, known in (
             (sender.webhook, body.get("webhook"), WEBHOOK_FIELDS),
             (sender.profile, body.get("profile"), PROFILE_FIELDS),

@@ -27,6 +27,8 @@ REQUIRED_FIELDS: dict[str, tuple[str, ...]] = {
     "whatsapp/authentication": ("actions",),
     "whatsapp/flows": ("body", "button_text", "flow_id"),
 }
+LISTS = {"actions", "cards", "items", "media", "pages", "timeSlots"}
+"""Fields that are lists wherever they stand: `media` of URLs, the others of objects."""
 CATEGORIES = ("UTILITY", "MARKETING", "AUTHENTICATION")
 NAME = re.compile(r"[a-z0-9_]{1,512}")
 VARIABLE_LIMIT = 100
@@ -50,13 +52,24 @@ def check_content(body: dict[str, Any]) -> None:
     for kind, layout in types.items():
         if kind not in REQUIRED_FIELDS:
             raise TwilioError(20001, f"{kind} is not a content type")
-        missing = [name for name in REQUIRED_FIELDS[kind] if not (isinstance(layout, dict) and name in layout)]
-        if missing:
-            raise TwilioError(20001, f"{kind} needs {', '.join(missing)}")
+        _check_layout(kind, layout)
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
         raise TwilioError(20001, "variables must map names to strings")
     if len(variables) > VARIABLE_LIMIT or any(len(name) > VARIABLE_NAME_LIMIT for name in variables):
         raise TwilioError(20001, f"at most {VARIABLE_LIMIT} variables, names of {VARIABLE_NAME_LIMIT}")
+
+
+def _check_layout(kind: str, layout: object) -> None:
+    if not isinstance(layout, dict):
+        raise TwilioError(20001, f"{kind} must be an object")
+    if missing := [name for name in REQUIRED_FIELDS[kind] if name not in layout]:
+        raise TwilioError(20001, f"{kind} needs {', '.join(missing)}")
+    if not isinstance(layout.get("body") or "", str):
+        raise TwilioError(20001, f"{kind}: body must be a string")
+    for name in LISTS & layout.keys():
+        part = str if name == "media" else dict
+        if not isinstance(layout[name], list) or not all(isinstance(each, part) for each in layout[name]):
+            raise TwilioError(20001, f"{kind}: {name} must be a list of {'strings' if part is str else 'objects'}")
 
 
 def check_submission(content: Content, body: dict[str, Any]) -> None:

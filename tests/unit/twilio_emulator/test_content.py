@@ -1,5 +1,6 @@
 """The Content API as Twilio's own SDK drives it, and WhatsApp's reviewer."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,11 @@ def test_content_is_created_fetched_and_deleted(emulator: Emulator, client: Clie
         {"types": {"twilio_text": {"body": "underscores are what the SDK's Python names suggest"}}},
         {"types": {"twilio/quick-reply": {"body": "no actions"}}},
         {"types": {"twilio/text": "no object"}},
+        {"types": {"twilio/text": {"body": 5}}},
+        {"types": {"twilio/quick-reply": {"body": "hi", "actions": "abc"}}},
+        {"types": {"twilio/quick-reply": {"body": "hi", "actions": ["abc"]}}},
+        {"types": {"twilio/media": {"media": "https://host.example/x.png"}}},
+        {"types": {"twilio/media": {"media": [{}]}}},
         {"variables": {"1": 5}},
         {"variables": {"a_name_that_is_too_long": "x"}},
         {"variables": {str(number): "x" for number in range(101)}},
@@ -230,3 +236,16 @@ def test_second_version_searches(emulator: Emulator, client: Client) -> None:
     assert found(channel_eligibility=["whatsapp:approved"]) == [english]
     assert found(sort_by_content_name="asc") == [hindi, english]
     assert found(sort_by_date="desc") == [hindi, english]
+    hour_ago, in_an_hour = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
+    assert found(date_created_after=hour_ago, date_created_before=in_an_hour) == [english, hindi]
+    assert found(date_created_after=in_an_hour) == []
+    assert found(date_created_before=hour_ago) == []
+    with_approvals = client.content.v2.content_and_approvals.list(channel_eligibility=["whatsapp:approved"])
+    assert [(content.sid, content.approval_requests["status"]) for content in with_approvals] == [(english, "approved")]
+
+
+@pytest.mark.parametrize("name", ["ContentName", "Content"])
+def test_search_for_no_regular_expression_is_refused(emulator: Emulator, client: Client, name: str) -> None:
+    emulator.content(client)
+    answer = emulator.call("GET", "/content/v2/Content", params={name: "["})
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)

@@ -1,5 +1,7 @@
 """The Senders API: a sender's webhooks and business profile."""
 
+from typing import Any
+
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
@@ -43,3 +45,10 @@ def test_unknown_sender_is_not_found(client: Client) -> None:
     with pytest.raises(TwilioRestException) as failure:
         client.messaging.v2.channels_senders("XE" + "0" * 32).fetch()
     assert failure.value.code == 20404
+
+
+@pytest.mark.parametrize("body", [{"webhook": "https://host.example"}, {"profile": ["Clinic"]}])
+def test_unfit_update_is_refused(emulator: Emulator, body: dict[str, Any]) -> None:
+    sid = emulator.account.senders[SENDER].sid
+    answer = emulator.call("POST", f"/messaging/v2/Channels/Senders/{sid}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)
