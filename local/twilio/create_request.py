@@ -26,6 +26,8 @@ EARLIEST_SCHEDULE, LATEST_SCHEDULE = timedelta(minutes=15), timedelta(days=35)
 class CreateRequest:
     to: str
     sender: str
+    sender_named: bool
+    """By `From`; otherwise the Messaging Service chooses."""
     body: str
     media_urls: list[str]
     content: Content | None
@@ -50,6 +52,7 @@ class CreateRequest:
         return cls(
             to=to,
             sender=sender,
+            sender_named=bool(_text(form, "From")),
             body="" if content else _body(form, media_urls),
             media_urls=fill(content.types.get("twilio/media", {}).get("media", []), variables)
             if content
@@ -67,7 +70,7 @@ class CreateRequest:
     def initial_status(self) -> str:
         if self.send_at:
             return "scheduled"
-        return "accepted" if self.messaging_service_sid else "queued"
+        return "queued" if self.sender_named else "accepted"
 
     def rendered(self) -> dict[str, Any]:
         """What the patient will see."""
@@ -87,7 +90,8 @@ def _addresses(account: Account, form: FormData, service: str | None) -> tuple[s
     to = _text(form, "To")
     if not to:
         raise TwilioError(21604)
-    sender = _text(form, "From") or (_service_sender(account, service, to) if service else "")
+    chosen = _service_sender(account, service, to) if service else ""
+    sender = _text(form, "From") or chosen
     if not sender:
         raise TwilioError(21603)
     if to.startswith(CHANNEL) != sender.startswith(CHANNEL):

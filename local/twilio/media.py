@@ -38,7 +38,9 @@ class MediaApi:
 
     async def list_media(self, request: Request) -> Response:
         message = self._message(request)
-        page = Page.of(message.media_kept, lambda medium: medium.sid, request.query_params)
+        page = Page.of(
+            message.media, lambda medium: medium.sid, request.query_params, lambda medium: not medium.deleted
+        )
         uri = f"{self._uri(message)}.json"
         return JSONResponse(page.as_2010("media_list", [self._resource(message, medium) for medium in page.items], uri))
 

@@ -49,6 +49,7 @@ class MessagesApi:
             content_sid=create.content.sid if create.content else None,
             content_variables=create.content_variables,
             messaging_service_sid=create.messaging_service_sid,
+            sender_named=create.sender_named,
             status_callback=create.status_callback,
             media_urls=create.media_urls,
             send_at=create.send_at,
@@ -66,12 +67,12 @@ class MessagesApi:
         query = request.query_params
         lag = self._account.faults.for_list(query.get("To"))
         newest = now() - timedelta(seconds=(lag.seconds or 0) if lag else 0)
-        chosen = [
-            message
-            for message in reversed(self._account.messages.values())
-            if not message.deleted and message.created <= newest and _selected(message, query)
-        ]
-        page = Page.of(chosen, lambda message: message.sid, query)
+
+        def listed(message: Message) -> bool:
+            return not message.deleted and message.created <= newest and _selected(message, query)
+
+        newest_first = list(reversed(self._account.messages.values()))
+        page = Page.of(newest_first, lambda message: message.sid, query, listed)
         uri = f"/{API_VERSION}/Accounts/{self._account.sid}/Messages.json"
         return JSONResponse(page.as_2010("messages", [self._resource(each) for each in page.items], uri))
 
@@ -115,8 +116,7 @@ class MessagesApi:
 
     def _resource(self, message: Message) -> dict[str, Any]:
         uri = f"/{API_VERSION}/Accounts/{self._account.sid}/Messages/{message.sid}"
-        # A Messaging Service has chosen no sender yet.
-        undecided = message.status in ("accepted", "scheduled")
+        undecided = not message.sender_named and message.status in ("accepted", "scheduled")
         return {
             "account_sid": self._account.sid,
             "api_version": API_VERSION,

@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 
 T = TypeVar("T")
 AFTER, BEFORE = "PA", "PB"
+DEFAULT_SIZE = 50
 
 
 @dataclass
@@ -22,23 +23,37 @@ class Page(Generic[T]):
     previous_token: str | None
 
     @classmethod
-    def of(cls, items: Sequence[T], sid: Callable[[T], str], query: QueryParams, default_size: int = 50) -> "Page[T]":
-        """Cut one page out of `items`; an unreadable PageSize or an unknown token count as absent."""
+    def of(
+        cls,
+        items: Sequence[T],
+        sid: Callable[[T], str],
+        query: QueryParams,
+        listed: Callable[[T], bool] = lambda _: True,
+    ) -> "Page[T]":
+        """Cut one page out of those `items` that are `listed`. A token may name one that no longer is.
+
+        An unreadable PageSize or an unknown token count as absent.
+        """
         size = query.get("PageSize", "")
-        size_number = min(max(int(size), 1), 1000) if size.isdecimal() else default_size
+        size_number = min(max(int(size), 1), 1000) if size.isdecimal() else DEFAULT_SIZE
         token, number = query.get("PageToken", ""), query.get("Page", "0")
         index = next((i for i, item in enumerate(items) if sid(item) == token[2:]), None)
-        start = 0
-        if index is not None:
-            start = index + 1 if token.startswith(AFTER) else max(index - size_number, 0)
-        chosen = items[start : start + size_number]
+        shown = [item for item in items if listed(item)]
+        start, end = 0, size_number
+        if index is not None and token.startswith(AFTER):
+            start = sum(map(listed, items[: index + 1]))
+            end = start + size_number
+        elif index is not None:
+            end = sum(map(listed, items[:index]))
+            start = max(end - size_number, 0)
+        chosen = shown[start:end]
         return cls(
             items=chosen,
             number=int(number) if number.isdecimal() else 0,
             size=size_number,
             start=start,
             query=query,
-            next_token=AFTER + sid(chosen[-1]) if chosen and start + size_number < len(items) else None,
+            next_token=AFTER + sid(chosen[-1]) if chosen and end < len(shown) else None,
             previous_token=BEFORE + sid(chosen[0]) if chosen and start > 0 else None,
         )
 

@@ -87,6 +87,8 @@ class Message:
     content_sid: str | None = None
     content_variables: str | None = None
     messaging_service_sid: str | None = None
+    sender_named: bool = True
+    """By the request; otherwise the Messaging Service chooses once the message leaves its queue."""
     status_callback: str | None = None
     media: list[Medium] = field(default_factory=list)
     media_urls: list[str] = field(default_factory=list)

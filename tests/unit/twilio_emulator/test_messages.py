@@ -61,6 +61,17 @@ def test_page_stays_where_it_was_when_new_messages_arrive(emulator: Emulator, cl
     assert [message.sid for message in second.previous_page()] == [sids[3], sids[2]]
 
 
+def test_page_goes_on_although_the_message_beside_it_was_deleted(emulator: Emulator, client: Client) -> None:
+    emulator.open_window()
+    sids = [client.messages.create(to=TO, from_=FROM, body=f"{number}").sid for number in range(5)]
+    first = client.messages.page(page_size=2)
+    assert client.messages(sids[3]).delete()
+    second = first.next_page()
+    assert [message.sid for message in second] == [sids[2], sids[1]]
+    assert client.messages(sids[2]).delete()
+    assert [message.sid for message in second.previous_page()] == [sids[4]]
+
+
 def test_list_filters_by_address_and_date(emulator: Emulator, client: Client) -> None:
     other = "whatsapp:+919900000001"
     emulator.control("configure", {"status_delays_ms": {"sent": 0}})
@@ -149,6 +160,24 @@ def test_messaging_service_accepts_first_and_chooses_a_sender(emulator: Emulator
     assert (message.status, message.from_, message.messaging_service_sid) == ("accepted", None, SERVICE)
     eventually(lambda: door.heard("queued", "sent", "delivered", "read"))
     assert {request.form["MessagingServiceSid"] for request in door.received} == {SERVICE}
+
+
+def test_messaging_service_with_a_named_sender_has_nothing_to_choose(
+    emulator: Emulator, client: Client, door: Door
+) -> None:
+    emulator.control("configure", {"messaging_services": {SERVICE: ["+14155550100"]}})
+    both = {"to": TO, "from_": FROM, "messaging_service_sid": SERVICE, "content_sid": emulator.template(client)}
+    message = client.messages.create(**both, status_callback=door.url)
+    assert (message.status, message.from_, message.messaging_service_sid) == ("queued", FROM, SERVICE)
+    eventually(lambda: door.heard("sent", "delivered", "read"))
+    soon = datetime.now(UTC) + timedelta(minutes=20)
+    scheduled = client.messages.create(**both, schedule_type="fixed", send_at=soon)
+    assert (scheduled.status, scheduled.from_) == ("scheduled", FROM)
+
+
+def test_unknown_messaging_service_is_refused_although_the_sender_is_named(emulator: Emulator) -> None:
+    answer = emulator.create_message(MessagingServiceSid=SERVICE, Body="hi")
+    assert (answer.status_code, answer.json()["code"]) == (400, 21701)
 
 
 def test_api_key_is_as_good_as_the_auth_token(emulator: Emulator) -> None:
