@@ -15,6 +15,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--account-sid", default=new_sid("AC"))
     parser.add_argument("--auth-token", default="0" * 32)
+    parser.add_argument("--api-key", action="append", default=[], help="SK…:secret, as good as the auth token")
     parser.add_argument("--from", dest="senders", action="append", required=True, help="a WhatsApp sender, +E164")
     parser.add_argument("--inbound-url", help="where patients' messages go; `configure` can set it later")
     parser.add_argument("--announce", type=Path, help="a file to write {'url', 'media_url', …} to when ready")
@@ -22,7 +23,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    account = Account(arguments.account_sid, arguments.auth_token, arguments.senders, inbound_url=arguments.inbound_url)
+    account = Account(
+        arguments.account_sid,
+        arguments.auth_token,
+        arguments.senders,
+        api_keys=dict(key.split(":", 1) for key in arguments.api_key),
+        inbound_url=arguments.inbound_url,
+    )
     server = EmulatorServer(account, arguments.port)
     for stop in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(stop, server.stop)

@@ -86,7 +86,7 @@ class Caller:
         return answer.raise_for_status()
 
     async def call(
-        self, url: str, params: Mapping[str, str], status: str, method: str = "POST"
+        self, url: str, params: Mapping[str, str], status: str
     ) -> tuple[list[CallbackAttempt], httpx.Response | None]:
         """Deliver one webhook: every attempt made, and the last answer if there was one."""
         target, fragment = urldefrag(url)
@@ -102,7 +102,7 @@ class Caller:
         attempts: list[CallbackAttempt] = []
         response = None
         for _ in range(1 + overrides.rc):
-            attempt, response = await self._attempt(target, params, status, method, headers, overrides, deadline)
+            attempt, response = await self._attempt(target, params, status, headers, overrides, deadline)
             attempts.append(attempt)
             if time.monotonic() >= deadline or not overrides.wants_retry(attempt):
                 break
@@ -113,7 +113,6 @@ class Caller:
         url: str,
         params: Mapping[str, str],
         status: str,
-        method: str,
         headers: dict[str, str],
         overrides: Overrides,
         deadline: float,
@@ -124,7 +123,7 @@ class Caller:
         response, error = None, None
         try:
             async with asyncio.timeout(left):
-                response = await self._http.request(method, url, data=dict(params), headers=headers, timeout=timeout)
+                response = await self._http.post(url, data=dict(params), headers=headers, timeout=timeout)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             error = "ct"
         except (httpx.TimeoutException, TimeoutError):

@@ -67,6 +67,8 @@ class Delivery:
             if code := judge_medium(content_type, len(answer.content)):
                 return code
             message.media.append(Medium(content_type, answer.content))
+            if not message.content_sid and not content_type.startswith("image/"):
+                message.rendered["body"] = ""  # Body is ignored beside a document, a sound, a video or a contact card
         return None
 
     async def _reach_the_phone(self, message: Message) -> None:

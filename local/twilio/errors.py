@@ -1,9 +1,10 @@
 """Every Twilio code this emulator knows: what it says, where it arrives, and what brings it about here.
 
-A code arrives in one of two places. A *refusal* is the HTTP answer of the request itself, and nothing was
+A code arrives in one of three places. A *refusal* is the HTTP answer of the request itself, and nothing was
 accepted. A *failure* comes after acceptance: the message ends `failed` or `undelivered`, and the code is in
-the status callback and in the message's `error_code`. Twilio's error dictionary gives the meanings; which of
-the two places a code takes is only partly published, so each row says how sure it is.
+the status callback and in the message's `error_code`. A *warning* is about our own answer to an inbound
+message, and stands in Twilio's Debugger only. Twilio's error dictionary gives the meanings; which place a code
+takes is only partly published, so each row says how sure it is.
 
 Source: https://www.twilio.com/docs/api/errors. `docs/emulator.md` shows this table (a test).
 """
@@ -21,14 +22,14 @@ class Certainty(StrEnum):
     ASSUMED = "assumed"
 
 
-Outcome = int | Literal["failed", "undelivered"]
+Outcome = int | Literal["failed", "undelivered", "debugger"]
 FAULT_ONLY = "faults only"
 """The cause of a code that no rule here brings about: the faults `error` and `status_failed` do."""
 
 
 @dataclass(frozen=True)
 class TwilioCode:
-    """One row. `outcome` is a refusal's HTTP status, or the status that a failed message ends in."""
+    """One row. `outcome` is a refusal's HTTP status, the status that a failed message ends in, or `debugger`."""
 
     code: int
     outcome: Outcome
@@ -44,12 +45,14 @@ class TwilioCode:
 DOCUMENTED, SEEN, ASSUMED = Certainty.DOCUMENTED, Certainty.SEEN, Certainty.ASSUMED
 FAILED: Literal["failed"] = "failed"
 UNDELIVERED: Literal["undelivered"] = "undelivered"
+DEBUGGER: Literal["debugger"] = "debugger"
 
 _ROWS: tuple[tuple[int, Outcome, str, str, Certainty], ...] = (
     # Refusals: the account
     (20001, 400, "Bad request", "a body or parameter that cannot be read", ASSUMED),
     (20003, 401, "Authenticate", "wrong account sid, token, API key or secret", DOCUMENTED),
     (20005, 403, "Account is not active", FAULT_ONLY, ASSUMED),
+    (20004, 405, "Method not allowed", "a path that has no such method", ASSUMED),
     (
         20404,
         404,
@@ -124,7 +127,7 @@ _ROWS: tuple[tuple[int, Outcome, str, str, Certainty], ...] = (
         SEEN,
     ),
     (63027, FAILED, "Template does not exist for a language and locale", FAULT_ONLY, ASSUMED),
-    (63028, FAILED, "Number of parameters does not match", "variables and placeholders differ", ASSUMED),
+    (63028, FAILED, "Number of parameters does not match", "a placeholder that no variable fills", ASSUMED),
     (63013, FAILED, "Channel policy violation", "a value with a line break, tab or over 4 spaces", ASSUMED),
     (63040, FAILED, "Template rejected", "template rejected, window closed", ASSUMED),
     (63041, FAILED, "Template paused", "template paused", ASSUMED),
@@ -148,6 +151,13 @@ _ROWS: tuple[tuple[int, Outcome, str, str, Certainty], ...] = (
     (63012, FAILED, "Channel provider returned an internal service error", FAULT_ONLY, ASSUMED),
     (63018, FAILED, "Rate limit exceeded for channel", "over `new_conversations_per_day`", ASSUMED),
     (63051, FAILED, "WhatsApp Business Account is locked", FAULT_ONLY, ASSUMED),
+    # Warnings about our answer to an inbound message
+    (11200, DEBUGGER, "HTTP retrieval failure", "a 4xx or 5xx, silence, or an answer that broke off", DOCUMENTED),
+    (11205, DEBUGGER, "HTTP connection failure", "nobody listens at the webhook's URL", DOCUMENTED),
+    (11750, DEBUGGER, "TwiML response body too large", "an answer over 64 kB", DOCUMENTED),
+    (12100, DEBUGGER, "Document parse failure", "an answer that is no XML", DOCUMENTED),
+    (12200, DEBUGGER, "Schema validation warning", "XML whose root is not `Response`", DOCUMENTED),
+    (12300, DEBUGGER, "Invalid Content-Type", "an answer that is neither XML nor plain text", DOCUMENTED),
 )
 
 CODES: dict[int, TwilioCode] = {row[0]: TwilioCode(*row) for row in _ROWS}
@@ -189,5 +199,6 @@ def as_markdown() -> str:
     lines = ["| code | where it arrives | message | cause here | how sure |", "|---|---|---|---|---|"]
     for row in CODES.values():
         where = f"response, HTTP {row.outcome}" if row.refuses else f"callback, `{row.outcome}`"
+        where = "Debugger" if row.outcome == DEBUGGER else where
         lines.append(f"| {row.code} | {where} | {row.message} | {row.cause} | {row.certainty} |")
     return "\n".join(lines)

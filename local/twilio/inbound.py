@@ -84,10 +84,10 @@ class Inbound:
             "ms": round((time.perf_counter() - start) * 1000),
         }
         try:
-            texts = replies(answer)
+            texts = replies(answer, message.callbacks[-1].error if message.callbacks else None)
         except UnreadableAnswerError as error:
             self._account.warn(error.code, message, url)
-            if fallback := webhook.get("fallback_url"):
+            if error.calls_fallback and (fallback := webhook.get("fallback_url")):
                 await self._webhooks.send(message, fallback, message.params, "received")
             return report
         for text in texts:

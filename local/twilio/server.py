@@ -52,6 +52,9 @@ def build_app(account: Account, connections: Connections, media_host: str) -> St
     async def not_found(request: Request, _: Exception) -> Response:
         return refusal(TwilioError.not_found(request.url.path))
 
+    async def wrong_method(_: Request, __: Exception) -> Response:
+        return refusal(TwilioError(20004))
+
     return Starlette(
         routes=[
             *MessagesApi(account, delivery).routes(door),
@@ -60,7 +63,7 @@ def build_app(account: Account, connections: Connections, media_host: str) -> St
             *SendersApi(account).routes(door),
             *Controls(account, inbound, contents, tasks, connections).routes(),
         ],
-        exception_handlers={404: not_found},
+        exception_handlers={404: not_found, 405: wrong_method},
         # A page on the web must not reach the controls by a name that leads to 127.0.0.1.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])],
         lifespan=lifespan,

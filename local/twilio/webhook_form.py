@@ -29,9 +29,8 @@ def webhook_form(account: Account, message: Message, body: dict[str, Any]) -> Fo
     """Build the form; `body` is that of `POST /_emulator/inbound`, whose `params` win over everything."""
     rich = _button(account, message, body) | _list_reply(body) | _location(body)
     sender = _sender(account, message)
-    context = sender | {"Forwarded": _flag(body, "forwarded")}
-    context |= {"FrequentlyForwarded": _flag(body, "frequently_forwarded")}
-    context |= {name: rich[name] for name in ("ButtonText", "ButtonPayload") if name in rich}
+    forwarded, tapped = _forwarded(body), rich.get("MessageType") == "interactive"
+    context = sender | forwarded | {name: rich[name] for name in ("ButtonText", "ButtonPayload") if name in rich}
     metadata = {"type": "whatsapp", "data": {"context": context}}
     return {
         "MessageSid": message.sid,
@@ -48,8 +47,7 @@ def webhook_form(account: Account, message: Message, body: dict[str, Any]) -> Fo
         "MessageType": "text",
         "ChannelMetadata": json.dumps(metadata, ensure_ascii=False, separators=(",", ":")),
         **sender,
-        **({"Forwarded": "true"} if body.get("forwarded") else {}),
-        **({"FrequentlyForwarded": "true"} if body.get("frequently_forwarded") else {}),
+        **{name: flag for name, flag in forwarded.items() if flag == "true" or tapped},
         **_media(account, message),
         **rich,
         **_reply(account, message, body),
@@ -71,8 +69,10 @@ def _sender(account: Account, message: Message) -> Form:
     return form
 
 
-def _flag(body: dict[str, Any], name: str) -> str:
-    return "true" if body.get(name) else "false"
+def _forwarded(body: dict[str, Any]) -> Form:
+    """Both flags. Twilio leaves out a `false`, but not of what was tapped: captures show it there."""
+    names = {"Forwarded": "forwarded", "FrequentlyForwarded": "frequently_forwarded"}
+    return {name: "true" if body.get(given) else "false" for name, given in names.items()}
 
 
 def _media(account: Account, message: Message) -> Form:

@@ -40,6 +40,7 @@ def failure(code: int) -> Callable[[Callable[[Emulator, Client, Door], dict[str,
 
 refusal(20001)(lambda emulator, _: emulator.call("POST", "/content/v1/Content", content=b"{no json"))
 refusal(20003)(lambda emulator, _: emulator.call("GET", MESSAGES, auth=("AC" + "1" * 32, "wrong")))
+refusal(20004)(lambda emulator, _: emulator.call("DELETE", MESSAGES))
 refusal(20404)(lambda emulator, _: emulator.call("GET", MESSAGES.replace(".json", "/SM1.json")))
 refusal(21211)(lambda emulator, _: emulator.create_message(To="whatsapp:+0123", Body="hi"))
 refusal(21602)(lambda emulator, _: emulator.create_message())
@@ -208,9 +209,22 @@ def reviewed(emulator: Emulator, client: Client, status: str) -> str:
     return template
 
 
+# What Twilio's Debugger shows about the answer to an inbound message; None: nobody answers
+
+answers: dict[int, tuple[int, str, str] | None] = {
+    11200: (500, "text/plain", ""),
+    11205: None,
+    11750: (200, "text/xml", f"<Response>{' ' * 65_536}</Response>"),
+    12100: (200, "text/xml", "<Response>"),
+    12200: (200, "text/xml", "<Answer/>"),
+    12300: (200, "application/json", "{}"),
+}
+
+
 def test_every_code_of_the_table_has_its_cause_here() -> None:
     ruled = {code for code, row in CODES.items() if row.cause != FAULT_ONLY}
-    assert {*refusals, *failures} == ruled
+    assert {*refusals, *failures, *answers} == ruled
+    assert {code for code, row in CODES.items() if row.outcome == "debugger"} == set(answers)
     assert all(CODES[code].refuses for code in refusals)
     assert not any(CODES[code].refuses for code in failures)
 
@@ -239,6 +253,15 @@ def test_failure_arrives_by_callback_after_acceptance(
     assert (form["ErrorCode"], form["ErrorMessage"]) == (str(code), "")
     message = client.messages(answer.json()["sid"]).fetch()
     assert (message.status, message.error_code) == (final, code)
+
+
+@pytest.mark.parametrize("code", answers)
+def test_debugger_shows_what_was_wrong_with_an_answer(emulator: Emulator, door: Door, code: int) -> None:
+    answer = answers[code]
+    emulator.control("configure", {"inbound_url": door.url if answer else "http://127.0.0.1:9#rc=0"})
+    door.answers = [answer] if answer else []
+    sid = emulator.control("inbound", {"from": PATIENT, "body": "hi"})["message_sid"]
+    assert [(warning["code"], warning["sid"]) for warning in emulator.control("state")["warnings"]] == [(code, sid)]
 
 
 FAULT_ONLY_ROWS = [row for row in CODES.values() if row.cause == FAULT_ONLY]

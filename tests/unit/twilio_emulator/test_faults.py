@@ -115,6 +115,15 @@ def test_accepted_late(ready: Emulator, door: Door) -> None:
     eventually(lambda: ready.ledger()[0]["status"] == "read")
 
 
+def test_json_is_accepted_late_although_the_client_has_gone(emulator: Emulator) -> None:
+    fault(emulator, "accept_late", seconds=0.2, match={"path": "/content/v1/Content"})
+    body = {"friendly_name": "late", "language": "en", "types": {"twilio/text": {"body": "hi"}}}
+    assert emulator.call("POST", "/content/v1/Content", json=body).status_code == 500
+    assert emulator.control("state")["templates"] == []
+    [template] = eventually(lambda: emulator.control("state")["templates"])
+    assert template["friendly_name"] == "late"
+
+
 def test_truncated_answer_follows_an_acceptance(ready: Emulator) -> None:
     fault(ready, "truncate")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):

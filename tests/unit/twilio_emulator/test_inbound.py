@@ -31,6 +31,14 @@ BUTTONS = {
     }
 }
 
+CAPTURED_BUTTON = {
+    *("AccountSid", "ApiVersion", "Body", "ButtonPayload", "ButtonText", "ChannelMetadata", "ExternalUserId"),
+    *("Forwarded", "FrequentlyForwarded", "From", "MessageSid", "MessageType", "NumMedia", "NumSegments"),
+    *("OriginalRepliedMessageSender", "OriginalRepliedMessageSid", "ProfileName", "ReferralNumMedia"),
+    *("SmsMessageSid", "SmsSid", "SmsStatus", "To", "WaId"),
+}
+"""Every field of a captured request about a tapped quick reply."""
+
 
 @pytest.fixture
 def inbox(emulator: Emulator, door: Door) -> Door:
@@ -92,6 +100,16 @@ def test_tapped_button_carries_its_payload_and_the_message_tapped(
     assert (form["Body"], form["ButtonText"]) == ("Cancel", "Cancel")
     assert (form["ButtonPayload"], form["MessageType"]) == ("scheduling:cancel", "interactive")
     assert (form["OriginalRepliedMessageSid"], form["OriginalRepliedMessageSender"]) == (sent.sid, FROM)
+
+
+def test_tapped_button_has_the_fields_of_a_captured_one(emulator: Emulator, client: Client, inbox: Door) -> None:
+    emulator.control("patients", {"address": PATIENT, "external_user_id": "IN.13491208655302741918"})
+    client.messages.create(to=TO, from_=FROM, content_sid=emulator.template(client, types=BUTTONS))
+    form = receive(emulator, inbox, button={"text": "Confirm"})
+    assert set(form) == CAPTURED_BUTTON
+    assert (form["Forwarded"], form["FrequentlyForwarded"]) == ("false", "false")
+    context = json.loads(form["ChannelMetadata"])["data"]["context"]
+    assert (context["ButtonText"], context["Forwarded"]) == ("Confirm", "false")
 
 
 def test_button_can_name_its_payload(emulator: Emulator, inbox: Door) -> None:
@@ -201,16 +219,34 @@ def test_message_is_taken_in_although_nobody_answers(emulator: Emulator, client:
     report = emulator.control("inbound", {"from": PATIENT, "body": "hi"})
     assert report["http_status"] is None
     assert [message.body for message in client.messages.list()] == ["hi"]
+    assert [warning["code"] for warning in emulator.control("state")["warnings"]] == [11205]
+
+
+def test_silence_is_another_code_than_a_refused_connection(emulator: Emulator, inbox: Door) -> None:
+    inbox.delay = 0.5
+    emulator.control("configure", {"inbound_url": f"{inbox.url}/inbound#rt=100"})
+    assert emulator.control("inbound", {"from": PATIENT, "body": "hi"})["http_status"] is None
     assert [warning["code"] for warning in emulator.control("state")["warnings"]] == [11200]
 
 
-def test_fallback_url_is_called_when_the_first_fails(emulator: Emulator, inbox: Door) -> None:
+@pytest.mark.parametrize(
+    ("answer", "paths"),
+    [
+        ((500, "text/plain", ""), ["/inbound", "/fallback"]),
+        ((200, "text/xml", "<Response>"), ["/inbound", "/fallback"]),
+        ((200, "text/xml", "<Answer/>"), ["/inbound"]),
+        ((200, "text/xml", "<Response/>"), ["/inbound"]),
+    ],
+)
+def test_fallback_url_is_called_after_an_error_but_not_after_a_warning(
+    emulator: Emulator, inbox: Door, answer: tuple[int, str, str], paths: list[str]
+) -> None:
     body = {"webhook": {"fallback_url": f"{inbox.url}/fallback"}}
     sid = emulator.account.senders[SENDER].sid
     emulator.call("POST", f"/messaging/v2/Channels/Senders/{sid}", json=body)
-    inbox.answers = [(500, "text/plain", "")]
-    assert emulator.control("inbound", {"from": PATIENT, "body": "hi"})["http_status"] == 500
-    assert [request.path for request in inbox.received] == ["/inbound", "/fallback"]
+    inbox.answers = [answer]
+    assert emulator.control("inbound", {"from": PATIENT, "body": "hi"})["http_status"] == answer[0]
+    assert [request.path for request in inbox.received] == paths
 
 
 @pytest.mark.parametrize(
@@ -223,6 +259,7 @@ def test_fallback_url_is_called_when_the_first_fails(emulator: Emulator, inbox: 
         ((200, "text/xml", "<Answer/>"), 12200),
         ((200, "application/json", "{}"), 12300),
         ((404, "text/plain", ""), 11200),
+        ((200, "text/xml", f"<Response>{' ' * 65_536}</Response>"), 11750),
     ],
 )
 def test_answer_is_read_as_twilio_reads_it(

@@ -67,6 +67,8 @@ def test_media_are_listed_fetched_and_deleted(emulator: Emulator, client: Client
     sid, path = receive_picture(emulator)
     [medium] = client.messages(sid).media.list()
     assert (medium.content_type, medium.parent_sid) == ("image/png", sid)
+    fetched = client.messages(sid).media(medium.sid).fetch()
+    assert (fetched.content_type, fetched.parent_sid) == ("image/png", sid)
     shapes.check(emulator.call("GET", f"{path}.json").json(), shapes.MEDIUM)
     base = path.rpartition("/")[0]
     shapes.check(emulator.call("GET", f"{base}.json").json(), shapes.page_2010("media_list", shapes.MEDIUM))
@@ -98,6 +100,21 @@ def test_outbound_medium_is_fetched_and_kept(emulator: Emulator, client: Client,
     assert (message.sid[:2], message.num_media) == ("MM", "1")
     eventually(lambda: client.messages(message.sid).fetch().status == "read")
     assert [medium.content_type for medium in client.messages(message.sid).media.list()] == ["image/png"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "shown"), [("image/png", "how to find us"), ("application/pdf", ""), ("audio/ogg", "")]
+)
+def test_words_arrive_beside_a_picture_only(
+    emulator: Emulator, client: Client, door: Door, content_type: str, shown: str
+) -> None:
+    emulator.open_window()
+    door.media["/file"] = (200, content_type, PNG)
+    message = client.messages.create(to=TO, from_=FROM, media_url=[f"{door.url}/file"], body="how to find us")
+    eventually(lambda: client.messages(message.sid).fetch().status == "read")
+    [seen] = emulator.control("state")["messages"]
+    assert seen["rendered"]["body"] == shown
+    assert client.messages(message.sid).fetch().body == "how to find us"
 
 
 def test_media_template_fills_its_url(emulator: Emulator, client: Client, door: Door) -> None:

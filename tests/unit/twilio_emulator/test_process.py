@@ -10,13 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.twilio_emulator.kit import ACCOUNT_SID, AUTH_TOKEN, PATIENT, SENDER, eventually
+from tests.unit.twilio_emulator.kit import ACCOUNT_SID, API_KEY, API_SECRET, AUTH_TOKEN, PATIENT, SENDER, eventually
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_process_announces_itself_and_stops_at_once(tmp_path: Path, stop: signal.Signals) -> None:
     announce = tmp_path / "twilio.json"
     options = ["--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN, "--from", SENDER]
+    options += ["--api-key", f"{API_KEY}:{API_SECRET}"]
     begun = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "local.twilio", "--port", "0", *options, "--announce", str(announce)],
@@ -32,6 +33,11 @@ def test_process_announces_itself_and_stops_at_once(tmp_path: Path, stop: signal
             http.stream("GET", f"{announced['url']}/_emulator/events") as stream,
         ):
             assert stream.status_code == 200
+            contents = f"{announced['url']}/content/v1/Content"
+            assert [
+                http.get(contents, auth=(user, password)).status_code
+                for user, password in ((ACCOUNT_SID, AUTH_TOKEN), (API_KEY, API_SECRET), (API_KEY, "other"))
+            ] == [200, 200, 401]
             # A message whose patient never reads keeps a task running; nothing of it may hold the process up.
             http.post(f"{announced['url']}/_emulator/patients", json={"address": PATIENT, "phone_on": False})
             start = time.monotonic()
