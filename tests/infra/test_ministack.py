@@ -60,7 +60,7 @@ def test_routes_with_iam_refuse_unsigned_calls(stack: Stack) -> None:
 
 def test_api_address_is_on_127_0_0_1(stack: Stack) -> None:
     assert stack.api_url.startswith("http://127.0.0.1:")
-    parameter = stack.aws("ssm").get_parameter(Name=stack.outputs["PublicUrlParameterName"])
+    parameter = stack.aws("ssm").get_parameter(Name=stack.outputs["ApiUrlParameterName"])
     assert parameter["Parameter"]["Value"] == stack.api_url
 
 

@@ -57,7 +57,7 @@ def call(service: str, target: str, request: dict[str, Any]) -> dict[str, Any]:
 SECRET = json.loads(
     call("secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": os.environ["TWILIO_SECRET"]})["SecretString"]
 )
-PUBLIC_URL = call("ssm", "AmazonSSM.GetParameter", {"Name": os.environ["PUBLIC_URL_PARAMETER"]})["Parameter"]["Value"]
+PUBLIC_URL = call("ssm", "AmazonSSM.GetParameter", {"Name": os.environ["API_URL_PARAMETER"]})["Parameter"]["Value"]
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

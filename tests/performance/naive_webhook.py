@@ -20,7 +20,7 @@ app = APIGatewayHttpResolver()
 table = boto3.resource("dynamodb").Table(os.environ["MESSAGES_TABLE"])
 events = boto3.client("events")
 secret = json.loads(str(parameters.get_secret(os.environ["TWILIO_SECRET"])))
-public_url = str(parameters.get_parameter(os.environ["PUBLIC_URL_PARAMETER"]))
+public_url = str(parameters.get_parameter(os.environ["API_URL_PARAMETER"]))
 client = Client(secret["account_sid"], secret["auth_token"])
 
 

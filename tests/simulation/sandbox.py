@@ -79,7 +79,7 @@ def settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
         send_dead_letter_queue_url=aws.DEAD_LETTERS,
         twilio_secret="unused",
         contact_key_secret="unused",
-        public_url_parameter="unused",
+        api_url_parameter="unused",
         sender_address=SENDER,
         quiet_hours=quiet_hours,
         replies_per_inbound=replies_per_inbound,

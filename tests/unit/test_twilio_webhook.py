@@ -255,6 +255,13 @@ def test_field_that_twilio_adds_refuses_nothing(name: str) -> None:
     assert app.answer(kit.signed(kit.status(**{name: "x"}), STATUS_PATH)) == 204
 
 
+def test_api_s_own_url_is_taken_beside_the_public_one() -> None:
+    own = "https://a1b2.execute-api.ap-south-1.amazonaws.com"
+    for base in (PUBLIC_URL, own):
+        form = kit.message()
+        assert Recording(own_urls=(own,)).answer(request(encode(form), signature(form, base=base))) == 200
+
+
 def test_known_answer_of_twilios_documentation() -> None:
     form = {"Digits": "1234", "To": "+18005551212", "From": "+14158675310", "Caller": "+14158675310"}
     form["CallSid"] = "CA1234567890ABCDE"

@@ -119,6 +119,8 @@ class Recording:
     tokens: list[tuple[str, ...]] = field(default_factory=lambda: [(TOKEN,)])
     """What the secret holds: the first at first, each refresh takes the next, the last stays."""
     public_url: str = PUBLIC_URL
+    own_urls: tuple[str, ...] = ()
+    """The API's own, where the public one is another."""
     calls: Counter[str] = field(default_factory=Counter)
     received: list[Any] = field(default_factory=list)
 
@@ -127,7 +129,7 @@ class Recording:
 
     def door(self) -> TwilioDoor:
         """A real one."""
-        return TwilioDoor(self.public_url, ACCOUNT, self._tokens)
+        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._tokens)
 
     def _tokens(self, refresh: bool) -> tuple[str, ...]:
         self.calls["refreshes"] += refresh

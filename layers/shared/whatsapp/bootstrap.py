@@ -99,9 +99,9 @@ class App:
         return ContactIds(secret["SecretString"])
 
     @cached_property
-    def public_url(self) -> str:
-        """The base URL that Twilio calls and signs."""
-        parameter = self.client("ssm").get_parameter(Name=self.settings.public_url_parameter)
+    def api_url(self) -> str:
+        """The API's own base URL."""
+        parameter = self.client("ssm").get_parameter(Name=self.settings.api_url_parameter)
         return str(parameter["Parameter"]["Value"])
 
     @cached_property
@@ -164,7 +164,7 @@ class App:
         return TwilioGateway(
             lambda: client(self.twilio_secret.get(), base_url),
             Address.parse(self.settings.sender_address),
-            self.public_url,
+            self.settings.public_url or self.api_url,
         )
 
     # --- what we do ------------------------------------------------------------------------------------------------
@@ -383,7 +383,9 @@ class App:
         """Twilio's door, with the account it is for."""
         from whatsapp.adapters.twilio_webhook import TwilioDoor
 
-        return TwilioDoor(self.public_url, self.twilio_secret.get().account_sid, self._webhook_tokens)
+        # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
+        public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
+        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens)
 
     def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
         return self.twilio_secret.get(refresh=refresh).webhook_tokens

@@ -27,10 +27,12 @@ class Settings:
     """Its JSON: account_sid, auth_token; optionally previous_auth_token, api_key_sid, api_key_secret."""
     contact_key_secret: str
     """Secret whose string is the key of `contact_id`'s hash. Never rotated: every contact would become a stranger."""
-    public_url_parameter: str
-    """SSM parameter that holds the public base URL, the one Twilio signs."""
+    api_url_parameter: str
+    """SSM parameter that holds the API's own base URL."""
     sender_address: str
     """Our WhatsApp sender, `+E164`."""
+    public_url: str = field(default="")
+    """The base URL that Twilio calls and signs, if it is not the API's own: a domain of ours before the API."""
     twilio_base_url: str = field(default="")
     """Empty for Twilio itself; the emulator's URL in the local stack."""
     rate_limit_seconds: int = field(default=3600)

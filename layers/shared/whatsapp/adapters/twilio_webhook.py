@@ -4,7 +4,8 @@ Source of the signature's algorithm: www.twilio.com/docs/usage/security#validati
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from twilio.request_validator import RequestValidator
@@ -23,14 +24,14 @@ class TwilioDoor:
     """Lets Twilio's requests in, and nobody else's.
 
     Args:
-        public_url: base of the URL that Twilio signs. Never taken from a request's headers.
+        public_urls: bases of the URLs that Twilio may sign. Never taken from a request's headers.
         account_sid: ours.
         tokens: gives the auth tokens that may have signed: the present one, and the previous during a rotation.
             Called with True after a failure, to fetch them anew at a bounded rate.
     """
 
-    def __init__(self, public_url: str, account_sid: str, tokens: Callable[[bool], tuple[str, ...]]) -> None:
-        self._public_url = public_url.rstrip("/")
+    def __init__(self, public_urls: Sequence[str], account_sid: str, tokens: Callable[[bool], tuple[str, ...]]) -> None:
+        self._public_urls = [url.rstrip("/") for url in public_urls]
         self._account_sid = account_sid
         self._tokens = tokens
 
@@ -65,20 +66,21 @@ class TwilioDoor:
         signature = headers.get("x-twilio-signature")
         if not isinstance(signature, str) or not signature:
             raise Forbidden("no signature", ours=True)
-        if not self._is_signed(self._public_url + path, form, signature):
+        if not self._is_signed(path, form, signature):
             raise Forbidden("the signature does not match", ours=True)
         return form
 
-    def _is_signed(self, url: str, form: dict[str, str], signature: str) -> bool:
+    def _is_signed(self, path: str, form: dict[str, str], signature: str) -> bool:
+        urls = [url + path for url in self._public_urls]
         known = self._tokens(False)
-        if _fits(known, url, form, signature):
+        if _fits(known, urls, form, signature):
             return True
         fresh = self._tokens(True)  # the token may have been rotated since we read it
-        return fresh != known and _fits(fresh, url, form, signature)
+        return fresh != known and _fits(fresh, urls, form, signature)
 
 
-def _fits(tokens: tuple[str, ...], url: str, form: dict[str, str], signature: str) -> bool:
+def _fits(tokens: Sequence[str], urls: Sequence[str], form: dict[str, str], signature: str) -> bool:
     try:
-        return any(RequestValidator(token).validate(url, form, signature) for token in tokens)
+        return any(RequestValidator(token).validate(url, form, signature) for token, url in product(tokens, urls))
     except (TypeError, ValueError, AttributeError):  # it raises on what it does not expect, such as lone surrogates
         return False
