@@ -288,6 +288,14 @@ def test_alarms_on_our_own_metrics_watch_ones_that_exist(resources: Resources) -
         assert json.dumps(dimension["Value"]) in services
 
 
+def test_an_hour_of_failed_syncs_is_alarmed_and_a_single_one_is_not(resources: Resources) -> None:
+    alarm = properties(resources, "TemplateSyncFailedAlarm")
+    schedule = properties(resources, "TemplateSyncFunctionSync")["ScheduleExpression"]
+    assert schedule == f"rate({alarm['Period'] // 60} minutes)"
+    assert alarm["DatapointsToAlarm"] * alarm["Period"] == 3600
+    assert alarm["TreatMissingData"] == "notBreaching"  # a sync that went well counts nothing
+
+
 # --- the whole -----------------------------------------------------------------------------------
 
 

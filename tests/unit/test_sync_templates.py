@@ -260,6 +260,10 @@ def test_a_list_that_fails_changes_nothing(approved: World, kind: str) -> None:
     result = approved.sync()
     assert len(result.problems) == 1
     assert approved.store.versions("mood") == before
+    assert approved.listeners.counts["TemplateSyncFailed"] == 1
+    del approved.listeners.counts["TemplateSyncFailed"]
+    approved.sync()
+    assert "TemplateSyncFailed" not in approved.listeners.counts
 
 
 def test_a_page_that_fails_spoils_the_whole_list(approved: World) -> None:
@@ -322,6 +326,7 @@ def test_a_refusal_is_told_once_and_tried_again_at_once(world: World) -> None:
     first = world.sync()
     assert "refused with 400" in first.problems[0]
     assert world.listeners.alerted == ["problem en"]
+    assert "TemplateSyncFailed" not in world.listeners.counts  # Twilio answered, and clearly
     second = world.sync()
     assert (second.problems, second.versions[0].status, second.versions[0].problem) == ([], "received", None)
     assert world.listeners.alerted == ["problem en"]
@@ -334,6 +339,7 @@ def test_what_is_no_answer_about_the_template_is_not_alerted_as_its_problem(
     world.fault("error", "/ApprovalRequests", code=code)
     assert f"Twilio answered {status}" in world.sync().problems[0]
     assert world.listeners.alerts == []
+    assert world.listeners.counts["TemplateSyncFailed"] == 1  # an hour of these is alarmed instead
 
 
 def test_no_time_left_leaves_the_rest_to_the_next_sync(world: World) -> None:

@@ -22,6 +22,7 @@ METRICS = {
     "PublishFailed": "the bus did not take an event; the sweep publishes it",
     "NotTold": "bus, topic or dead-letter queue did not take what a send had to tell; the sweep tries again",
     "DueStale": "waiting items that the sweep found over ten minutes late",
+    "TemplateSyncFailed": "calls of Twilio that failed in a sync of the templates, or had no clear answer",
     "TemplatesUnusable": "templates of the catalog without an approved version",
 }
 

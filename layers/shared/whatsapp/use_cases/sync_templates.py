@@ -97,6 +97,8 @@ class SyncTemplates:
         try:
             contents = self.content.contents()
         except ContentUnavailable as error:
+            if not dry_run:
+                self.metrics.count("TemplateSyncFailed")
             return SyncResult([], [], [f"Twilio's list of templates: {error}"])
         result = SyncResult([], [], [])
         for template in self.catalog:
@@ -173,6 +175,7 @@ class _Run:
             self.result.steps.append(Step(version, Move.KEEP, "another sync is at it, or has just been"))
         except ContentUnavailable as error:
             # If it is leased, the lease runs out by itself: what was asked of Twilio may yet happen.
+            self.sync.metrics.count("TemplateSyncFailed")
             self._problem(version, str(error))
         return self._stored(version)
 
