@@ -17,7 +17,13 @@ FOLLOW_UP = {
     "template": "follow_up",
     "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"},
 }
-LANGUAGE = {63040: "hi", 63041: "ta", 63042: "bn"}
+SPOILS = {
+    63040: ("mood_checkin", "hi"),
+    63041: ("mood_checkin", "ta"),
+    63042: ("mood_checkin", "bn"),
+    21655: ("follow_up", "ta"),
+    63027: ("follow_up", "bn"),
+}
 """These prove something about the template: each spoils a wording that no other test sends."""
 
 
@@ -38,7 +44,8 @@ class Outcome:
 
 def send_into(product: Product, row: Row) -> Outcome:
     patient = product.new_patient()
-    request: dict[str, Any] = MOOD
+    template, language = SPOILS.get(row.code, ("mood_checkin", "en"))
+    request: dict[str, Any] = MOOD if template == "mood_checkin" else FOLLOW_UP
     if row.action is Action.FALL_BACK:
         inbound = product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise
         request = {**FOLLOW_UP, "in_reply_to": inbound["message_sid"]}
@@ -108,7 +115,7 @@ def test_suppressed_contact_is_refused_until_they_write(
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.template_status], ids=lambda row: str(row.code))
 def test_spoilt_template_serves_no_more(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
     shown = product.api("GET", "/templates").json()["templates"]
-    (status,) = [t["status"] for t in shown if (t["template"], t["language"]) == ("mood_checkin", LANGUAGE[row.code])]
+    (status,) = [t["status"] for t in shown if (t["template"], t["language"]) == SPOILS[row.code]]
     assert status == row.template_status
 
 

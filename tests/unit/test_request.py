@@ -89,3 +89,15 @@ def test_contact_update_tells_absent_from_null() -> None:
     assert removed.values() == {"user_id": None, "language": None}
     opted = parse(ContactUpdate, {"address": "+919812345678", "opted_in_at": "2026-11-24T12:30:00+05:30"})
     assert opted.values() == {"opted_in_at": 1_795_503_600_000}
+
+
+@pytest.mark.parametrize("tag", ["hi", "hi-IN", "HI_in", "mr", "kok", "ta-Taml-IN"])
+def test_a_contacts_language_is_a_tag(tag: str) -> None:
+    assert parse(ContactUpdate, {"address": "+919812345678", "language": tag}).values() == {"language": tag}
+
+
+@pytest.mark.parametrize("name", ["hindi", "हिन्दी", "", "-", "h", "hi-", "hi IN"])
+def test_a_contacts_language_is_no_name(name: str) -> None:
+    """Taken, it would match no wording, and the patient would read the template's default language."""
+    with pytest.raises(MessagingError, match="language: "):
+        parse(ContactUpdate, {"address": "+919812345678", "language": name})

@@ -84,7 +84,14 @@ class ContactUpdate(BaseModel):
 
     address: Annotated[str, Field(min_length=1, max_length=160)]
     user_id: Annotated[str | None, Field(max_length=256)] = None
-    language: Annotated[str | None, Field(max_length=16)] = None
+    language: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
+            description="A BCP 47 tag, such as `hi` or `hi-IN`; not the language's name.",
+        ),
+    ] = None
     agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
     opted_in_at: AwareDatetime | None = None
     opt_in_source: Annotated[str | None, Field(max_length=256)] = None

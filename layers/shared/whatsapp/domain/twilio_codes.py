@@ -146,9 +146,9 @@ _ROWS = (
     # The template is at fault.
     Row(63016, Action.FALL_BACK, "window_closed", "free-form text outside the 24-hour window"),
     _template(21654, "a ContentSid is required"),
-    _template(21655, "the ContentSid is invalid"),
+    _template(21655, "Twilio has no such ContentSid", status="missing"),
     _template(21656, "the ContentVariables are invalid", "invalid_variables"),
-    _template(63027, "WhatsApp knows no such template in this language"),
+    _template(63027, "WhatsApp knows no such template in this language", status="missing"),
     _template(63028, "the number of variables does not match the template", "invalid_variables"),
     _template(63029, "the template's format does not match"),
     _template(63040, "WhatsApp rejected the template", status="rejected"),
