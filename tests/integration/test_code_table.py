@@ -50,7 +50,7 @@ def send_into(product: Product, row: Row) -> Outcome:
         inbound = product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise
         request = {**FOLLOW_UP, "in_reply_to": inbound["message_sid"]}
     product.fault("error" if in_the_answer(row.code) else "status_failed", patient, code=row.code)
-    answer = product.send(to=patient, language=LANGUAGE.get(row.code, "en"), **request)
+    answer = product.send(to=patient, language=language, **request)
     wanted = ("failed", "undelivered") if not in_the_answer(row.code) else (answer["status"],)
     record = product.when(answer["message_id"], *wanted)
     return Outcome(patient, answer, record, product.contact(answer["contact_id"]))
