@@ -1,6 +1,7 @@
 """`python -m local.templates [show|check|schema] [DIRECTORY]`: what `make templates` and `make check` run.
 
-`python -m local.templates plan|sync [--function NAME]` asks the deployed sync, in the running local stack or on AWS.
+`python -m local.templates plan|sync [--function NAME]` asks the deployed sync, on AWS or in the running local stack,
+which gets the edited catalog first.
 """
 
 import argparse
@@ -35,7 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command in ("plan", "sync"):
         from local.templates import remote
 
-        return remote.run(given.command, stack=given.stack, function=given.function, recreate=given.recreate)
+        return remote.run(
+            given.command,
+            stack=given.stack,
+            function=given.function,
+            recreate=given.recreate,
+            directory=given.directory,
+        )
     if given.command == "schema":
         form.SCHEMA_FILE.write_text(form.json_schema_text(), encoding="utf-8")
         print(f"wrote {form.SCHEMA_FILE}")

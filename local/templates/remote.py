@@ -2,19 +2,24 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import boto3
 
 from local import aws
 from local.__main__ import UsageError, running_stack
+from local.templates.reload import CatalogError, reload_catalog
 
 
-def run(command: str, *, stack: str, function: str, recreate: bool) -> int:
-    """Ask the function for a sync, or for the plan of one, and print its answer; 1 if it has problems."""
+def run(command: str, *, stack: str, function: str, recreate: bool, directory: Path) -> int:
+    """Ask the function for a sync, or for the plan of one, and print its answer; 1 if it has problems.
+
+    The local stack's functions get the catalog as it stands in `directory` first. On AWS, a deployment does that.
+    """
     try:
-        client, name = _function(stack, function)
-    except UsageError as error:
+        client, name = (boto3.client("lambda"), function) if function else _in_the_stack(stack, directory)
+    except (UsageError, CatalogError) as error:
         print(error, file=sys.stderr)
         return 1
     event = {"task": "sync", "dry_run": command == "plan", "recreate": recreate}
@@ -40,9 +45,9 @@ def report(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _function(stack: str, function: str) -> tuple[Any, str]:
-    """The client and name of the function: on AWS by its name, with the user's own credentials, else in the stack."""
-    if function:
-        return boto3.client("lambda"), function
+def _in_the_stack(stack: str, directory: Path) -> tuple[Any, str]:
     where = running_stack(stack)
-    return aws.client("lambda", where["aws_endpoint"]), where["outputs"]["TemplateSyncFunctionName"]
+    client = aws.client("lambda", where["aws_endpoint"])
+    if reload_catalog(client, where["outputs"], directory):
+        print("The stack's functions have the edited catalog now.")
+    return client, where["outputs"]["TemplateSyncFunctionName"]

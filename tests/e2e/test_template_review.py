@@ -1,30 +1,22 @@
 """A wording's whole life over HTTP: serve, edit, submit, reject, fix, approve, use.
 
-The deployed functions have the catalog of today. Its past, an older wording and one that was rejected, is synced from
-here, with catalogs of their own and the same adapters.
+The files are edited as people edit them, and the running functions get them as by a deployment.
 """
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from whatsapp.adapters.alerts import SnsAlerts
-from whatsapp.adapters.clock import DynamoClock
-from whatsapp.adapters.dynamodb import DynamoDB
-from whatsapp.adapters.event_bus import EventBridgeBus
-from whatsapp.adapters.template_store import DynamoTemplateStore
-from whatsapp.adapters.twilio_content import TwilioContent
-from whatsapp.adapters.twilio_credentials import TwilioCredentials
-from whatsapp.adapters.twilio_http import client
-from whatsapp.domain.catalog import load_catalog
-from whatsapp.domain.ports import Deadline
-from whatsapp.domain.template import Wording
-from whatsapp.use_cases.sync_templates import SyncResult, SyncTemplates
+import yaml
+from whatsapp.domain.catalog import DIRECTORY, read_yaml
 
 from local.stack import Stack
+from local.templates import remote
+from local.templates.__main__ import main
+from local.templates.reload import CatalogError, reload_catalog
 from tests.product import Product, eventually
-from tests.simulation.template_world import Edition, Listeners
 
 VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
 OLD = "Hello {{ patient_name }}, thank you for seeing {{ therapist_name }} on {{ session_date }}. Ask us anything."
@@ -40,22 +32,28 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
             yield product
 
 
-def sync_as_of(body: str, product: Product) -> SyncResult:
-    """A sync with the catalog as it was when the English follow-up had this body."""
-    stack, today = product.stack, load_catalog().get("follow_up")
-    then = replace(today, languages={**today.languages, "en": Wording(body, ())})
-    dynamodb, twilio = stack.aws("dynamodb"), TwilioCredentials(stack.account_sid, stack.auth_token)
-    clock = DynamoClock(dynamodb)
-    sync = SyncTemplates(
-        catalog=Edition([then]),
-        templates=DynamoTemplateStore(DynamoDB(dynamodb, clock.sleep), stack.outputs["TemplatesTableName"]),
-        content=TwilioContent(lambda: client(twilio, stack.twilio_url)),
-        bus=EventBridgeBus(stack.aws("events"), stack.outputs["BusName"]),
-        alerts=SnsAlerts(lambda: stack.aws("sns"), stack.outputs["AlertTopicArn"]),
-        clock=clock,
-        metrics=Listeners(),
-    )
-    return sync(Deadline(clock.now() + 60_000))
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    """A copy of our catalog, to be edited."""
+    return Path(shutil.copytree(DIRECTORY, tmp_path / "catalog"))
+
+
+def edit(catalog: Path, body: str) -> None:
+    """Reword the English follow-up."""
+    file = catalog / "follow_up.yaml"
+    raw = read_yaml(file)
+    raw["languages"]["en"]["body"] = body
+    file.write_text(yaml.safe_dump(raw, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def deploy(product: Product, catalog: Path) -> bool:
+    return reload_catalog(product.stack.aws("lambda"), product.stack.outputs, catalog)
+
+
+def sync(product: Product) -> dict[str, Any]:
+    answer: dict[str, Any] = product.stack.invoke("TemplateSyncFunctionName", {"task": "sync"})
+    assert answer["problems"] == []
+    return answer
 
 
 def review(product: Product, content_sid: str | None, status: str, reason: str = "") -> None:
@@ -69,9 +67,7 @@ def english(product: Product) -> list[dict[str, Any]]:
 
 
 def sent_to_somebody_new(product: Product) -> dict[str, Any]:
-    """What Twilio accepts of a follow-up. The send function starts anew: it remembers for a minute what serves."""
-    name = product.stack.outputs["SendFunctionName"]
-    product.stack.aws("lambda").update_function_configuration(FunctionName=name, MemorySize=512)
+    """What Twilio accepts of a follow-up."""
     to = product.new_patient()
     answer = product.send(to=to, template="follow_up", variables=VARIABLES)
     assert answer["status"] == "sent", answer["error"]
@@ -79,23 +75,28 @@ def sent_to_somebody_new(product: Product) -> dict[str, Any]:
     return message
 
 
-def test_a_wording_from_edit_to_use(product: Product) -> None:
-    # Today's wording is not approved, and there is no other: the send is refused.
+def test_a_wording_from_edit_to_use(product: Product, catalog: Path) -> None:
+    # No wording is approved: the send is refused.
     refused = product.send(to=product.new_patient(), template="follow_up", variables=VARIABLES)
     assert refused["error"]["code"] == "template_not_approved"
 
     # Last year's wording serves.
-    for version in sync_as_of(OLD, product).versions:
-        review(product, version.content_sid, "approved")
-    assert {version.status for version in sync_as_of(OLD, product).versions} == {"approved"}
-    old = english(product)[0]
+    edit(catalog, OLD)
+    assert deploy(product, catalog)
+    sync(product)
+    (old,) = english(product)
+    review(product, old["content_sid"], "approved")
+    sync(product)
     assert sent_to_somebody_new(product)["content_sid"] == old["content_sid"]
 
     # An edit is submitted and rejected: whoever words the messages hears why, the old wording goes out.
-    bad = next(version for version in sync_as_of(BAD, product).versions if version.language == "en")
-    assert bad.status == "received"
-    review(product, bad.content_sid, "rejected", "INCORRECT_CATEGORY. This invites to buy")
-    sync_as_of(BAD, product)
+    edit(catalog, BAD)
+    assert deploy(product, catalog)
+    sync(product)
+    _, bad = english(product)
+    assert bad["status"] == "received"
+    review(product, bad["content_sid"], "rejected", "INCORRECT_CATEGORY. This invites to buy")
+    sync(product)
     rejected = eventually(lambda: product.events(template="follow_up", status="rejected"))
     assert [event["detail"]["reason"] for event in rejected] == ["INCORRECT_CATEGORY. This invites to buy"]
     alert = eventually(lambda: [a["Message"] for a in product.topic.messages() if "rejected" in a["Message"]])
@@ -103,11 +104,13 @@ def test_a_wording_from_edit_to_use(product: Product) -> None:
     assert f"an earlier wording goes out instead ({old['version']})" in alert[0]
     assert sent_to_somebody_new(product)["content_sid"] == old["content_sid"]
 
-    # The fix is deployed. The plan shows it and changes nothing.
+    # The fix is deployed: today's wording. The plan shows it and changes nothing.
+    assert deploy(product, DIRECTORY)
+    assert not deploy(product, DIRECTORY)
     plan = product.api("POST", "/templates/sync?dry_run=true").json()
     todo = {(step["template"], step["language"], step["do"]) for step in plan["steps"]}
     assert ("follow_up", "en", "create") in todo
-    assert [version["version"] for version in english(product)] == [old["version"], bad.version]
+    assert [version["version"] for version in english(product)] == [old["version"], bad["version"]]
 
     # It is submitted; the old wording goes out until it is approved.
     assert product.api("POST", "/templates/sync").json()["problems"] == []
@@ -132,3 +135,20 @@ def test_a_wording_from_edit_to_use(product: Product) -> None:
     assert sent_to_somebody_new(product)["content_sid"] == old["content_sid"]
     product.stack.invoke("TemplateSyncFunctionName", {"task": "sync"})
     assert eventually(lambda: product.events(template="follow_up", status="paused"))
+
+
+def test_the_sync_of_people_brings_the_edited_files_along(
+    product: Product, catalog: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(remote, "running_stack", lambda _: product.stack.describe())
+    edit(catalog, OLD.replace("Hello", "Good day"))
+    main(["plan", str(catalog)])
+    told = capsys.readouterr().out
+    assert "The stack's functions have the edited catalog now." in told
+    assert "create    follow_up (en)" in told
+
+
+def test_a_catalog_with_problems_is_not_brought(product: Product, catalog: Path) -> None:
+    edit(catalog, "{{ patient_name }} and {{ therapist_name }} on {{ session_date }}")
+    with pytest.raises(CatalogError, match="starts with a variable"):
+        deploy(product, catalog)
