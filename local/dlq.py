@@ -1,8 +1,9 @@
-"""`python -m local.dlq list|redrive [--yes]`: the send queue's dead letters, in the running local stack or on AWS.
+"""`python -m local.dlq list|redrive|drop`: the send queue's dead letters, in the running local stack or on AWS.
 
     python -m local.dlq list                                   the running local stack (STACK=name for another)
     python -m local.dlq redrive --function whatsapp-prod-send  on AWS, with your profile and region: a dry run
     python -m local.dlq redrive --function whatsapp-prod-send --yes
+    python -m local.dlq drop QUEUE_ID --yes                    throw one away that nobody can redrive
 
 On AWS it needs lambda:GetFunctionConfiguration, the two queues, and read and write on the messages table.
 """
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 HOLD_S = 120
 """How long a letter that is being looked at is hidden from others who look."""
+_TOO_LATE = ("MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue")
+"""What SQS says of a letter that was held for too long: others see it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,9 @@ class DeadLetterQueue:
         self._sqs = sqs
         self._url = url
 
-    def take_all(self) -> list[Held]:
-        """Every letter, the oldest first, hidden from others for a while."""
-        held = {one.letter.queue_message_id: one for one in self._take()}
-        return sorted(held.values(), key=lambda one: one.sent_at)
-
-    def _take(self) -> Iterator[Held]:
+    def take(self) -> Iterator[Held]:
+        """Every letter once, hidden from others for a while."""
+        seen: set[str] = set()
         while batch := self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=10,
@@ -64,6 +64,9 @@ class DeadLetterQueue:
             MessageSystemAttributeNames=["SentTimestamp"],
         ).get("Messages"):
             for m in batch:
+                if m["MessageId"] in seen:  # it took longer than a letter stays hidden
+                    return
+                seen.add(m["MessageId"])
                 letter = DeadLetter(m["MessageId"], m["Body"])
                 yield Held(letter, m["ReceiptHandle"], int(m.get("Attributes", {}).get("SentTimestamp", 0)))
 
@@ -72,19 +75,26 @@ class DeadLetterQueue:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=held.receipt)
 
     def put_back(self, held: Held) -> None:
-        """Let others see it again at once."""
-        self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=held.receipt, VisibilityTimeout=0)
+        """Let others see it again at once, if they do not already."""
+        try:
+            self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=held.receipt, VisibilityTimeout=0)
+        except ClientError as error:
+            if not error.response["Error"]["Code"].endswith(_TOO_LATE):
+                raise
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out one command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.dlq")
-    parser.add_argument("command", choices=["list", "redrive"])
-    parser.add_argument("--yes", action="store_true", help="redrive in earnest; without it, nothing is changed")
+    parser.add_argument("command", choices=["list", "redrive", "drop"])
+    parser.add_argument("queue_id", nargs="?", help="of the letter to drop, as `list` shows it")
+    parser.add_argument("--yes", action="store_true", help="in earnest; without it, nothing is changed")
     parser.add_argument("--function", help="the send function on AWS; without it, the running local stack")
     given = parser.parse_args(arguments)
+    if (given.command == "drop") != bool(given.queue_id):
+        parser.error("`drop` takes the queue id of one letter, the other commands take none")
     try:
-        return work(given.command, settings_of(given.function), in_earnest=given.command == "redrive" and given.yes)
+        return work(given.command, given.queue_id, settings_of(given.function), in_earnest=given.yes)
     except (UsageError, ConfigurationError, ClientError, BotoCoreError, NotTold) as error:
         print(f"dlq: {error}", file=sys.stderr)
         return 1
@@ -100,8 +110,8 @@ def settings_of(function: str | None) -> Settings:
     return Settings.from_environ(configuration.get("Environment", {}).get("Variables", {}))
 
 
-def work(command: str, settings: Settings, *, in_earnest: bool) -> int:
-    """List every letter with what a redrive would do; in earnest, do it."""
+def work(command: str, queue_id: str | None, settings: Settings, *, in_earnest: bool) -> int:
+    """Show the letters with what a redrive would do; in earnest, redrive them, or drop the one."""
     app, sqs = App(settings), boto3.client("sqs")
 
     def put_on_queue(body: dict[str, Any]) -> None:
@@ -111,18 +121,25 @@ def work(command: str, settings: Settings, *, in_earnest: bool) -> int:
         messages=app.messages, continue_message=app.continue_message, clock=app.clock, put_on_queue=put_on_queue
     )
     queue = DeadLetterQueue(sqs, settings.send_dead_letter_queue_url)
-    letters = queue.take_all()
-    print(f"{len(letters)} dead letter{'' if len(letters) == 1 else 's'}")
-    for held in letters:
+    left: list[Held] = []
+    shown = 0
+    for held in queue.take():
+        if queue_id not in (None, held.letter.queue_message_id):
+            left.append(held)
+            continue
+        shown += 1
         plan = redrive.plan(held.letter)
         print(describe(held, plan))
-        if in_earnest and redrive.carry_out(plan):
+        if in_earnest and (command == "drop" or (command == "redrive" and redrive.carry_out(plan))):
             queue.delete(held)
         else:
-            queue.put_back(held)
-    if letters and command == "redrive":
-        print("done" if in_earnest else "dry run: nothing was changed; `redrive --yes` does it")
-    return 0
+            left.append(held)
+    for held in left:  # only now: what is put back is taken again
+        queue.put_back(held)
+    print(f"\n{shown} dead letter{'' if shown == 1 else 's'}")
+    if shown and command != "list":
+        print("done" if in_earnest else f"dry run: nothing was changed; `{command}` does it with --yes")
+    return 0 if shown or queue_id is None else 1
 
 
 def describe(held: Held, plan: Plan) -> str:

@@ -61,6 +61,21 @@ def test_what_cannot_be_sent_is_left_where_it_lies(product: Product) -> None:
     assert any("no_such_template" in letter for letter in product.dead_letters())
 
 
+def test_one_letter_is_thrown_away(product: Product) -> None:
+    for name in ("unwanted", "kept"):
+        product.enqueue({"to": "+919812345678", "template": name, "idempotency_key": f"drop-{name}"})
+    eventually(lambda: len([one for one in product.dead_letters() if "drop-" in one]) == 2)
+    queue_id = next(
+        about.split("queue id ")[1].split()[0] for about in run(product, "list").split("\n\n") if "message" in about
+    )
+    before = len(product.dead_letters())
+    assert "dry run" in run(product, "drop", queue_id)
+    assert len(product.dead_letters()) == before
+    run(product, "drop", queue_id, "--yes")
+    assert len(product.dead_letters()) == before - 1
+    assert queue_id not in run(product, "list")
+
+
 def test_on_the_running_local_stack(
     product: Product, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from whatsapp.domain.events import ContactOptedOut
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Failure, Message
 from whatsapp.domain.ports import NotTold
+from whatsapp.domain.twilio_codes import row_for
 
 from local.aws import REGION
 from tests.fakes import NOON
@@ -166,6 +167,21 @@ def test_alert_about_doubt_says_how_to_end_it() -> None:
     text = text_about(replace(FAILED, status=Status.UNKNOWN_FINAL))
     assert "is unknown" in text
     assert "new idempotency_key" in text
+
+
+def test_alert_about_doubt_that_is_resent_asks_nobody_to_send_it_anew() -> None:
+    text = text_about(replace(FAILED, status=Status.UNKNOWN_FINAL, on_unknown="resend"))
+    assert "sent anew by itself" in text
+    assert "new idempotency_key" not in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("code", "whom"), [(20003, "whoever is on call"), (63041, "word the templates"), (21617, "developers")]
+)
+def test_alert_says_whom_it_concerns(code: int, whom: str) -> None:
+    row = row_for(code)
+    failed = replace(FAILED, error=Failure(code=row.error, detail=row.meaning, twilio_code=code))
+    assert whom in next(line for line in text_about(failed).splitlines() if line.startswith("For:"))
 
 
 def test_alert_about_an_erased_person() -> None:

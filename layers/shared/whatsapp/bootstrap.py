@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.sync_templates import SyncTemplates
 
 # Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
-_CONFIG = {"s3": Config(signature_version="s3v4", s3={"addressing_style": "virtual"})}
+_S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+_PATIENCE = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+"""botocore's own 60 s outlast the function: one call that hangs would take nine other messages along."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class App:
 
     def client(self, service: str) -> Any:
         """A client of an AWS service."""
-        return boto3.client(service, config=_CONFIG.get(service))  # type: ignore[call-overload]  # the stubs know each service by its literal name
+        return boto3.client(service, config=_PATIENCE.merge(_S3) if service == "s3" else _PATIENCE)  # type: ignore[call-overload]  # the stubs know each service by its literal name
 
     def _client_later(self, service: str) -> Callable[[], Any]:
         return lru_cache(maxsize=1)(lambda: self.client(service))
@@ -259,7 +261,6 @@ class App:
             metrics=self.metrics,
             receive_message=self.receive_message,
             record_status=self.record_status,
-            store_media=self.store_media,
         )
 
     @cached_property

@@ -12,23 +12,40 @@ from whatsapp.domain.message import Message
 from whatsapp.domain.ports import NotTold
 from whatsapp.domain.template_plan import what_to_do
 from whatsapp.domain.template_version import PROBLEM, TemplateVersion
+from whatsapp.domain.twilio_codes import Audience, row_for
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 _SUBJECT_LIMIT = 100
 
+_REDRIVE = (
+    "redrive the dead-letter queue. If it does not list this message, Twilio had taken it at first: send it with a new "
+    "idempotency_key, or phone the patient."
+)
 _WHAT_TO_DO = {
-    "account_problem": "Mend the account or its set-up (docs/codes.md), then redrive the dead-letter queue.",
-    "twilio_unavailable": "See Twilio's status page. When it is well, redrive the dead-letter queue.",
-    "throttled": "We send faster than Twilio or Meta lets us. See docs/operations.md, throttling.",
+    "account_problem": f"Mend the account or its set-up (docs/codes.md), then {_REDRIVE}",
+    "twilio_unavailable": f"See Twilio's status page. When it is well, {_REDRIVE}",
+    "throttled": f"We send faster than Twilio or Meta lets us (docs/operations.md, throttling). Later, {_REDRIVE}",
     "template_not_approved": "GET /templates tells the reason; reword the template or wait for its review.",
     "invalid_variables": "The template's variables and the request disagree: tell the orchestrator's authors.",
+    "invalid_request": "We asked for what cannot be: tell the developers this code (docs/codes.md).",
+    "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
     "unknown_error": "A code we do not know: look it up at Twilio, then add a row to the table of codes.",
+}
+_WHOM = {
+    Audience.NOBODY: "whoever is on call",
+    Audience.OPERATOR: "whoever is on call",
+    Audience.AUTHORS: "those who word the templates",
+    Audience.DEVELOPERS: "the developers",
 }
 _IN_DOUBT = (
     "Look in Twilio's console whether the message went out. If it did not and still matters, send it with a new "
     "idempotency_key, or phone the patient."
+)
+_RESENT = (
+    "Nothing. If Twilio's list shows nothing of it 76 minutes after the try either, it is sent anew by itself. To forbid "
+    "that: DELETE /messages/{message_id}."
 )
 
 
@@ -101,7 +118,6 @@ def text_about(message: Message) -> str:
     """The alert's text: readable at 3 am, and without a word that is the patient's."""
     error = message.error
     code = error.code if error else "none"
-    to_do = _IN_DOUBT if message.status is Status.UNKNOWN_FINAL else _WHAT_TO_DO.get(code, "See docs/operations.md.")
     twilio = f", Twilio code {error.twilio_code}" if error and error.twilio_code else ""
     lines = [
         f"What:     {message.template or 'free-form message'} is {message.status.face}",
@@ -110,6 +126,13 @@ def text_about(message: Message) -> str:
         f"Attempts: {message.attempts}",
         f"Message:  {message.message_id}" + (f", Twilio sid {message.twilio_sid}" if message.twilio_sid else ""),
         f"Caller:   {message.agent or 'no agent'}",
-        f"To do:    {to_do}",
+        f"For:      {_WHOM[row_for(error.twilio_code).alert] if error else _WHOM[Audience.NOBODY]}",
+        f"To do:    {_to_do(message, code)}",
     ]
     return "\n".join(lines)
+
+
+def _to_do(message: Message, code: str) -> str:
+    if message.status is not Status.UNKNOWN_FINAL:
+        return _WHAT_TO_DO.get(code, "Look the code up in docs/codes.md.")
+    return _RESENT if message.on_unknown == "resend" and not message.stop else _IN_DOUBT

@@ -46,7 +46,7 @@ class SendRequest(BaseModel):
     ] = None
     text: Annotated[str | None, Field(min_length=1, max_length=1600)] = None
     media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
-    send_at: AwareDatetime | None = None
+    send_at: Annotated[AwareDatetime | None, Field(description="At most 30 days ahead.")] = None
     expires_at: AwareDatetime | None = None
     on_rate_limit: Literal["defer", "reject"] = "defer"
     on_unknown: Literal["hold", "resend"] | None = None

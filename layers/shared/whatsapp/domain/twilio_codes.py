@@ -107,8 +107,6 @@ _ROWS = (
     _recipient(21211, "invalid_address", "the To number is invalid"),
     _recipient(21610, "opted_out", "the recipient opted out at Twilio"),
     _recipient(21614, "invalid_address", "the To number is not a mobile number"),
-    _recipient(21408, "account_problem", "sending to this region is not enabled", suppress=False),
-    _recipient(21608, "account_problem", "trial accounts send to verified numbers only", suppress=False),
     _recipient(30003, "not_on_whatsapp", "the handset is unreachable", suppress=False),
     _recipient(30004, "blocked", "the recipient blocked the message"),
     _recipient(30005, "not_on_whatsapp", "unknown destination"),
@@ -120,6 +118,8 @@ _ROWS = (
     _recipient(63031, "invalid_address", "From and To are the same", suppress=False),
     _recipient(63032, "not_on_whatsapp", "WhatsApp's limits forbid sending to this user", suppress=False),
     _recipient(63033, "blocked", "the recipient blocked the sender"),
+    _channel(21408, "sending to this region is not enabled"),
+    _channel(21608, "trial accounts send to verified numbers only"),
     # We asked for something that cannot be.
     _request(20404, "the resource does not exist"),
     _request(20422, "a parameter is invalid"),
@@ -157,6 +157,7 @@ _ROWS = (
     _template(63043, "the template's sample media could not be fetched (403)"),
     _template(63044, "the template's sample media could not be fetched (404)"),
     _template(63045, "the template's sample media could not be fetched"),
+    Row(63046, Action.FAIL, "unknown_error", "a notice that WhatsApp approved a template; no send should get it"),
     _template(63047, "the template's sample media have a wrong Content-Type"),
     # Too fast.
     _throttle(14107, "the rate limit was exceeded"),

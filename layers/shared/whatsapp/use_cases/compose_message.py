@@ -12,12 +12,15 @@ from whatsapp.domain.ports import Post, TemplateStore
 from whatsapp.domain.request import SendRequest
 from whatsapp.domain.template_version import serving_version
 
+MOST_AHEAD_MS = 30 * 24 * 3_600_000
+"""How far ahead a message may be asked for: records are only sure to be kept for 35 days."""
+
 
 def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, contact_ids: ContactIds) -> Message:
     """The record of a new message, not yet in anybody's language.
 
     Raises:
-        MessagingError: `invalid_address`, `unknown_template`, `expired`.
+        MessagingError: `invalid_address`, `unknown_template`, `expired`, `invalid_request` for a `send_at` too far off.
     """
     address = Address.parse(request.to)
     template = catalog.get(request.template) if request.template else None
@@ -25,6 +28,8 @@ def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, c
     send_at = int(request.send_at.timestamp() * 1000) if request.send_at else None
     if expires_at is None and template and template.expires_after:
         expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
+    if send_at is not None and send_at > now + MOST_AHEAD_MS:
+        raise MessagingError("invalid_request", "send_at: at most 30 days ahead; ask again when it is nearer")
     if expires_at is not None and expires_at <= now:
         raise MessagingError("expired", "`expires_at` has passed: nothing was sent")
     return Message(
