@@ -67,6 +67,8 @@ def _task(event: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
         found: dict[str, Any] = app.reconcile(deadline)
         logger.info("reconcile", **found)
         return found
+    if event.get("task") == "media":
+        return {"stored": app.store_media.sweep(deadline)}
     if event.get("detail-type") == "message.received":  # the bus's rule: this message has media
         return {"stored": app.store_media(event["detail"]["message_id"], deadline)}
-    raise ValueError("unknown event: this function knows webhooks, messages with media, and two tasks")
+    raise ValueError("unknown event: this function knows webhooks, messages with media, and three tasks")

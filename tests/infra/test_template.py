@@ -309,8 +309,8 @@ def test_translated_template_passes_cfn_lint(template: dict[str, Any], tmp_path:
 
 
 def test_cfn_lint_sees_the_circle_that_sam_does_not(template: dict[str, Any], tmp_path: Path) -> None:
-    """Why the public URL's parameter goes by name: `!Ref` closes a circle."""
-    variables = {"PUBLIC_URL_PARAMETER": {"Ref": "PublicUrlParameter"}}
+    """Why the API URL's parameter goes by name: `!Ref` closes a circle."""
+    variables = {"API_URL_PARAMETER": {"Ref": "ApiUrlParameter"}}
     environment = {"Variables": template["Globals"]["Function"]["Environment"]["Variables"] | variables}
     function = template["Globals"]["Function"] | {"Environment": environment}
     circular = template | {"Globals": template["Globals"] | {"Function": function}}

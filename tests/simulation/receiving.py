@@ -311,6 +311,9 @@ class ReceivingWorld(World):
         for _ in range(2 if self.faults.chance(self.faults.rates.redelivered) else 1):
             self._invoke("reconcile", lambda app, deadline: app.reconcile(deadline), lambda _: None)
 
+    def _sweep_media(self) -> None:
+        self._invoke("media", lambda app, deadline: app.store_media.sweep(deadline), lambda _: None)
+
     def _plan_sweeps(self) -> None:
         is_stale = self._stale
         super()._plan_sweeps()
@@ -319,9 +322,9 @@ class ReceivingWorld(World):
         due: dict[str, int] = {}
         for item in self.tables.items("messages"):
             if (shard := item.get("due_shard")) and shard["S"][:5] in ("erase", "statu", "media"):
-                kind = "erase" if shard["S"].startswith("erase") else "reconcile"
+                kind = shard["S"].split("#")[0]
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
-        for kind, sweep in (("erase", self._sweep_erasures), ("reconcile", self._reconcile)):
+        for kind, sweep in (("erase", self._sweep_erasures), ("status", self._reconcile), ("media", self._sweep_media)):
             if kind in due:
                 self._plan(kind, due[kind], sweep)
 

@@ -127,7 +127,7 @@ def erased_comes_back(stack: ExitStack) -> None:
 
 @_defect("a medium that could not be fetched the first time is nobody's any more")
 def media_forgotten(stack: ExitStack) -> None:
-    _replace(stack, Reconcile, "_media", lambda _: lambda self, found, deadline: None)
+    _replace(stack, StoreMedia, "sweep", lambda _: lambda self, deadline: 0)
 
 
 @_defect("media are told before they are stored")

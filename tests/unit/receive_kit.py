@@ -195,7 +195,6 @@ class Receiving:
             metrics=self.metrics,
             receive_message=self.receive,
             record_status=self.record_status,
-            store_media=self.store_media,
         )
         self.conversations = DynamoConversationStore(db, MESSAGES, lambda key: f"https://bucket/{key}?signed")
         self.manage = ManageContacts(contacts=self.contacts, conversations=self.conversations, contact_ids=IDS)

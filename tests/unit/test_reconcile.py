@@ -1,5 +1,7 @@
 """What never reached us, asked of Twilio: messages, statuses, media."""
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.message import Message
 from whatsapp.domain.ports import Deadline, Listed
-from whatsapp.use_cases.reconcile import DAILY_LOOK_BACK_MS, LOOK_BACK_MS
+from whatsapp.use_cases.reconcile import OVERLAP_MS, WEBHOOK_MAY_COME_MS
 
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
 
@@ -30,7 +32,7 @@ def status_of(side: Receiving, message: Message) -> Status:
 
 def test_what_never_came_is_brought_once(side: Receiving) -> None:
     one = missed(side, 1, "Namaste 👍")
-    assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 0, "media": 0, "unanswered": 0}
+    assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 0, "unanswered": 0}
     assert side.reconcile(side.deadline)["backfilled"] == 0
     (event,) = side.told()
     assert (event.text, event.source, event.event_id) == ("Namaste 👍", "backfill", sid(1))
@@ -51,19 +53,93 @@ def test_webhook_has_two_minutes_to_come(side: Receiving) -> None:
     assert side.reconcile(side.deadline)["backfilled"] == 1
 
 
-@pytest.mark.parametrize(
-    ("ago", "hour", "found"),
-    [
-        (LOOK_BACK_MS - 1, 7, 1),
-        (LOOK_BACK_MS + 1, 7, 0),
-        (DAILY_LOOK_BACK_MS - 1, 0, 1),
-        (DAILY_LOOK_BACK_MS + 1, 0, 0),
-    ],
-)
-def test_looks_back_an_hour_and_once_a_day_two_days(side: Receiving, ago: int, hour: int, found: int) -> None:
-    side.clock.at = side.clock.at // DAY * DAY + hour * HOUR
+@pytest.mark.parametrize(("ago", "found"), [(OVERLAP_MS - 1, 1), (OVERLAP_MS + WEBHOOK_MAY_COME_MS + 1, 0)])
+def test_first_look_goes_back_six_hours(side: Receiving, ago: int, found: int) -> None:
     missed(side, 1, minutes_ago=ago / MINUTE)
     assert side.reconcile(side.deadline)["backfilled"] == found
+
+
+def test_later_looks_overlap_since_the_list_shows_some_late(side: Receiving) -> None:
+    side.reconcile(side.deadline)
+    missed(side, 1, minutes_ago=5 * 60)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+
+
+@pytest.mark.parametrize(("days", "found"), [(3, 3), (29, 29), (40, 30)])
+def test_after_an_outage_everything_since_the_last_complete_look_is_brought(
+    side: Receiving, days: int, found: int
+) -> None:
+    """As far as the longest look goes."""
+    side.reconcile(side.deadline)
+    for number in range(days):
+        side.clock.at += DAY
+        missed(side, number, minutes_ago=10)
+    side.twilio.refuses = {"everything"}
+    side.reconcile(side.deadline)
+    side.twilio.refuses = set()
+    assert side.reconcile(side.deadline)["backfilled"] == found
+
+
+def nobody(side: Receiving) -> None:
+    missed(side, 7, from_="")
+
+
+def no_media(side: Receiving) -> None:
+    missed(side, 7, num_media=1)
+    side.twilio.refuses = {sid(7)}
+
+
+def no_list(side: Receiving) -> None:
+    side.twilio.refuses = {"list"}
+
+
+@pytest.mark.parametrize("trouble", [nobody, no_media, no_list])
+def test_incomplete_look_is_no_look(side: Receiving, trouble: Callable[[Receiving], None]) -> None:
+    side.reconcile(side.deadline)
+    looked_until = side.inbox.reconciled_until()
+    side.clock.at += 10 * HOUR
+    trouble(side)
+    with suppress(ExceptionGroup):
+        side.reconcile(side.deadline)
+    assert side.inbox.reconciled_until() == looked_until
+    assert side.metrics.counts["ReconcileBehind"] == 1
+    side.twilio.refuses, side.twilio.received = set(), []
+    missed(side, 1, minutes_ago=9 * 60)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert side.inbox.reconciled_until() == side.clock.now() - WEBHOOK_MAY_COME_MS
+
+
+def test_look_that_ran_out_of_time_is_no_look(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads no further page of Twilio's list, either."""
+    for number in range(100):
+        missed(side, number)
+    asked: list[int] = []
+
+    def list_received(_: int) -> Iterator[Listed]:
+        for one in side.twilio.received:
+            asked.append(1)
+            side.clock.sleep(10)
+            yield one
+
+    monkeypatch.setattr(side.twilio, "list_received", list_received)
+    side.reconcile(side.deadline)
+    assert len(asked) < 10
+    assert side.inbox.reconciled_until() is None
+
+
+def test_sender_that_nobody_can_read_is_told(side: Receiving) -> None:
+    missed(side, 7, from_="")
+    missed(side, 8)
+    with pytest.raises(ExceptionGroup) as told:
+        side.reconcile(side.deadline)
+    assert sid(7) in str(told.value.exceptions)
+    assert [event.event_id for event in side.told()] == [sid(8)]
+
+
+def test_of_two_looks_at_once_the_later_counts(side: Receiving) -> None:
+    for until in (5, 9, 7):
+        side.inbox.note_reconciled(until)
+    assert side.inbox.reconciled_until() == 9
 
 
 def test_oldest_first_so_that_the_last_word_counts(side: Receiving) -> None:
@@ -194,7 +270,7 @@ def test_twilio_down_is_no_error_of_ours(side: Receiving) -> None:
     side.clock.sleep(HOUR / 1000)
     side.twilio.received = []
     missed(side, 1)
-    assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 1, "media": 0, "unanswered": 0}
+    assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 1, "unanswered": 0}
     assert status_of(side, asked) is Status.DELIVERED
 
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from whatsapp.adapters.twilio_media import CONNECT_S, READ_S, TOTAL_S
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, NotTold
+from whatsapp.use_cases.store_media import LONGEST_FETCH_MS
 
 from tests.unit.receive_kit import ASHA, IDS, JPEG, MINUTE, Receiving, sid
 
@@ -25,9 +27,9 @@ def states(side: Receiving) -> list[str]:
     return [medium.status for medium in inbound.media]
 
 
-def later(side: Receiving, minutes: float = 6) -> dict[str, int]:
+def later(side: Receiving, minutes: float = 6) -> int:
     side.clock.at += int(minutes * MINUTE)
-    return side.reconcile(side.deadline)
+    return side.store_media.sweep(side.deadline)
 
 
 def test_stored_and_told(side: Receiving) -> None:
@@ -58,21 +60,54 @@ def test_just_arriving_is_waited_for(side: Receiving) -> None:
     del side.twilio.files[URLS[1]]
     assert side.store_media(sid(1), side.deadline) == 1
     assert states(side) == ["stored", "pending"]
+    (message,) = side.manage.conversation(IDS.of(ASHA), None, None)["messages"]
+    assert [medium["reason"] for medium in message["media"]] == [None, "404"]
+    assert side.metrics.counts["MediaWaiting"] == 1
     side.twilio.files[URLS[1]] = JPEG
-    assert later(side)["media"] == 1
+    assert later(side) == 1
     assert states(side) == ["stored", "stored"]
 
 
 def test_what_stays_away_for_a_day_is_given_up(side: Receiving) -> None:
     two_media(side)
     side.twilio.files = {}
-    assert later(side)["media"] == 0
+    assert later(side) == 0
     assert states(side) == ["pending", "pending"]
     later(side, minutes=24 * 60)
     assert states(side) == ["failed", "failed"]
     assert [e.reason for e in side.told("message.media_stored")] == ["404", "404"]
     assert side.metrics.counts["MediaFailed"] == 2
     assert "due_at" not in side.item(sid(1))
+
+
+def test_one_messages_trouble_does_not_stop_the_others(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    media = (InboundMedium(url=URLS[0], content_type="image/jpeg"),)
+    for number in range(3):
+        side.receive(side.form(number, "", kind="image", media=media))
+    side.twilio.files = {URLS[0]: JPEG}
+    real = side.inbox.get
+
+    def get(message_id: str) -> Any:
+        if message_id == sid(1):
+            raise RuntimeError("a bug")
+        return real(message_id)
+
+    monkeypatch.setattr(side.inbox, "get", get)
+    with pytest.raises(ExceptionGroup):
+        later(side)
+    assert len(side.bucket.files) == 2
+
+
+def test_sweep_begins_nothing_it_could_not_end(side: Receiving) -> None:
+    two_media(side)
+    side.clock.at += 6 * MINUTE
+    assert side.store_media.sweep(Deadline(side.clock.now() + LONGEST_FETCH_MS - 1)) == 0
+    assert later(side, 0) == 2
+
+
+def test_longest_fetch_is_as_long_as_its_parts() -> None:
+    """Two hosts, the content, and its last read."""
+    assert 2 * (CONNECT_S + READ_S) + TOTAL_S + READ_S < LONGEST_FETCH_MS / 1_000 < 45
 
 
 def test_refused_is_final_at_once(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +126,7 @@ def test_bucket_that_is_down_is_tried_again(side: Receiving) -> None:
     side.bucket.down = True
     assert side.store_media(sid(1), side.deadline) == 0
     side.bucket.down = False
-    assert later(side)["media"] == 2
+    assert later(side) == 2
 
 
 def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
@@ -101,7 +136,7 @@ def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
         side.store_media(sid(1), side.deadline)
     assert states(side) == ["pending", "pending"]
     side.bus.down = False
-    assert later(side)["media"] == 2
+    assert later(side) == 2
     assert len(side.told("message.media_stored")) == 2
 
 
@@ -193,14 +228,13 @@ def test_deleted_at_twilio_once_it_lies_in_our_bucket(side: Receiving) -> None:
 
 
 def test_deleting_that_fails_is_tried_again_and_the_file_stays_stored(side: Receiving) -> None:
-    deleting = replace(side.store_media, delete_at_twilio=True)
-    side.store_media, side.reconcile = deleting, replace(side.reconcile, store_media=deleting)
+    side.store_media = replace(side.store_media, delete_at_twilio=True)
     two_media(side)
     side.twilio.keeps = {URLS[0]}
     assert side.store_media(sid(1), side.deadline) == 2
     assert side.twilio.deleted == [URLS[1]]
     side.twilio.keeps = set()
-    assert later(side)["media"] == 0
+    assert later(side) == 0
     assert side.twilio.deleted == [URLS[1], URLS[0]]
     assert states(side) == ["stored", "stored"]
     assert "due_at" not in side.item(sid(1))

@@ -266,9 +266,16 @@ class Wire:
 @pytest.mark.parametrize("location", NO_CONTENT_HOSTS)
 def test_redirect_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch, location: str) -> None:
     wire = Wire(monkeypatch, location)
-    with pytest.raises(MediumRefusedError):
+    with pytest.raises((MediumRefusedError, MediumUnavailableError)):
         TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL)
     assert wire.connected == ["3.3.3.3 as api.twilio.com"]
+
+
+def test_host_that_we_do_not_know_is_named_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twilio may have moved its content: that must not cost every file for good, at once."""
+    Wire(monkeypatch, "https://media.new-store.example/x?X-Signature=1")
+    with pytest.raises(MediumUnavailableError, match=r"^redirected to media\.new-store\.example, not known"):
+        TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL)
 
 
 @pytest.mark.parametrize("host", ENDS_AT)

@@ -1,6 +1,7 @@
 """Inbound messages in DynamoDB: stored once, together with what they change on the contact."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -14,6 +15,7 @@ from whatsapp.domain.ports import ContactMovedError
 
 MEDIA_AGAIN_MS = 240_000
 """Media that are still at Twilio after this long are fetched again: the bus's rule may have failed."""
+_RECONCILE = {"message_id": "reconcile", "entry": "mark"}
 _FIELDS = {f.name for f in fields(Inbound)}
 
 
@@ -73,6 +75,17 @@ class DynamoInboxStore:
     def book(self, inbound: Inbound, due_at: int) -> bool:
         """Move the marker before acting on it, so that two sweeps at once act on it once."""
         return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
+
+    def reconciled_until(self) -> int | None:
+        """Up to when (epoch ms) everything that patients wrote is known to be stored; None before the first look."""
+        item = self._db.get(self._messages, _RECONCILE)
+        return item["until"] if item else None
+
+    def note_reconciled(self, until: int) -> None:
+        """Note a complete look at Twilio's list. An older one, of two at once, changes nothing."""
+        newer = absent_or("until", Attr("until").lt(until))
+        with suppress(ConditionFailed):
+            self._db.write(Change(table=self._messages, key=_RECONCILE, set={"until": until}, condition=newer))
 
     def _mark(self, inbound: Inbound, due_at: int | None, values: dict[str, Any], condition: Any) -> bool:
         """Set or clear the marker of pending media."""

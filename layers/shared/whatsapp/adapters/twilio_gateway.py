@@ -23,7 +23,7 @@ CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
 """Up to three retries on connection failure, timeout and 5xx (Twilio's default is one, on connection failure only).
 Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
 LIST_LIMIT = 200
-RECEIVED_LIMIT, PAGE_SIZE = 5_000, 500
+PAGE_SIZE = 500
 MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
 _NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
@@ -74,13 +74,13 @@ class TwilioGateway:
             return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
 
     def list_received(self, since: int) -> Iterator[Listed]:
-        """What patients wrote to our sender, newest first, back to `since` (epoch ms), as far as the limit goes.
+        """What patients wrote to our sender, newest first, back to `since` (epoch ms), page by page as they are read.
 
         Raises:
             TwilioUnavailable: at any page: no answer, or none that could be read.
         """
         with _asking():
-            to_us = self._client().messages.stream(to=self._sender.whatsapp, limit=RECEIVED_LIMIT, page_size=PAGE_SIZE)
+            to_us = self._client().messages.stream(to=self._sender.whatsapp, page_size=PAGE_SIZE)
             recent = takewhile(lambda one: one.date_created >= since, map(_listed, to_us))
             yield from (one for one in recent if one.direction == "inbound")
 

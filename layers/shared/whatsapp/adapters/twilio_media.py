@@ -20,10 +20,10 @@ from whatsapp.domain.ports import FetchedMedium, MediumRefusedError, MediumUnava
 
 MAX_BYTES = 16 * 1024 * 1024
 """WhatsApp's own limit."""
-TOTAL_S = 20.0
-"""For the content, once its host has answered."""
+CONNECT_S, READ_S, TOTAL_S = 3.0, 5.0, 15.0
+"""To connect; for each read; and for the content, once its host has answered, with one read more at its end."""
 CHUNK = 64 * 1024
-TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
+TIMEOUT = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
 TWILIO = "api.twilio.com"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -65,7 +65,7 @@ class TwilioMedia:
 
         Raises:
             MediumRefusedError: not a medium of our account, too large, or a redirect to where none may lead.
-            MediumUnavailableError: not there yet, or Twilio did not answer.
+            MediumUnavailableError: not there yet, on a host that we do not know yet, or Twilio did not answer.
         """
         own = self._own(url)
         with self._open(own, "GET", self._basic()) as answer:  # the only one that bears credentials
@@ -100,8 +100,11 @@ class TwilioMedia:
         if self._is_emulators(parts):  # its second host
             return
         is_plain = parts.scheme == "https" and parts.port in (None, 443) and "@" not in parts.netloc
-        if not is_plain or not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
-            raise MediumRefusedError("redirected to a host that is not known to keep Twilio's content")
+        if not is_plain:
+            raise MediumRefusedError("redirected to where no content of Twilio's can be")
+        if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
+            # Not for good: Twilio may have moved its content, and somebody adds the host to those we know.
+            raise MediumUnavailableError(f"redirected to {parts.hostname}, not known to keep Twilio's content")
 
     @contextmanager
     def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:

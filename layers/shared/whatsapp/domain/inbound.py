@@ -25,7 +25,7 @@ class InboundMedium:
     """Where it lies in our bucket."""
     size: int | None = None
     reason: str | None = None
-    """Why it could not be stored."""
+    """Why it could not be stored; while it is pending, why not yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ is asked five minutes later.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.contact import Contact, ContactIds
@@ -30,17 +31,18 @@ from whatsapp.domain.ports import (
 )
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.store_media import StoreMedia
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 WEBHOOK_MAY_COME_MS = 2 * MINUTE_MS
-LOOK_BACK_MS = HOUR_MS
-DAILY_LOOK_BACK_MS = 48 * HOUR_MS
+OVERLAP_MS = 6 * HOUR_MS
+"""Each look begins so long before where the last complete one ended: Twilio's list shows some messages late."""
+LONGEST_LOOK_BACK_MS = 30 * DAY_MS
+"""Less than the least retention: a record that was deleted for its age would look like one that never came."""
+BEHIND_MS = 30 * MINUTE_MS
 REPLY_REFERENCE_MS = 7 * DAY_MS
 """A quick reply older than this is not taken for the one that was tapped."""
-EVERY_MS = 5 * MINUTE_MS
 ASKS_MS = (HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS)
 """How long after acceptance a message that is still `sent` is asked about."""
 STOP_ASKING_MS = 48 * HOUR_MS
@@ -49,13 +51,16 @@ ENOUGH_MS = 15_000
 """Stop before the invocation ends: one answer of Twilio's may take 13 s."""
 
 
+class UnreadableSenderError(Exception):
+    """A message in Twilio's list of which we cannot tell who wrote it. It stays there until our code can."""
+
+
 @dataclass
 class Found:
     """What one reconcile found."""
 
     backfilled: int = 0
     statuses: int = 0
-    media: int = 0
     unanswered: int = 0
     trouble: list[Exception] = field(default_factory=list)
 
@@ -72,7 +77,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
-    """Backfills inbound messages, statuses and media from Twilio."""
+    """Backfills inbound messages and statuses from Twilio."""
 
     inbox: InboxStore
     messages: MessageStore
@@ -84,10 +89,9 @@ class Reconcile:
     metrics: Metrics
     receive_message: ReceiveMessage
     record_status: RecordStatus
-    store_media: StoreMedia
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look at each of the three; returns how many of each were found, and how many questions had no answer.
+        """Look at both; returns how many of each were found, and how many questions had no answer.
 
         Raises:
             ExceptionGroup: after all else is done, what went wrong with single items, other than Twilio or the bus
@@ -97,19 +101,20 @@ class Reconcile:
         with found.apart():
             self._inbound(found, deadline)
         self._statuses(found, deadline)
-        self._media(found, deadline)
         self.metrics.count("MessagesBackfilled", found.backfilled)
         if found.trouble:
             raise ExceptionGroup("the reconcile could not do everything", found.trouble)
-        return {name: getattr(found, name) for name in ("backfilled", "statuses", "media", "unanswered")}
+        return {name: getattr(found, name) for name in ("backfilled", "statuses", "unanswered")}
 
     # --- inbound messages that never arrived -----------------------------------------------------------------------
 
     def _inbound(self, found: Found, deadline: Deadline) -> None:
-        now = self.clock.now()
-        # Once a day, further back: an outage may have lasted longer than an hour.
-        since = now - (DAILY_LOOK_BACK_MS if now % DAY_MS < EVERY_MS else LOOK_BACK_MS)
-        listed = [one for one in self.gateway.list_received(since) if one.date_created <= now - WEBHOOK_MAY_COME_MS]
+        until = self.clock.now() - WEBHOOK_MAY_COME_MS
+        looked_until = self.inbox.reconciled_until() or until
+        self.metrics.count("ReconcileBehind", int(until - looked_until > BEHIND_MS))
+        since = max(min(looked_until, until) - OVERLAP_MS, until - LONGEST_LOOK_BACK_MS)
+        in_time = takewhile(lambda _: self._has_time(deadline), self.gateway.list_received(since))
+        listed = [one for one in in_time if one.date_created <= until]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
         # Oldest first, of one second as they came: STOP and START end as they were meant.
         listed.reverse()
@@ -117,11 +122,13 @@ class Reconcile:
             if one.twilio_sid in missing and self._has_time(deadline):
                 with found.apart():
                     found.backfilled += self._backfill(one)
+        if self._has_time(deadline) and not found.unanswered and not found.trouble:
+            self.inbox.note_reconciled(until)
 
     def _backfill(self, one: Listed) -> bool:
         sender = sender_of(one.from_)
         if sender is None:
-            return False
+            raise UnreadableSenderError(f"{one.twilio_sid}: its sender has a form that we do not know")
         contact_id = self.contact_ids.of(sender)
         contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
         if contact.was_erased_since(one.date_created):
@@ -177,17 +184,6 @@ class Reconcile:
             due_at = self.clock.now() - age + next_ask if next_ask else None
             self.messages.announced(booked, due_at=due_at, shard="status")
         return True
-
-    # --- media that are still at Twilio ----------------------------------------------------------------------------
-
-    def _media(self, found: Found, deadline: Deadline) -> None:
-        for shard in range(SHARDS):
-            for inbound in self.inbox.due(f"media#{shard}", self.clock.now()):
-                if not self._has_time(deadline):
-                    return
-                with found.apart():
-                    if self.inbox.book(inbound, self.clock.now() + EVERY_MS):
-                        found.media += self.store_media(inbound.message_id, deadline)
 
     def _has_time(self, deadline: Deadline) -> bool:
         return deadline.at - self.clock.now() > ENOUGH_MS

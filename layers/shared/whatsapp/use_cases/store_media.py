@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from whatsapp.domain.events import MessageMediaStored
 from whatsapp.domain.inbound import Inbound, InboundMedium
+from whatsapp.domain.message import SHARDS
 from whatsapp.domain.ports import (
     Clock,
     Deadline,
@@ -14,20 +15,21 @@ from whatsapp.domain.ports import (
     MediumRefusedError,
     MediumUnavailableError,
     Metrics,
+    NotTold,
 )
 from whatsapp.domain.schedule import iso
 
 RETRY_AFTER_S = (1.0, 3.0)
 """Twilio answers 404 for a medium that is only just arriving."""
-LONGEST_FETCH_MS = 33_000
-"""Both hosts at their slowest: no fetch begins with less time left than this."""
+LONGEST_FETCH_MS = 40_000
+"""Both hosts at their slowest (36 s, as `TwilioMedia` bounds them), and the bucket: no fetch begins with less left."""
 AGAIN_MS = 5 * 60_000
 GIVE_UP_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreMedia:
-    """Stores what is pending; what fails for now is tried again by the reconcile."""
+    """Stores what is pending; what fails for now is tried again by the sweep."""
 
     inbox: InboxStore
     source: MediaSource
@@ -56,6 +58,30 @@ class StoreMedia:
         stored = sum(settled[i].status == "stored" for i in news)
         self.metrics.count("MediaStored", stored)
         self.metrics.count("MediaFailed", len(news) - stored)
+        self.metrics.count("MediaWaiting", sum(medium.status == "pending" for medium in settled))
+        return stored
+
+    def sweep(self, deadline: Deadline) -> int:
+        """Every five minutes: look at what is still at Twilio; returns how many were stored.
+
+        Raises:
+            ExceptionGroup: after all else is done, what went wrong with single messages. They come again.
+        """
+        stored = 0
+        trouble: list[Exception] = []
+        for shard in range(SHARDS):
+            for inbound in self.inbox.due(f"media#{shard}", self.clock.now()):
+                if deadline.at - self.clock.now() < LONGEST_FETCH_MS:
+                    break
+                try:
+                    if self.inbox.book(inbound, self.clock.now() + AGAIN_MS):
+                        stored += self(inbound.message_id, deadline)
+                except NotTold:
+                    self.metrics.count("PublishFailed")
+                except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
+                    trouble.append(error)
+        if trouble:
+            raise ExceptionGroup("not all media could be looked at", trouble)
         return stored
 
     def _settled(self, inbound: Inbound, index: int, medium: InboundMedium, deadline: Deadline) -> InboundMedium:
@@ -77,9 +103,9 @@ class StoreMedia:
                 reason = str(error)
             else:
                 size, content_type = len(fetched.content), fetched.content_type
-                return replace(medium, status="stored", key=key, size=size, content_type=content_type)
+                return replace(medium, status="stored", key=key, size=size, content_type=content_type, reason=None)
         given_up = self.clock.now() - inbound.received_at > GIVE_UP_MS
-        return replace(medium, status="failed", reason=reason) if given_up else medium
+        return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
     def _note(self, inbound: Inbound, media: tuple[InboundMedium, ...]) -> bool:
         """Note what became of the media, and whether they are looked at again."""
@@ -90,7 +116,7 @@ class StoreMedia:
         return self.delete_at_twilio and medium.status == "stored" and medium.url is not None
 
     def _delete_at_twilio(self, inbound: Inbound) -> None:
-        """Delete what lies in our bucket now. What Twilio does not delete this time, the reconcile asks for again."""
+        """Delete what lies in our bucket now. What Twilio does not delete this time, the sweep asks for again."""
         deleted = tuple(self._deleted(medium) for medium in inbound.media)
         if deleted != inbound.media:
             self._note(inbound, deleted)
