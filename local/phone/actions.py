@@ -56,6 +56,7 @@ class Actions:
             Route("/api/inbound", _forgiving(self.inbound), methods=["POST"]),
             Route("/api/preview", _forgiving(self.preview), methods=["POST"]),
             Route("/api/run/{task}", _forgiving(self.run), methods=["POST"]),
+            Route("/api/alerts/clear", _forgiving(self.clear_alerts), methods=["POST"]),
             Route("/api/redrive", _forgiving(self.redrive), methods=["POST"]),
             Route("/api/templates/{sid}/review", _forgiving(self.review), methods=["POST"]),
             Route("/api/twilio/{control}", _forgiving(self.control), methods=["POST", "DELETE"]),
@@ -161,6 +162,11 @@ class Actions:
         if tool.returncode:
             raise Refused(told.decode().strip())
         return JSONResponse({"told": told.decode().strip()})
+
+    async def clear_alerts(self, _request: Request) -> Response:
+        """Somebody has seen to all alerts so far: the page forgets them."""
+        self._world.replace("alert", {})
+        return JSONResponse({})
 
     async def preview(self, request: Request) -> Response:
         """A template as the patient will read it, or what is wrong with its values so far."""

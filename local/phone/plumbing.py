@@ -58,10 +58,7 @@ class QueueWatcher:
             found |= {m["MessageId"]: _dead_letter(m) for m in new}
             if not new:
                 break
-        for key in set(self._world.of("dead")) - set(found):
-            self._world.drop("dead", key)
-        for key, letter in found.items():
-            self._world.put("dead", key, letter)
+        self._world.replace("dead", found)
 
 
 def _dead_letter(message: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def tell_steps(world: World, record: dict[str, Any]) -> None:
     who = {"message_id": message_id, "to": record.get("to"), "template": record.get("template")}
     asked = f"{message_id}:command"
     if world.get("step", asked) is None:
-        world.step(asked, "command", "Taken in", record["created_at"], end=record["created_at"], **who)
+        detail = {"request": _request(record)}
+        world.step(asked, "command", "Taken in", record["created_at"], end=record["created_at"], detail=detail, **who)
     _attempt(world, record, who)
     _wait(world, record, who)
 
@@ -100,9 +101,17 @@ def _attempt(world: World, record: dict[str, Any], who: dict[str, Any]) -> None:
         code = str(error.get("twilio_code") or error.get("code") or status)
     elif known.get("state") == "bad":
         return
+    answer = {"status": status, "error": error}
+    if state == "ok" and end is not None:
+        answer = {"status": "sent", "twilio_sid": record.get("twilio_sid")}
     number = record.get("attempts") or 1
-    detail = {"error": error or None, "status": status, "number": number}
+    detail = {"request": _request(record), "answer": answer}
     world.step(step_id, "lambda", f"Attempt {number}", began, end=end, state=state, code=code, detail=detail, **who)
+
+
+def _request(record: dict[str, Any]) -> dict[str, Any]:
+    names = ("to", "template", "language", "variables", "text", "in_reply_to", "agent", "lane")
+    return {name: record[name] for name in names if name in record}
 
 
 _WAITS = {

@@ -39,8 +39,6 @@ from local.processes import ServerError
 
 HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
-PATIENTS = {"+919812345600": "Asha Menon", "+919845012345": "रवि शर्मा", "+919940098765": "மீனா சுந்தரம்"}
-"""Who is there when nobody is: an ordinary page has people on it."""
 SCHEDULES_EVERY_S = 3.0
 _log = logging.getLogger(__name__)
 
@@ -111,12 +109,10 @@ class Phone:
         """Everything that runs beside the server: watchers, the health count, the schedules."""
         outputs = self.stack["outputs"]
         records = Records(self.world, self.aws("dynamodb"), outputs["MessagesTableName"])
-        twilio_watcher = TwilioWatcher(self.world, records, twilio)
-        await self._seed_patients(twilio)
         bus = await asyncio.to_thread(BusWatcher, self.world, records, self.aws, outputs)
         health = Health(self.world, await asyncio.to_thread(self._rate_limit))
         parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            ("twilio", twilio_watcher.follow),
+            ("twilio", TwilioWatcher(self.world, records, twilio).follow),
             ("records", records.follow),
             ("bus", bus.follow),
             ("queues", QueueWatcher(self.world, self.aws("sqs"), outputs).follow),
@@ -129,13 +125,6 @@ class Phone:
                 for task in ("sweep", "publish")
             ]
         return parts
-
-    async def _seed_patients(self, twilio: httpx.AsyncClient) -> None:
-        state = (await twilio.get("state")).json()
-        named = {patient["address"] for patient in state["patients"] if patient["profile_name"]}
-        for address, name in PATIENTS.items():
-            if address not in named:
-                await twilio.post("patients", json={"address": address, "profile_name": name})
 
     def _rate_limit(self) -> int:
         name = self.stack["outputs"]["SendFunctionName"]

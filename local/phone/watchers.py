@@ -12,6 +12,8 @@ from local.phone.world import World, now_ms
 
 STATUS_PATH = re.compile(r"/twilio/status/([0-9a-f]+)/([0-9a-z]+)")
 QUEUE_NAME = "phone-page"
+PATIENTS = {"+919812345600": "Asha Menon", "+919845012345": "रवि शर्मा", "+919940098765": "மீனா சுந்தரம்"}
+"""Who is there when nobody is: an ordinary page has people on it."""
 
 
 class TwilioWatcher:
@@ -24,22 +26,30 @@ class TwilioWatcher:
         self._last_id = ""
 
     async def follow(self) -> None:
-        """Read the state, then the stream; begin again if Twilio was started anew."""
+        """Read the state, then the stream; begin again if Twilio was started anew, or forgot everything."""
         while True:
             try:
+                await self._seed_patients()
                 await self.read_state()
                 await self._follow_stream()
             except httpx.HTTPError:
                 await asyncio.sleep(0.3)
 
+    async def _seed_patients(self) -> None:
+        state = (await self._http.get("state")).raise_for_status().json()
+        named = {patient["address"] for patient in state["patients"] if patient["profile_name"]}
+        for address, name in PATIENTS.items():
+            if address not in named:
+                await self._http.post("patients", json={"address": address, "profile_name": name})
+
     async def read_state(self) -> None:
-        """Take over all that Twilio knows now."""
+        """Take over all that Twilio knows now, and forget what it forgot."""
         state = (await self._http.get("state")).raise_for_status().json()
         self._last_id = state["last_event_id"]
-        for patient in state["patients"]:
-            self._world.put("patient", patient["address"], patient)
-        for template in state["templates"]:
-            self._world.put("template", template["sid"], template)
+        self._world.replace("patient", {patient["address"]: patient for patient in state["patients"]})
+        self._world.replace("template", {template["sid"]: template for template in state["templates"]})
+        for sid in set(self._world.of("message")) - {message["sid"] for message in state["messages"]}:
+            self._forget(sid)
         self._put("windows", {"open": state["windows"]})
         self._put("faults", {"active": state["faults"]})
         self._put("clock", {"whatsapp_now": state["whatsapp_now"], "at": now_ms()})
@@ -48,7 +58,17 @@ class TwilioWatcher:
             for attempt in message["callbacks"]:
                 self._callback({"sid": message["sid"], **attempt})
 
+    def _forget(self, sid: str) -> None:
+        """A message, what our records say of it, and its story."""
+        message_id = (self._world.get("message", sid) or {}).get("message_id")
+        for key, step in list(self._world.of("step").items()):
+            if step["sid"] == sid or (message_id and step["message_id"] == message_id):
+                self._world.drop("step", key)
+        self._world.drop("message", sid)
+        self._world.drop("record", message_id or "")
+
     async def _follow_stream(self) -> None:
+        """Take in every event until Twilio forgets everything."""
         async with self._http.stream("GET", "events", params={"last_event_id": self._last_id}, timeout=None) as answer:
             data: list[str] = []
             async for line in answer.aiter_lines():
@@ -57,6 +77,8 @@ class TwilioWatcher:
                 elif not line and data:
                     event = json.loads("".join(data))
                     data.clear()
+                    if event.get("kind") == "reset":
+                        return
                     if "kind" in event:
                         await self._event(event)
 
@@ -80,6 +102,8 @@ class TwilioWatcher:
             case "fault":
                 self._fault(event)
                 self._put("faults", {"active": (await self._http.get("faults")).json()["faults"]})
+            case "refusal":
+                self._refusal(event)
             case "clock":
                 self._put("clock", {"whatsapp_now": event["whatsapp_now"], "at": event["at"]})
                 await self._read_windows({"direction": "inbound"})
@@ -103,9 +127,15 @@ class TwilioWatcher:
         if not history or history[-1]["status"] != message["status"]:
             history.append({"status": message["status"], "at": at})
         shown = {name: value for name, value in message.items() if name != "callbacks"}
+        erased = [what for what in ("redacted", "deleted") if known and message[what] and not known[what]]
         self._world.put("message", message["sid"], {**shown, "message_id": message_id, "history": history})
         if message["patient"] not in self._world.of("patient"):
             self._world.put("patient", message["patient"], {"address": message["patient"], "profile_name": ""})
+        for what in erased:
+            self._world.step(
+                f"{message['sid']}:{what}", "twilio", f"{what.capitalize()} at Twilio", at, end=at, sid=message["sid"],
+                message_id=message_id, to=message["patient"],
+            )  # fmt: skip
         self._records.mention(message_id)
         self._steps(self._world.of("message")[message["sid"]])
 
@@ -133,8 +163,9 @@ class TwilioWatcher:
         )  # fmt: skip
         if "delivered" in reached:
             title = "Delivered, read" if "read" in reached else "Delivered"
+            detail = {"shown": message["rendered"] or {"body": message["body"]}, "history": message["history"]}
             self._world.step(f"{sid}:phone", "phone", title, reached["delivered"],
-                             end=reached.get("read", reached["delivered"]), **who)  # fmt: skip
+                             end=reached.get("read", reached["delivered"]), detail=detail, **who)  # fmt: skip
 
     def _callback(self, event: dict[str, Any]) -> None:
         message = self._world.get("message", event["sid"])
@@ -148,23 +179,45 @@ class TwilioWatcher:
             f"{event['sid']}:callback:{event['status']}:{event['at']}", "lambda", title, event["at"] - event["ms"],
             end=event["at"], state="ok" if ok else "bad", code=None if ok else code, sid=event["sid"],
             message_id=message["message_id"], to=message["patient"],
-            detail={"request": {"url": event["url"], "status": event["status"]},
-                    "answer": {"http_status": event["http_status"], "ms": event["ms"]}},
+            detail={"request": {"url": event["url"], "X-Twilio-Signature": event["signature"]}, "form": event["form"],
+                    "answer": {"http_status": event["http_status"], "body": event["answer"], "ms": event["ms"]}},
         )  # fmt: skip
         self._records.mention(message["message_id"])
 
     def _fault(self, event: dict[str, Any]) -> None:
-        kind, sid = event["fault"], event.get("sid")
-        to = (event.get("to") or "").removeprefix("whatsapp:") or None
-        if sid:
-            to = (self._world.get("message", sid) or {}).get("patient")
-        active = (self._world.get("status", "faults") or {"active": []})["active"]
-        code = next((fault["code"] for fault in active if fault["kind"] == kind), None)
+        self._went_wrong(event, f"Fault: {event['fault'].replace('_', ' ')}", event["code"] or event["fault"])
+
+    def _refusal(self, event: dict[str, Any]) -> None:
+        answer = _json_or_text(event["answer"])
+        code = answer.get("code") if isinstance(answer, dict) else None
+        self._went_wrong(event, "Refused by Twilio", code or event["http_status"])
+
+    def _went_wrong(self, event: dict[str, Any], title: str, code: object) -> None:
+        """A request to Twilio, or a callback of Twilio's, that a fault struck or Twilio refused."""
+        form = event["form"]
+        message = self._world.get("message", event.get("sid") or "") or {}
+        path = STATUS_PATH.search(str(form.get("StatusCallback", "")))
+        detail = {
+            "request": {name: event[name] for name in ("path", "url", "status") if event.get(name)},
+            "form": form,
+            "answer": {"http_status": event.get("http_status"), "body": _json_or_text(event.get("answer"))},
+        }
         self._world.step(
-            f"fault:{event['at']}:{kind}", "twilio", f"Fault: {kind.replace('_', ' ')}", event["at"], end=event["at"],
-            state="bad", code=str(code or kind), sid=sid, to=to,
-            detail={"request": {"path": event.get("path"), "status": event.get("status")}},
+            f"{event['kind']}:{event['at']}:{code}", "twilio", title, event["at"], end=event["at"], state="bad",
+            code=str(code), sid=event.get("sid"), to=message.get("patient") or _bare(event.get("to")),
+            message_id=message.get("message_id") or (path.group(1) if path else None), detail=detail,
         )  # fmt: skip
+
+
+def _bare(address: str | None) -> str | None:
+    return address.removeprefix("whatsapp:") if address else None
+
+
+def _json_or_text(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except ValueError:
+        return text
 
 
 def _history(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ Thing = dict[str, Any]
 
 KINDS = {
     "patient": 500,
-    "message": 2000,
-    "record": 2000,
+    "message": 20_000,
+    "record": 20_000,
     "step": 5000,
     "invocation": 500,
     "template": 500,
@@ -28,8 +28,8 @@ KINDS = {
     "status": 50,
 }
 """How many of each kind are kept; the oldest goes first. `status` holds single values: windows, faults, queue, …"""
-SNAPSHOT_STEPS = 2000
-"""How many steps a page is given to begin with."""
+SHOWN = 2000
+"""How many of a kind a page is given to begin with, at most; the numbers are counted from all that are kept."""
 
 
 def now_ms() -> int:
@@ -71,6 +71,13 @@ class World:
             self.changes += 1
             self.hub.publish({"kind": kind, "key": key, "value": None})
 
+    def replace(self, kind: str, things: dict[str, Thing]) -> None:
+        """Keep these things of a kind, and no others."""
+        for key in set(self._things[kind]) - set(things):
+            self.drop(kind, key)
+        for key, value in things.items():
+            self.put(kind, key, value)
+
     def step(self, step_id: str, lane: str, title: str, at: int, **more: Any) -> None:
         """Put a step; what is not given stays as it was, or is nothing."""
         step = self.get("step", step_id) or {
@@ -88,11 +95,9 @@ class World:
 
     def snapshot(self) -> dict[str, Any]:
         """All that a page needs to begin with; the stream goes on from `last_id`."""
-        things = {kind: list(things.items()) for kind, things in self._things.items()}
-        things["step"] = things["step"][-SNAPSHOT_STEPS:]
         return {
             "boot": self.hub.boot,
             "last_id": self.hub.last_id,
             "now": now_ms(),
-            "things": {kind: dict(pairs) for kind, pairs in things.items()},
+            "things": {kind: dict(list(things.items())[-SHOWN:]) for kind, things in self._things.items()},
         }

@@ -14,7 +14,7 @@ export function Bubble({ message, onOpen }) {
   const items = message.rendered?.items ?? [];
   return html`<div class="bubble ${inbound ? "out" : "in"}" onClick=${onOpen}>
     <${Quote} message=${message} />
-    ${(message.media ?? []).map((medium) => html`<${Medium} key=${medium.sid} medium=${medium} />`)}
+    ${(message.media ?? []).map((medium) => html`<${Medium} key=${medium.sid} medium=${medium} from=${inbound ? "patient" : "clinic"} />`)}
     ${message.params?.Latitude && html`<${Place} params=${message.params} />`}
     ${message.rendered?.latitude && html`<${Place} params=${{ Latitude: message.rendered.latitude, Longitude: message.rendered.longitude, Label: message.rendered.label }} />`}
     ${text && html`<p class="text" lang=${langOf(text)} dir="auto">${styled(text)}</p>`}
@@ -42,14 +42,14 @@ function Quote({ message }) {
   return html`<blockquote class="quote"><b>${quoted.direction === "inbound" ? "You" : "Clinic"}</b><span lang=${langOf(snippet(quoted))}>${snippet(quoted)}</span></blockquote>`;
 }
 
-function Medium({ medium }) {
+function Medium({ medium, from }) {
   const [broken, setBroken] = useState(false);
   const source = `/media/${medium.sid}`;
   const size = `${Math.max(1, Math.round(medium.size / 1024))} KB`;
   const stop = (event) => event.stopPropagation();
   if (broken) return html`<p class="broken"><${Icon} name="alert" size=${15} /> ${medium.content_type} of ${size}: it cannot be shown</p>`;
   if (medium.content_type.startsWith("image/")) {
-    return html`<img class="medium" src=${source} alt="Picture from the patient" loading="lazy" onError=${() => setBroken(true)} />`;
+    return html`<img class="medium" src=${source} alt=${`Picture from the ${from}`} loading="lazy" onError=${() => setBroken(true)} />`;
   }
   if (medium.content_type.startsWith("audio/")) {
     return html`<audio class="medium" controls preload="metadata" src=${source} aria-label="Voice message" onClick=${stop} onError=${() => setBroken(true)} />`;

@@ -20,12 +20,11 @@ export function Health() {
 
 const shorten = (value) => (Number.isInteger(value) ? value.toLocaleString("en-IN") : value.toFixed(value >= 10 ? 0 : 1));
 
+/** The points there are, over the whole width: up to five minutes. */
 function Sparkline({ points }) {
-  const width = 64, height = 18;
-  if (points.length < 2) return html`<svg width=${width} height=${height} aria-hidden="true" />`;
+  const width = 100, height = 18;
   const low = Math.min(...points), high = Math.max(...points);
   const y = (value) => (high === low ? height - 2 : height - 2 - ((value - low) / (high - low)) * (height - 4));
-  const x = (n) => width - ((points.length - 1 - n) / 59) * width;
-  const line = points.map((value, n) => `${x(n).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-  return html`<svg width=${width} height=${height} viewBox="0 0 ${width} ${height}" aria-hidden="true"><polyline points=${line} /></svg>`;
+  const line = points.map((value, n) => `${((n / (points.length - 1)) * width).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  return html`<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true">${points.length > 1 && html`<polyline points=${line} />`}</svg>`;
 }

@@ -77,7 +77,7 @@ function Row({ patient }) {
   const last = latest.value.get(patient.address);
   const left = windowLeft(patient.address);
   const window = left ? `window open for ${length(left)}` : "window closed";
-  return html`<button type="button" class="patient" aria-current=${chosen ? "true" : null} onClick=${() => choose(patient.address)}>
+  return html`<button type="button" class="patient" title=${`${patient.profile_name || patient.address}, ${window}`} aria-current=${chosen ? "true" : null} onClick=${() => choose(patient.address)}>
     <${Avatar} patient=${patient} left=${left} />
     <span class="patient-text">
       <span class="patient-name">${patient.profile_name || patient.address}</span>

@@ -14,10 +14,10 @@ const MOST_ROWS = 300;
 /** What the chat shows: messages at Twilio, and records of ours that never got there or not yet. */
 const rows = computed(() => {
   const address = current.value?.address;
-  const messages = things.message.list.filter((message) => message.patient === address && !message.deleted);
+  const messages = things.message.list.filter((message) => message.patient === address);
   const atTwilio = new Set(messages.map(idOf));
   const waiting = things.record.list.filter(
-    (record) => record.direction === "outbound" && record.to === address && !atTwilio.has(record.message_id));
+    (record) => record.direction === "outbound" && record.to === address && !record.twilio_sid && !atTwilio.has(record.message_id));
   return [
     ...messages.map((message) => ({ id: idOf(message), at: message.accepted_at, message })),
     ...waiting.map((record) => ({ id: record.message_id, at: record.created_at, record })),
@@ -27,7 +27,7 @@ const rows = computed(() => {
 export function Phone() {
   const patient = current.value;
   const [switches, setSwitches] = useState(false);
-  if (!patient) return html`<section class="phone" aria-label="Phone" data-region><${Empty} icon="phone" title="No patients yet" /></section>`;
+  if (!patient) return html`<section class="phone" aria-label="Phone" data-region><${Empty} icon="phone" title="No patients yet"><p>Add one with <b>+</b> above the list: an ordinary WhatsApp user.</p><//></section>`;
   const left = windowLeft(patient.address);
   return html`<section class="phone" aria-label="Phone" data-region tabindex="-1">
     <header class="phone-top">

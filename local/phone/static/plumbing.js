@@ -56,7 +56,9 @@ export function Alerts() {
     return html`<${Empty} icon="alert" title="No alerts"><p>What a person must look at comes here, as it would by mail: a send given up, one of unknown fate, an account problem.</p>
       <p>To see one, turn on the fault “Twilio refuses with a code” with 20003, and send.</p><//>`;
   }
-  return html`<section class="alerts" aria-label="Alerts"><ul>${alerts.map((alert) => html`<li class="alert" key=${alert.id}>
+  return html`<section class="alerts" aria-label="Alerts">
+    <header class="panel-head"><p class="dim">What a person was paged for, newest first.</p><${ActionButton} class="quiet" act=${() => ask("alerts/clear")} disabled=${off()}>Clear all<//></header>
+    <ul>${alerts.map((alert) => html`<li class="alert" key=${alert.id}>
     <header><${Icon} name="alert" /><h3>${alert.subject}</h3><span class="dim">${clock(alert.at)}</span>
       ${alert.message_id && html`<button type="button" class="quiet" onClick=${() => open(alert.message_id)}><${Icon} name="inside" size=${15} /> Its story</button>`}</header>
     <pre class="code wrap" tabindex="0" aria-label="The alert's text">${alert.text}</pre></li>`)}</ul></section>`;
@@ -64,7 +66,7 @@ export function Alerts() {
 
 const FAULTS = [
   ["Twilio's answer", [
-    ["http_503", "answers 503"], ["http_429", "answers 429: too fast"], ["http_500", "answers 500"], ["refuse", "refuses the connection"],
+    ["http_503", "answers 503"], ["http_429", "answers 429: too fast"], ["http_500", "answers 500"], ["refuse", "resets the connection"],
     ["accept_then_500", "accepts, then answers 500"], ["accept_then_hang", "accepts, then hangs"], ["hang", "hangs"],
     ["accept_late", "accepts after an error"], ["truncate", "cuts its answer short"], ["error", "refuses with a code"],
   ]],

@@ -129,7 +129,7 @@ function Detail({ step }) {
   const parts = [["Request", request], ["Form", form], ["Answer", answer], ["Event", event], ["More", Object.values(rest).some(Boolean) ? rest : null]]
     .filter(([, value]) => value);
   return html`<section class="detail" aria-label=${step.title}>
-    ${step.code && html`<p class="plain-words ${step.state}"><${Icon} name="alert" size=${16} /> <span><b>${step.code}</b> ${codes.value[step.code] ?? step.detail.error?.detail ?? ""}</span></p>`}
+    ${step.code && html`<p class="plain-words ${step.state}"><${Icon} name="alert" size=${16} /> <span><b>${step.code}</b> ${codes.value[step.code] ?? (step.detail.error ?? step.detail.answer?.error)?.detail ?? ""}</span></p>`}
     ${alert && html`<pre class="code wrap" tabindex="0" aria-label="Alert">${alert}</pre>`}
     ${parts.map(([name, value]) => html`<div class="part" key=${name}><h4>${name}<${Copy} text=${JSON.stringify(value, null, 2)} /></h4><${Json} value=${value} label=${name} /></div>`)}
     ${logs.length > 0 && html`<div class="part"><h4>Log <small>${logs[0].function}</small><${Copy} text=${logs.flatMap((each) => each.lines).join("\n")} /></h4>

@@ -12,14 +12,10 @@ const BREAK_PX = 76;
 const LEAST_BREAK_MS = 1000;
 const LEAST_CLUSTER_PX = 34;
 
-/** The steps of one message: its own, and the faults that struck Twilio while an attempt at it was under way. */
+/** The steps of one message. */
 export function stepsOf(steps, messageId, sid) {
   const own = steps.filter((step) => (messageId && step.message_id === messageId) || (sid && step.sid === sid));
-  const attempts = own.filter((step) => step.id.includes(":attempt:"));
-  const struck = steps.filter((step) =>
-    step.id.startsWith("fault:") && !own.includes(step) &&
-    attempts.some((attempt) => step.to === attempt.to && step.at >= attempt.at - 50 && step.at <= (attempt.end ?? Infinity) + 50));
-  return [...own, ...struck].sort((a, b) => a.at - b.at || (a.end ?? Infinity) - (b.end ?? Infinity));
+  return own.sort((a, b) => a.at - b.at || (a.end ?? Infinity) - (b.end ?? Infinity));
 }
 
 /** Stretches of time in which somebody worked on it; waiting is not work. */

@@ -10,6 +10,7 @@ import { ActionButton, Empty, html, Icon, Sheet, useAction } from "./ui.js";
 const ORDER = ["pending", "received", "rejected", "paused", "disabled", "unsubmitted", "approved"];
 const TONE = { approved: "ok", pending: "wait", received: "wait", rejected: "bad", paused: "bad", disabled: "bad", unsubmitted: "wait" };
 const LANGUAGES = { en: "English", hi: "Hindi", ta: "Tamil", bn: "Bengali" };
+const CATEGORIES = ["UTILITY", "MARKETING", "AUTHENTICATION"];
 const opened = signal(null);
 
 /** The catalog's name of one of Twilio's copies. */
@@ -17,12 +18,14 @@ const nameOf = (template) =>
   catalog.value.find((each) => template.friendly_name.startsWith(`${each.name}_`))?.name ?? template.friendly_name;
 
 /** What WhatsApp rejects whoever asks, told before anybody submits it. */
-export function lint(body) {
+export function lint(body, samples = {}) {
   const found = [];
   const text = (body ?? "").trim().replace(/[^\p{L}\p{M}\p{N}{}]+/gu, " ").trim();
   if (/^\{\{/.test(text)) found.push("starts with a variable");
   if (/\}\}$/.test(text)) found.push("ends with a variable");
   if (/\}\}\s*\{\{/.test(body ?? "")) found.push("two variables stand side by side");
+  const missing = [...(body ?? "").matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => name).filter((name) => !samples[name]);
+  if (missing.length > 0) found.push(`no sample for ${[...new Set(missing)].map((name) => `{{${name}}}`).join(", ")}`);
   return found;
 }
 
@@ -45,7 +48,7 @@ function Row({ template }) {
   const { status, rejection_reason: reason, category } = template.approval;
   const isOpen = opened.value === template.sid;
   const body = Object.values(template.types)[0]?.body ?? "";
-  const warnings = lint(body);
+  const warnings = lint(body, template.variables);
   return html`<li class="template ${isOpen ? "open" : ""}">
     <button type="button" class="template-row" aria-expanded=${isOpen} onClick=${() => (opened.value = isOpen ? null : template.sid)}>
       <span class="template-name">${words(nameOf(template))}</span>
@@ -63,6 +66,7 @@ function Review({ template, body }) {
   const actions = Object.values(template.types)[0]?.actions ?? [];
   const decide = (status, reason = "") => ask(`templates/${template.sid}/review`, { status, reason });
   const now = template.approval.status;
+  const [recategorise, busy] = useAction((category) => ask(`templates/${template.sid}/review`, { status: now, reason: template.approval.rejection_reason, category }));
   const verdict = (status, label) => html`<${ActionButton} class="quiet" disabled=${now === status || connection.value !== "live"} act=${() => decide(status)}>${label}<//>`;
   return html`<div class="review">
     <div class="bubble in" lang=${langOf(body)}><p class="text">${numbered(body, template.variables)}</p>
@@ -72,7 +76,9 @@ function Review({ template, body }) {
         ? html`<p class="dim">Not submitted yet.</p>`
         : html`${verdict("approved", "Approve")}
           <button type="button" class="quiet danger" disabled=${now === "rejected" || connection.value !== "live"} onClick=${() => setRejecting(true)}>Reject …</button>
-          ${verdict("paused", "Pause")}${verdict("disabled", "Disable")}`}
+          ${verdict("paused", "Pause")}${verdict("disabled", "Disable")}
+          <label>Category <select value=${template.approval.category} disabled=${busy || connection.value !== "live"} onChange=${(event) => recategorise(event.target.value)}>
+            ${CATEGORIES.map((category) => html`<option value=${category}>${category.toLowerCase()}</option>`)}</select></label>`}
       <small class="dim sid">${template.sid}</small>
     </div>
     ${rejecting && html`<${Reject} decide=${decide} onClose=${() => setRejecting(false)} />`}

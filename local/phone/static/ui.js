@@ -109,9 +109,12 @@ export function useWidth() {
 export function Sheet({ title, onClose, children, class: name = "" }) {
   const dialog = useRef(null);
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.focus?.();
+    const before = document.activeElement, shown = dialog.current;
+    shown.showModal();
+    return () => {
+      shown.close(); // while it is open, nothing behind it takes the focus
+      before?.focus?.();
+    };
   }, []);
   const outside = (event) => event.target === dialog.current && onClose();
   // The browser tells of a close later; a key that comes before it would find the sheet gone and yet open.
@@ -119,7 +122,7 @@ export function Sheet({ title, onClose, children, class: name = "" }) {
     event.preventDefault();
     onClose();
   };
-  return html`<dialog ref=${dialog} class="sheet ${name}" aria-label=${title} onCancel=${escaped} onClose=${onClose} onClick=${outside}>
+  return html`<dialog ref=${dialog} class="sheet ${name}" aria-label=${title} onCancel=${escaped} onClose=${() => dialog.current && onClose()} onClick=${outside}>
     <header><h2>${title}</h2><${IconButton} icon="close" label="Close" onClick=${onClose} /></header>
     ${children}
   </dialog>`;

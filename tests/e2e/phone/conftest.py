@@ -124,6 +124,24 @@ def hold(page: Page, url: str) -> list[Route]:
     return held
 
 
+def put(phone: Phone, kind: str, key: str, value: dict[str, Any]) -> None:
+    """Tell the page of one thing."""
+    assert phone.loop
+    phone.loop.call_soon_threadsafe(phone.world.put, kind, key, value)
+
+
+def put_steps(phone: Phone, message_id: str, patient: str, steps: list[tuple[str, str, int, int]]) -> None:
+    """Tell the page of a message whose steps are these: id, lane, from, to (ms). In the queue it waits."""
+
+    def tell() -> None:
+        for step_id, lane, at, end in steps:
+            phone.world.step(f"{message_id}:{step_id}", lane, step_id, at, end=end,
+                             state="wait" if lane == "queue" else "ok", message_id=message_id, to=patient)  # fmt: skip
+
+    assert phone.loop
+    phone.loop.call_soon_threadsafe(tell)
+
+
 def flood(phone: Phone, count: int, name: str) -> None:
     """Tell the page of many steps at once, newer than all others: `name 0`, `name 1`, …"""
 

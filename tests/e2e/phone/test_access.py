@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from local.phone.server import PATIENTS
-from tests.e2e.phone.conftest import Opened, px, query
+from local.phone.server import Phone
+from local.phone.watchers import PATIENTS
+from tests.e2e.phone.conftest import Opened, put_steps, px, query
 from tests.product import Product
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 SMALL = """all => all.map(e => [e, e.getBoundingClientRect()])
-    .filter(([e, r]) => r.width && r.height < 43.5 && !e.matches('.bar, .meta-open, [type=checkbox]'))
+    .filter(([e, r]) => r.width && (r.height < 43.5 || r.width < 24) && !e.matches('.bar, .meta-open, [type=checkbox]'))
     .map(([e, r]) => `${e.className} ${e.textContent.trim().slice(0, 30)} ${r.width}×${r.height}`)"""
-"""Targets below 44 px. A bar has its row below it, and a time its whole bubble."""
+"""Targets below 44 px of height, or 24 of width. A bar has its row below it, and a time its whole bubble."""
 TABS = ("story", "events", "templates", "queue", "alerts", "faults")
 
 
@@ -67,11 +68,39 @@ def test_axe_finds_nothing(opened: Opened, talk: str, scheme: str, width: int) -
         assert violations(page) == [], tab
     page.keyboard.press("n")
     expect(page.get_by_role("form", name="Send as the orchestrator")).to_be_visible()
-    assert violations(page) == []
+    for view in ("Form", "JSON", "Command"):
+        page.get_by_role("group", name="View").get_by_role("button", name=view).click()
+        assert violations(page) == [], view
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_opens(clinic: Product, phone: Phone, opened: Opened, asha: str, scheme: str) -> None:
+    message = clinic.remind(asha)["message_id"]
+    clinic.fault("http_503", asha)
+    page = opened(query(asha, message=message), color_scheme=scheme, reduced_motion="reduce")
+    page.locator(".steps li > button", has_text="Accepted by Twilio").click()
+    expect(page.locator(".banner.wait")).to_be_visible()
+    assert violations(page) == [], "fault banner, detail"
+    for button in ("New patient", "Switches of this phone"):
+        page.get_by_role("button", name=button).click()
+        expect(page.locator("dialog")).to_be_visible()
+        assert violations(page) == [], button
+        page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Templates").click()
+    page.locator(".template-row").first.click()
+    page.get_by_role("button", name="Reject …").click()
+    assert violations(page) == [], "reject"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Turn all off").click()
+    page.route("**/api/stream*", lambda route: route.abort())
+    page.reload()
+    expect(page.locator(".banner.bad")).to_be_visible()
+    assert violations(page) == [], "lost"
+    opened.errors.clear()  # type: ignore[attr-defined]  # the browser reports the stream that it did not get
 
 
 def test_everything_by_keyboard(clinic: Product, opened: Opened, asha: str) -> None:
@@ -100,6 +129,28 @@ def test_everything_by_keyboard(clinic: Product, opened: Opened, asha: str) -> N
     page.keyboard.press("y")
     expect(page.locator(".notice")).to_contain_text("The link copied")
     assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.get_by_label("true time").check()
+    page.keyboard.press("c")  # a ticked box is no text
+    expect(page.locator(".notice")).to_contain_text("The command copied")
+    assert "lambda invoke" in page.evaluate("navigator.clipboard.readText()")
+    page.get_by_role("tab", name="Story").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Events")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.get_by_role("button", name="Paused")).to_be_visible()
+    page.keyboard.press("p")
+    page.keyboard.press("ArrowRight")
+    page.locator(".inside").focus()
+    page.keyboard.press("j")  # the first template
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="The reviewer's verdict")).to_be_visible()
+    page.get_by_role("tab", name="Templates").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Faults")).to_be_focused()
+    page.get_by_role("button", name="Turn on: Twilio answers 429").press("Enter")
+    page.get_by_role("button", name="Turn all off").press("Enter")
+    expect(page.locator(".banner.wait")).to_have_count(0)
     page.keyboard.press("?")
     page.get_by_role("switch", name="Single keys").uncheck()
     page.keyboard.press("Escape")
@@ -148,17 +199,57 @@ def test_escape_closes_one_thing_and_gives_the_focus_back(clinic: Product, opene
     assert message in page.url
 
 
-def test_on_a_phone_nothing_overflows_and_targets_are_large(opened: Opened, talk: str) -> None:
+def fits(page: Page) -> None:
+    """Nothing is wider than the screen, and all that one taps is at least 44 px high and 24 px wide."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("button:visible, select:visible, input:visible").evaluate_all(SMALL) == []
+
+
+def test_on_a_phone_nothing_overflows_and_targets_are_large(phone: Phone, opened: Opened, talk: str) -> None:
+    began = 1_790_188_140_000
+    steps = [("command", "command", began, began + 300), ("read", "phone", began + 9_000_000, began + 9_000_200)]
+    put_steps(phone, "narrow", talk, steps)
     page = opened(query(talk), width=390, height=844, has_touch=True)
+    places = page.get_by_role("navigation", name="Places")
     for place in ("Phone", "Story", "Events", "More"):
-        page.get_by_role("navigation", name="Places").get_by_role("button", name=place).click()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, place
-        small = page.locator("button:visible, select:visible, input:visible").evaluate_all(SMALL)
-        assert small == [], place
-    page.get_by_role("navigation", name="Places").get_by_role("button", name="Phone").click()
+        places.get_by_role("button", name=place).click()
+        fits(page)
+    for tab in TABS[2:]:
+        page.get_by_role("tab", name=tab.title()).click()
+        fits(page)
+    page.keyboard.press("n")
+    for view in ("Form", "JSON", "Command"):
+        page.get_by_role("group", name="View").get_by_role("button", name=view).click()
+        fits(page)
+    page.keyboard.press("Escape")
+    places.get_by_role("button", name="Phone").click()
+    for button in ("Keys", "New patient", "Switches of this phone"):
+        page.get_by_role("button", name=button).click()
+        expect(page.locator("dialog")).to_be_visible()
+        fits(page)
+        page.keyboard.press("Escape")
     page.locator(".rail.state").first.click()
     expect(page.locator("#headline")).to_be_visible()
+    page.goto(phone.url + query(talk, message="narrow", tab="story"))
+    expect(page.locator(".break-label")).to_have_count(1)
+    assert page.locator(".break-label").evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     assert all(box["x"] + box["w"] <= 390 for box in px(page, ".bar, .break-label"))
+
+
+def test_a_narrow_page_opens_again_where_it_was(opened: Opened, talk: str) -> None:
+    page = opened(query(talk), width=390)
+    places = page.get_by_role("navigation", name="Places")
+    for place in ("Events", "Phone", "Story"):
+        places.get_by_role("button", name=place).click()
+        page.reload()
+        expect(places.get_by_role("button", name=place)).to_have_attribute("aria-current", "page")
+    places.get_by_role("button", name="Phone").click()
+    page.keyboard.press("n")  # what a key opens can be seen
+    expect(page.get_by_role("form", name="Send as the orchestrator")).to_be_visible()
+    page.keyboard.press("Escape")
+    places.get_by_role("button", name="Phone").click()
+    page.keyboard.press("/")
+    expect(page.locator("#filter")).to_be_focused()
 
 
 def test_no_motion_for_those_who_want_none(opened: Opened, talk: str) -> None:

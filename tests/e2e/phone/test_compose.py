@@ -1,6 +1,7 @@
 """Composing as the orchestrator: one request in three views, and commands that do what the button does."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -103,6 +104,25 @@ def test_a_refusal_is_said_where_one_looks(clinic: Product, opened: Opened, asha
     page.get_by_role("tab", name="Events").click()
     expect(page.locator(".event").first).to_contain_text("window_closed")
     assert clinic.ledger(asha) == []
+
+
+def test_a_send_that_waits_says_until_when(clinic: Product, opened: Opened, asha: str) -> None:
+    clinic.remind(asha)
+    page = opened(query(asha))
+    compose(page)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".result.wait")).to_have_text(re.compile(r"^… deferred, not before \d\d:\d\d \(rate_limited"))
+
+
+@pytest.mark.parametrize("text", ["null", "5", "[]", "{"])
+def test_what_is_no_request_does_not_become_one(opened: Opened, asha: str, text: str) -> None:
+    page = opened(query(asha))
+    compose(page)
+    view(page, "JSON")
+    page.locator("textarea.code").fill(text)
+    expect(page.locator(".compose .hint.bad")).to_be_visible()
+    view(page, "Form")
+    expect(page.locator("[name=to]")).to_have_value(asha)
 
 
 def test_one_button_fills_an_empty_phone(clinic: Product, opened: Opened) -> None:

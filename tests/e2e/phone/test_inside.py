@@ -5,7 +5,9 @@ import re
 import httpx
 from playwright.sync_api import expect
 
-from tests.e2e.phone.conftest import Opened, hold, query
+from local.phone.server import Phone
+from local.phone.watchers import PATIENTS
+from tests.e2e.phone.conftest import Opened, hold, put, px, query
 from tests.product import Product, eventually
 
 
@@ -85,6 +87,53 @@ def test_a_given_up_send_alerts_and_can_be_redriven(clinic: Product, opened: Ope
     expect(page.locator(".bubble.in")).to_be_visible()
 
 
+def test_the_reviewer_changes_a_category(clinic: Product, opened: Opened) -> None:
+    page = opened("?tab=templates")
+    row = page.locator(".template", has_text="Follow up").filter(has_text="Hindi")
+    row.get_by_role("button").first.click()
+    category = row.get_by_label("Category")
+    expect(category).to_have_value("UTILITY")
+    for wanted in ("MARKETING", "UTILITY"):
+        category.select_option(wanted)
+        expect(row.locator(".template-row")).to_contain_text(wanted.lower())
+        expect(row.locator(".tag").last).to_have_text("approved")
+
+
+def test_alerts_that_somebody_saw_to_can_be_cleared(phone: Phone, opened: Opened) -> None:
+    page = opened("?tab=alerts")
+    put(phone, "alert", "seen-to", {"id": "seen-to", "at": 1, "subject": "Seen to", "text": "…", "message_id": None})
+    expect(page.locator(".alert", has_text="Seen to")).to_be_visible()
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.get_by_role("heading", name="No alerts")).to_be_visible()
+    expect(page).to_have_title("WhatsApp, local")
+
+
+def test_what_twilio_erases_stays_on_the_patients_phone(clinic: Product, opened: Opened, asha: str) -> None:
+    sid = clinic.write(asha, "please forget this")["message_sid"]
+    page = opened(query(asha))
+    url = f"{clinic.stack.twilio_url}/api/2010-04-01/Accounts/{clinic.stack.account_sid}/Messages/{sid}.json"
+    auth = (clinic.stack.account_sid, clinic.stack.auth_token)
+    assert clinic.http.post(url, data={"Body": ""}, auth=auth).status_code == 200
+    expect(page.locator(".step-title", has_text="Redacted at Twilio")).to_be_visible()
+    assert clinic.http.delete(url, auth=auth).status_code == 204
+    expect(page.locator(".step-title", has_text="Deleted at Twilio")).to_be_visible()
+    expect(page.locator(".bubble.out")).to_contain_text("please forget this")
+
+
+def test_a_reset_of_twilio_is_followed(clinic: Product, opened: Opened, asha: str) -> None:
+    clinic.remind(asha)
+    clinic.fault("http_503", asha)
+    page = opened(query(asha))
+    expect(page.locator(".rail .state-word")).to_have_text("Read")
+    expect(page.locator(".banner.wait")).to_be_visible()
+    clinic.twilio("reset", {})
+    expect(page.locator(".banner.wait")).to_have_count(0)
+    expect(page.locator(".chat-row")).to_have_count(0)
+    expect(page.locator(".patient")).to_have_count(len(PATIENTS))
+    clinic.write(asha, "still there?")
+    expect(page.locator(".bubble.out")).to_contain_text("still there?")
+
+
 def test_the_numbers_are_the_ledgers(clinic: Product, opened: Opened, asha: str) -> None:
     clinic.remind(asha)
     page = opened(query(asha))
@@ -104,3 +153,11 @@ def test_a_button_does_nothing_while_it_works(opened: Opened) -> None:
         route.fulfill(json={})
     expect(sync).to_be_enabled()
     assert len(held) == 1
+
+
+def test_the_numbers_are_drawn_on_narrow_pages_too(opened: Opened) -> None:
+    for width in (1280, 390):
+        page = opened(width=width)
+        expect(page.locator(".spark polyline")).to_have_count(9)
+        for box in px(page, ".spark polyline"):
+            assert box["w"] > 20, width

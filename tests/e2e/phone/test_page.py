@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from local.phone.server import STATIC, Phone, serving
 from tests.e2e.phone.conftest import Opened, query
@@ -18,16 +18,24 @@ from tests.product import Product
 VENDORED = [STATIC / "vendor", Path(__file__).parent / "vendor"]
 
 
+def milliseconds_to_content(page: Page) -> float:
+    """From the request for the page to its first patient."""
+    page.add_init_script("""new MutationObserver((_, watch) => {
+        if (document.querySelector('.patient')) { window.shownAt = performance.now(); watch.disconnect(); }
+    }).observe(document, {subtree: true, childList: true})""")
+    page.reload()
+    expect(page.locator(".patient").first).to_be_visible()
+    return float(page.evaluate("window.shownAt"))
+
+
 def test_content_is_there_within_a_second_and_nothing_is_fetched_elsewhere(opened: Opened, phone: Phone) -> None:
     page = opened()  # warm
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(phone.url)
     expect(page.locator(".patient").first).to_be_visible()
-    shown = page.evaluate(
-        "performance.getEntriesByType('paint').find(p => p.name === 'first-contentful-paint').startTime"
-    )
-    assert shown < 1000
+    shown = [milliseconds_to_content(page) for _ in range(4)]
+    assert min(shown) < 1000  # the page's own time: other tests on the machine may hold up one or two
     assert [url for url in asked if not url.startswith((phone.url, "data:"))] == []
     loaded = page.evaluate("performance.getEntriesByType('resource').map(r => [r.name, r.encodedBodySize])")
     assert 50_000 < sum(size for name, size in loaded if "/static/" in name) < 200_000
@@ -45,8 +53,8 @@ def test_the_server_goes_and_comes_back(clinic: Product, opened: Opened, asha: s
         expect(page.locator(".preview .text")).to_contain_text("Hello Asha")
         sent.clear()  # the preview was asked for
         port, stopping = int(first.url.rsplit(":", 1)[1].rstrip("/")), time.monotonic()
-    assert time.monotonic() - stopping < 4  # with a stream open; 1 s on an idle machine
-    expect(page.locator(".banner.bad")).to_contain_text("Reconnecting · last event", timeout=4000)
+    assert time.monotonic() - stopping < 2  # with a stream open
+    expect(page.locator(".banner.bad")).to_contain_text("Reconnecting · last event", timeout=2000)
     expect(page.locator("#as-patient")).to_be_disabled()
     expect(page.locator(".compose").get_by_role("button", name="Send", exact=True)).to_be_disabled()
     expect(page.locator(".chat .bubble.in")).to_be_visible()  # what was known stays
@@ -82,7 +90,7 @@ def test_stopping_does_not_wait_for_open_pages(clinic: Product) -> None:
         opened.acquire()
         opened.acquire()
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 2
     for listener in listeners:
         listener.join(timeout=5)
 
