@@ -164,6 +164,7 @@ def test_schedules_have_names_and_inputs_of_their_own(resources: Resources) -> N
         ("rate(1 minute)", "sweep"),
         ("rate(1 minute)", "publish"),
         ("rate(5 minutes)", "reconcile"),
+        ("rate(5 minutes)", "media"),
         ("rate(15 minutes)", "sync"),
     }
 
@@ -294,6 +295,12 @@ def test_an_hour_of_failed_syncs_is_alarmed_and_a_single_one_is_not(resources: R
     assert schedule == f"rate({alarm['Period'] // 60} minutes)"
     assert alarm["DatapointsToAlarm"] * alarm["Period"] == 3600
     assert alarm["TreatMissingData"] == "notBreaching"  # a sync that went well counts nothing
+
+
+def test_any_bad_signature_pages_and_a_silent_reconcile_does_too(resources: Resources) -> None:
+    bad, behind = properties(resources, "BadSignaturesAlarm"), properties(resources, "ReconcileBehindAlarm")
+    assert (bad["Threshold"], bad["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    assert behind["TreatMissingData"] == "breaching"
 
 
 # --- the whole -----------------------------------------------------------------------------------
