@@ -52,11 +52,18 @@ class Written:
     media: int = 0
     listed_at: int = 0
     more: dict[str, str] = field(default_factory=dict)
+    number: str = ""
+    """The writer's, where `address` hides it."""
 
     @property
     def contact_id(self) -> str:
-        """Whose it is."""
-        return ContactIds("simulated").of(Address(self.address))
+        """Whose it is: the person's own, whatever they wrote from."""
+        return ContactIds("simulated").of(Address(self.number or self.address))
+
+    @property
+    def stored_under(self) -> set[str]:
+        """Where it may stand: under the person's number, or under the id alone while nobody knew whose that is."""
+        return {self.contact_id, ContactIds("simulated").of(Address(self.address))}
 
     @property
     def form(self) -> dict[str, str]:
@@ -370,7 +377,7 @@ class ReceivingWorld(World):
                 self.stored_at.setdefault(item["message_id"]["S"], self.hub.now)
         for item in self.tables.items("contacts"):
             contact_id, at = item["contact_id"]["S"], int(item.get("last_inbound_at", {"N": "0"})["N"])
-            if at < self._windows.get(contact_id, 0) and "erased_at" not in item:
+            if at < self._windows.get(contact_id, 0) and not {"erased_at", "alias_of"} & item.keys():
                 self.steps_back.append(f"the window of {contact_id} was closed early")
             self._windows[contact_id] = at
 

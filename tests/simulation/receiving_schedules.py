@@ -52,7 +52,9 @@ def populate_receiving(world: ReceivingWorld) -> None:
             world.hub.at(START + rng.randint(0, 5 * MINUTE), partial(_confirmation, world, address))
         at = START + rng.randint(0, 10 * MINUTE)
         for _ in range(rng.randint(2, 7)):
-            world.hub.at(at, partial(world.write, _written(world, address, at)))
+            hidden = rng.random() < 0.15
+            written = _hidden(world, address, at) if hidden else _written(world, address, at)
+            world.hub.at(at, partial(world.write, written))
             last = max(last, at)
             at += APART + rng.choice((0, 0, 1_000, 5 * MINUTE, 12 * MINUTE))
         if rng.random() < 0.3:
@@ -79,7 +81,19 @@ def _written(world: ReceivingWorld, address: str, at: int) -> Written:
         text=text,
         media=rng.choice((1, 2)) if kind > 0.8 else 0,
         listed_at=at + lag,
+        more={"ExternalUserId": _id_of(address)} if rng.random() < 0.5 else {},
     )
+
+
+def _hidden(world: ReceivingWorld, address: str, at: int) -> Written:
+    """The same patient, of whom WhatsApp shows nothing but its id."""
+    sid = f"SM{world.rng.getrandbits(128):032x}"
+    hidden = _id_of(address).removeprefix("whatsapp:")
+    return Written(sid=sid, address=hidden, number=address, at=at, text=world.rng.choice(SAID), listed_at=at)
+
+
+def _id_of(address: str) -> str:
+    return f"whatsapp:IN.{address[1:]}"
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -114,7 +128,9 @@ def _nothing_lost(world: ReceivingWorld) -> Iterator[Violation]:
         item = stored.get(written.sid)
         if item is None and not _is_erased(world, written):
             yield Violation(LOST, f"{written.sid}, written at {written.at}, is not stored")
-        elif item and "text" in item and (item["text"], item["contact_id"]) != (written.text, written.contact_id):
+        elif (
+            item and "text" in item and (item["text"] != written.text or item["contact_id"] not in written.stored_under)
+        ):
             yield Violation(WRONG, f"{written.sid} is not what was written, or not whose")
     for sid in set(stored) - {written.sid for written in world.received.written}:
         yield Violation(WRONG, f"{sid} was never written")
@@ -163,9 +179,11 @@ def _last_word_counts(world: ReceivingWorld) -> Iterator[Violation]:
 def _window(world: ReceivingWorld) -> Iterator[Violation]:
     contacts = world.contacts()
     for contact_id in {written.contact_id for written in world.received.written} - set(world.erased):
-        last = max(written.at for written in world.received.written if written.contact_id == contact_id)
+        theirs = [written for written in world.received.written if written.contact_id == contact_id]
         contact = contacts.get(contact_id)
-        if contact and not last - 2_000 <= (contact.last_inbound_at or 0) <= last + DATED_LATE:
+        tied = contact.ids if contact else ()
+        last = max((w.at for w in theirs if w.stored_under <= set(tied)), default=0)
+        if contact and last and not last - 2_000 <= (contact.last_inbound_at or 0) <= last + DATED_LATE:
             yield Violation(WRONG, f"{contact_id}: the window is not that of the last message")
 
 
@@ -196,6 +214,8 @@ def _erased(world: ReceivingWorld) -> Iterator[Violation]:
     stored = world.stored()
     for contact_id, erased_at in world.erased.items():
         for written in world.received.written:
+            if written.number:
+                continue  # under an id that nobody had tied to them yet, it is not found
             item = stored.get(written.sid)
             if written.contact_id == contact_id and written.at < erased_at - DATED_LATE and item and "text" in item:
                 yield Violation(WRONG, f"{written.sid} was erased, and its text is back")
