@@ -138,14 +138,19 @@ function Detail({ step }) {
   </section>`;
 }
 
-/** The logs of the invocations that worked on this step: they name the message, or ran just then. */
+/**
+ * The logs of the invocations that worked on this step: they ran just then, and name the message or none. A busy
+ * machine writes its log late: then it is the nearest that names the message.
+ */
 function logsOf(step) {
   if (step.lane !== "lambda" && step.lane !== "command") return [];
   const name = step.id.includes(":callback:") ? "webhook" : "send";
   const end = step.end ?? Date.now();
-  return things.invocation.list.filter((invocation) =>
-    invocation.function.endsWith(name) && invocation.at <= end + 30 && invocation.end >= step.at - 30 &&
-    (invocation.message_ids.length === 0 || invocation.message_ids.includes(step.message_id)));
+  const apart = ({ at: from, end: to }) => Math.max(0, from - end, step.at - to);
+  const found = things.invocation.list.filter((invocation) => invocation.function.endsWith(name) &&
+    (invocation.message_ids.includes(step.message_id) ? apart(invocation) < 3000 : invocation.message_ids.length === 0 && apart(invocation) <= 30));
+  const nearest = Math.min(...found.map(apart));
+  return found.filter((invocation) => apart(invocation) <= Math.max(30, nearest));
 }
 
 function pretty(line) {
