@@ -35,18 +35,8 @@ _END_HINDI = (
 # Not CANCEL, YES, NO or END: they answer appointments. Twilio's own keywords for all of these can be switched off or
 # edited in Advanced Opt-Out (docs/operations.md).
 _OUT = _all(
-    *(
-        "stop",
-        "stop all",
-        "stopall",
-        "unsubscribe",
-        "quit",
-        "opt out",
-        "optout",
-        "stop it",
-        "stop please",
-        "please stop",
-    ),
+    *("stop", "stop all", "stopall", "stop it", "stop please", "please stop"),
+    *("unsubscribe", "quit", "opt out", "optout"),
     *("stop message", "stop messages", "stop the messages", "stop messaging", "stop messaging me"),
     *("roko", "बंद", "बन्द", "रोको", "रोकें", "स्टॉप"),
     *_END_HINDI,
