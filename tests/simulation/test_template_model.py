@@ -1,9 +1,11 @@
 """The template sync as a machine of rules: people edit, WhatsApp decides, calls fail, syncs die and meet.
 
-Whatever the order: no wording gets two copies, no unapproved one serves, none loses an approved copy that it had, and
-when the trouble is over catalog and Twilio agree.
+Whatever the order: no wording gets two copies, none that is unapproved or changed by hand serves, none loses an
+approved copy that it had, the one to fall back on stays while it is needed, and when the trouble is over catalog and
+Twilio agree.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -20,6 +22,7 @@ from whatsapp.domain.template_version import (
     REJECTED,
     REPORT_STANDS_MS,
     UNSUBMITTED,
+    TemplateVersion,
     serving_version,
 )
 from whatsapp.use_cases.sync_templates import LEASE_MS
@@ -39,8 +42,9 @@ NEXT_VERDICTS = {
     "approved": ["paused", "disabled", "approved"],
     "paused": ["approved", "disabled"],
 }
-SEND_CODES = {"paused": PAUSED, "disabled": DISABLED, "rejected": REJECTED}
-"""What a send reports by 63041, 63042 and 63040."""
+SEND_CODES = {"paused": PAUSED, "disabled": DISABLED, "rejected": REJECTED, "deleted": MISSING}
+"""What a send reports by 63041, 63042, 63040 and 21655."""
+BY_HAND = "Hello {{1}}, do visit us again soon!"
 
 
 class TemplateSync(RuleBasedStateMachine):
@@ -52,7 +56,13 @@ class TemplateSync(RuleBasedStateMachine):
         self.numbers = dict.fromkeys(LANGUAGES, 0)
         self.fresh = 100
         self.by_hand: set[str] = set()
-        """Contents that somebody made at Twilio's console."""
+        """Contents that somebody made, or changed, at Twilio's console: none of ours any more."""
+        self.categories = dict.fromkeys(SHAPE, "UTILITY")
+        self.whatsapp_acted = False
+        """In this step."""
+        self.fallbacks: set[str] = set()
+        """Approved copies that went out before, in a language whose present wording is not approved."""
+        self.deleted_by_hand: set[str] = set()
         self.ever_approved: set[str] = set()
         self.known_as_reviewed: set[str | None] = set()
         self.step_began = self.world.clock.at
@@ -72,11 +82,22 @@ class TemplateSync(RuleBasedStateMachine):
         self.numbers[where] = number
         self.publish()
 
+    @rule(name=st.sampled_from(list(SHAPE)), category=st.sampled_from(["UTILITY", "MARKETING"]))
+    def edit_the_category(self, name: str, category: str) -> None:
+        """A new review for each language, under the same words."""
+        self.categories[name] = category
+        self.publish()
+
     def publish(self) -> None:
         words = {where: BODIES[where[1]] % number for where, number in self.numbers.items()}
         self.world.catalog = Edition(
             [
-                template(name, {tag: words[name, tag] for tag in tags}, buttons=name == "mood")
+                template(
+                    name,
+                    {tag: words[name, tag] for tag in tags},
+                    category=self.categories[name],
+                    buttons=name == "mood",
+                )
                 for name, tags in SHAPE.items()
             ]
         )
@@ -86,6 +107,7 @@ class TemplateSync(RuleBasedStateMachine):
     def delete_by_hand(self, data: Any) -> None:
         sid = data.draw(st.sampled_from(self.ours()))
         del self.world.account.contents[sid]
+        self.deleted_by_hand.add(sid)
 
     @precondition(lambda self: self.ours())
     @rule(data=st.data())
@@ -96,12 +118,31 @@ class TemplateSync(RuleBasedStateMachine):
         made = {"friendly_name": content.friendly_name, "language": content.language, "types": types}
         self.by_hand.add(self.world.gateway.create(made))
 
+    @rule(where=st.sampled_from(LANGUAGES), verdict=st.sampled_from([None, "approved", "rejected"]))
+    def reword_by_hand(self, where: tuple[str, str], verdict: str | None) -> None:
+        """A copy is made and its submission fails. Twilio allows its rewording now: somebody does, and submits that."""
+        self.fresh += 1
+        self.edit(where, self.fresh)
+        self.world.wait(LEASE_MS)
+        self.world.strike("POST .*/ApprovalRequests/.*", "http_500")
+        self.world.sync()
+        self.world.strikes.clear()
+        content = self.world.account.contents.get(self.world.version(*where).content_sid or "")
+        if content and content.approval.status == UNSUBMITTED:
+            next(iter(content.types.values()))["body"] = BY_HAND
+            self.by_hand.add(content.sid)
+            if verdict:
+                self.world.gateway.submit(content.sid, content.friendly_name, "UTILITY")
+                self.world.review(content.sid, verdict, "POLICY. No reason given" if verdict == "rejected" else "")
+
     # --- WhatsApp ----------------------------------------------------------------------------------------------------
 
     @rule(data=st.data())
     def review(self, data: Any) -> None:
         """The reviewer decides, pauses, disables, resumes or moves a template to another category."""
-        open_cases = [sid for sid in self.ours() if self.status_at_twilio(sid) in NEXT_VERDICTS]
+        self.whatsapp_acted = True
+        contents = self.world.account.contents  # also those changed by hand: their approval must mean nothing
+        open_cases = [sid for sid in contents if self.status_at_twilio(sid) in NEXT_VERDICTS]
         if not open_cases:
             return
         sid = data.draw(st.sampled_from(open_cases))
@@ -122,6 +163,7 @@ class TemplateSync(RuleBasedStateMachine):
     @rule()
     def all_is_approved(self) -> None:
         """A good day, after which the sync has seen everything."""
+        self.whatsapp_acted = True
         self.world.wait(LEASE_MS)
         self.world.sync()
         self.world.review_all()
@@ -133,6 +175,19 @@ class TemplateSync(RuleBasedStateMachine):
     def a_week_goes_by(self) -> None:
         self.world.wait(GRACE_MS)
         self.world.sync()
+
+    @rule(where=st.sampled_from(LANGUAGES), verdict=st.sampled_from(["paused", "disabled"]))
+    def a_new_wording_goes_out_for_a_week_and_is_stopped(self, where: tuple[str, str], verdict: str) -> None:
+        """The one before it is due to be deleted now, and wanted now."""
+        self.whatsapp_acted = True
+        self.fresh += 1
+        self.edit(where, self.fresh)
+        self.all_is_approved()
+        self.see_approvals()
+        self.world.wait(GRACE_MS)
+        sid = self.world.version(*where).content_sid or ""
+        if self.status_at_twilio(sid) == APPROVED:
+            self.world.review(sid, verdict)
 
     def what_serves_is_approved(self) -> None:
         for where in LANGUAGES:
@@ -200,7 +255,7 @@ class TemplateSync(RuleBasedStateMachine):
             after = self.world.serving(*where)
             assert after is None or after.content_sid != serving.content_sid
         else:
-            assert status in (APPROVED, "deleted"), "an unapproved wording went out"
+            assert status == APPROVED, "an unapproved wording went out"
 
     # --- always ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +267,7 @@ class TemplateSync(RuleBasedStateMachine):
     @invariant()
     def only_what_was_approved_serves_and_no_language_loses_it(self) -> None:
         """Only WhatsApp, or somebody at Twilio's console, can take it away."""
-        self.ever_approved |= {c.sid for c in self.world.contents() if c.approval.status == APPROVED}
+        self.see_approvals()
         versions = {name: self.world.store.versions(name) for name in SHAPE}
         for name, language in LANGUAGES:
             serving = serving_version(self.world.catalog.get(name), language, versions[name])
@@ -224,6 +279,27 @@ class TemplateSync(RuleBasedStateMachine):
                 assert (version.status_at or 0) >= self.step_began
             self.served[name, language] = serving.content_sid if serving else None
         self.step_began = self.world.clock.at
+
+    @invariant()
+    def words_changed_by_hand_never_serve(self) -> None:
+        for where in LANGUAGES:
+            serving = self.world.serving(*where)
+            assert serving is None or serving.content_sid not in self.by_hand
+
+    @invariant()
+    def what_to_fall_back_on_stays_while_the_present_wording_is_not_approved(self) -> None:
+        """No sync may delete it, unless it learnt only afterwards that WhatsApp took the present wording back."""
+        gone = self.fallbacks - self.world.account.contents.keys() - self.deleted_by_hand
+        assert self.whatsapp_acted or not gone
+        self.whatsapp_acted = False
+        self.fallbacks = set()
+        for name, language in LANGUAGES:
+            versions = self.world.store.versions(name)
+            current = self.world.catalog.get(name).version(language)
+            if self.status_at_twilio(self.sid_of(versions, current)) != APPROVED:
+                went_out = [v for v in versions if v.language == language and v.served_at and v.status == APPROVED]
+                sids = {v.content_sid or "" for v in went_out if v.version != current}
+                self.fallbacks |= {sid for sid in sids if self.status_at_twilio(sid) == APPROVED}
 
     @invariant()
     def our_record_never_goes_back(self) -> None:
@@ -282,8 +358,15 @@ class TemplateSync(RuleBasedStateMachine):
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
+    def see_approvals(self) -> None:
+        self.ever_approved |= {c.sid for c in self.world.contents() if c.approval.status == APPROVED}
+
     def ours(self) -> list[str]:
         return [sid for sid in self.world.account.contents if sid not in self.by_hand]
+
+    @staticmethod
+    def sid_of(versions: Sequence[TemplateVersion], wanted: str) -> str:
+        return next((v.content_sid or "" for v in versions if v.version == wanted), "")
 
     def status_at_twilio(self, sid: str) -> str:
         content = self.world.account.contents.get(sid)
