@@ -7,7 +7,7 @@ from whatsapp.domain.lifecycle import STEPS, WAITING, Status
 from whatsapp.domain.twilio_codes import ROWS, Action, Row
 
 DOCS = Path(__file__).parents[1] / "docs"
-GENERATED = "<!-- Generated from the code by `python -m local.docs`. Edit the code, not this page. -->"
+GENERATED = "<!-- Generated from the code by `.venv/bin/python -m local.docs`. Edit the code, not this page. -->"
 
 OUTGOING = [status for status in Status if status not in (Status.REFUSED, Status.RECEIVED)]
 
@@ -46,7 +46,7 @@ Where the contact's slot takes part, both rows change in one transaction.
 A reply takes another lane: `reply_inflight`, which ends with the worker's lease, and a place in the inbound message's
 `replied_by`. It neither reads nor moves `next_allowed_at`.
 
-The conditions are proved by simulation: `python -m tests.simulation 1000`.
+The conditions are proved by simulation: `.venv/bin/python -m tests.simulation 1000`.
 """
 
 CODES = """# What each Twilio code does
