@@ -1,7 +1,7 @@
 // Everything that happened, newest first: filtered by the words in the URL, a few hundred rows at a time.
 
 import { computed, effect, signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { exactClock, words } from "./format.js";
 import { at, messageOf, open, things } from "./store.js";
 import { endOf } from "./story.js";
@@ -10,6 +10,8 @@ import { Empty, html, Icon, Json } from "./ui.js";
 
 const ROWS = 300;
 export const paused = signal(false);
+/** Somebody asked for the filter's field with a key. */
+export const filterWanted = signal(false);
 /** Somebody reads further down. */
 const reading = signal(false);
 const held = signal({ query: "", steps: [] });
@@ -73,13 +75,20 @@ export function Events() {
 }
 
 function Filter() {
+  const field = useRef(null);
+  // Before the next key: what one types at once belongs in the field.
+  useLayoutEffect(() => {
+    if (!filterWanted.value) return;
+    filterWanted.value = false;
+    field.current.focus();
+  }, [filterWanted.value]);
   const chip = (lane) => {
     const rest = at.q.value.split(/\s+/).filter((word) => word && !word.startsWith("lane:"));
     const on = at.q.value.includes(`lane:${lane}`);
     at.q.value = on ? rest.join(" ") : [...rest, `lane:${lane}`].join(" ");
   };
   return html`<div class="filter" role="search">
-    <label class="search"><${Icon} name="filter" size=${16} /><input id="filter" type="search" value=${at.q.value} aria-label="Filter events"
+    <label class="search"><${Icon} name="filter" size=${16} /><input id="filter" ref=${field} type="search" value=${at.q.value} aria-label="Filter events"
       onInput=${(event) => (at.q.value = event.target.value)} placeholder="to:asha  status:failed  template:  id:  lane:  code:" spellcheck="false" /></label>
     <div class="chips">${LANES.map(([lane, name]) => html`<button type="button" class="chip" key=${lane} aria-pressed=${at.q.value.includes(`lane:${lane}`)} onClick=${() => chip(lane)}><i data-lane=${lane} />${name}</button>`)}
       <button type="button" class="chip" aria-pressed=${paused.value} onClick=${() => (paused.value = !paused.value)}>${paused.value ? "Paused" : "Pause"}</button></div>

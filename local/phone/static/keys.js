@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { composing, command, startComposing } from "./compose.js";
-import { paused } from "./events.js";
+import { filterWanted, paused } from "./events.js";
 import { at, messageOf, notice, onPhone, open, things } from "./store.js";
 import { linear, shown } from "./story.js";
 import { answering } from "./composer.js";
@@ -64,7 +64,7 @@ async function copy(text, what) {
 function focusFilter() {
   onPhone.value = false;
   at.tab.value = "events";
-  requestAnimationFrame(() => document.getElementById("filter")?.focus());
+  filterWanted.value = true;
 }
 
 function back() {

@@ -161,18 +161,21 @@ def test_everything_by_keyboard(clinic: Product, opened: Opened, asha: str) -> N
     expect(page.locator("#filter")).to_have_count(0)
 
 
-def test_the_composer_has_the_keyboard_before_the_next_key(opened: Opened, asha: str) -> None:
+@pytest.mark.parametrize(("key", "holder"), [("n", "Send as the orchestrator"), ("/", "Filter events")])
+def test_what_a_key_opens_has_the_keyboard_before_the_next_key(
+    opened: Opened, asha: str, key: str, holder: str
+) -> None:
     page = opened(query(asha))
     page.keyboard.press("F6")  # the page has drawn itself and takes keys
-    focused = page.evaluate("""async () => {
+    focused = page.evaluate("""async (key) => {
         const {port1, port2} = new MessageChannel();
         const turn = new Promise(resolve => port1.onmessage = resolve);
-        document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "n", bubbles: true}));
+        document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
         port2.postMessage(0);
         await turn;  // one task later, and no frame painted yet
-        return document.activeElement.closest("form")?.getAttribute("aria-label");
-    }""")
-    assert focused == "Send as the orchestrator"
+        return document.activeElement.closest("[aria-label]").getAttribute("aria-label");
+    }""", key)  # fmt: skip
+    assert focused == holder
 
 
 def test_escape_closes_one_thing_and_gives_the_focus_back(clinic: Product, opened: Opened, asha: str) -> None:

@@ -22,6 +22,7 @@ def test_a_rejection_needs_its_reason_and_then_sends_fail(clinic: Product, opene
     dialog.get_by_label("Reason").fill("INVALID_FORMAT")
     reject.click()
     try:
+        expect(dialog).to_have_count(0)  # our sync has seen it
         expect(row.locator(".tag.bad")).to_have_text("rejected")
         expect(row.locator(".reason")).to_have_text("INVALID_FORMAT")
         variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
