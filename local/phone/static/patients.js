@@ -142,11 +142,21 @@ const SWITCHES = [
 /** What a test turns on a patient and their phone. */
 export function Switches({ patient, onClose }) {
   const left = windowLeft(patient.address);
-  const turn = (name, value) => act(() => ask("twilio/patients", { address: patient.address, [name]: value }));
+  // A switch stays as it was turned until Twilio tells of it, and goes back if it was refused.
+  const [turned, setTurned] = useState({});
+  const turn = (name, value) => act(async () => {
+    setTurned((before) => ({ ...before, [name]: value }));
+    try {
+      await ask("twilio/patients", { address: patient.address, [name]: value });
+    } catch (error) {
+      setTurned(({ [name]: refused, ...others }) => others);
+      throw error;
+    }
+  });
   return html`<${Sheet} title=${`${patient.profile_name || patient.address}: phone`} onClose=${onClose}>
     <div class="form">
       ${SWITCHES.map(([name, label, hint]) => html`<label class="switch" key=${name}>
-        <input type="checkbox" role="switch" checked=${Boolean(patient[name])} onChange=${(event) => turn(name, event.target.checked)} />
+        <input type="checkbox" role="switch" checked=${turned[name] ?? Boolean(patient[name])} onChange=${(event) => turn(name, event.target.checked)} />
         <span><b>${label}</b><small>${hint}</small></span>
       </label>`)}
       <div class="row">

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from local.phone.actions import SAMPLES
 from local.phone.server import Phone
-from tests.e2e.phone.conftest import Opened, new_patient, put, query
+from tests.e2e.phone.conftest import Opened, hold, new_patient, put, query
 from tests.product import Product, eventually
 
 LIST = {
@@ -237,9 +237,14 @@ def test_the_switches_of_a_phone(clinic: Product, opened: Opened, asha: str) -> 
     ):
         turn(clinic, page, label, switch, asha, not on)
         turn(clinic, page, label, switch, asha, on)
+    held = hold(page, "**/api/twilio/patients")
     page.get_by_role("switch", name="Read receipts").uncheck()
+    clinic.write(asha, "draws everything anew")
+    expect(page.locator(".bubble.out")).to_have_count(1)
+    expect(page.get_by_role("switch", name="Read receipts")).not_to_be_checked()
+    held[0].continue_()
+    page.unroute("**/api/twilio/patients")
     page.keyboard.press("Escape")
-    clinic.write(asha, "hello")
     expect(page.locator(".phone-who p")).to_contain_text("window open")
     clinic.when(clinic.remind(asha)["message_id"], "delivered")
     expect(page.locator(".rail .state-word")).to_have_text("Delivered")
