@@ -13,13 +13,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from whatsapp.domain.catalog import load_catalog
+from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.message import message_id_of
 
 from local.aws import server_environment
 from local.http import SignedHttp
 from local.phone.world import World, now_ms
+from local.templates.reload import CatalogError, reload_catalog
 
 SAMPLES = Path(__file__).parent / "samples"
 SHOWABLE = ("image/jpeg", "image/png", "image/webp", "audio/ogg", "audio/mpeg", "audio/wav", "video/mp4")
@@ -28,6 +29,7 @@ TASKS = {
     "sweep": "SendFunctionName",
     "publish": "WebhookFunctionName",
     "reconcile": "WebhookFunctionName",
+    "media": "WebhookFunctionName",
     "sync": "TemplateSyncFunctionName",
 }
 CONTROLS = {"patients", "faults", "window", "clock"}
@@ -40,8 +42,9 @@ class Refused(Exception):
 class Actions:
     """The page's actions on one stack."""
 
-    def __init__(self, world: World, aws: Any, stack: dict[str, Any], twilio: httpx.AsyncClient) -> None:
+    def __init__(self, world: World, aws: Any, stack: dict[str, Any], twilio: httpx.AsyncClient, catalog: Path) -> None:
         self._world = world
+        self._catalog = Catalog(catalog)
         self._stack = stack
         self._outputs: dict[str, str] = stack["outputs"]
         self._lambda = aws("lambda")
@@ -58,6 +61,7 @@ class Actions:
             Route("/api/run/{task}", _forgiving(self.run), methods=["POST"]),
             Route("/api/alerts/clear", _forgiving(self.clear_alerts), methods=["POST"]),
             Route("/api/redrive", _forgiving(self.redrive), methods=["POST"]),
+            Route("/api/templates", _forgiving(self.versions), methods=["POST"]),
             Route("/api/templates/{sid}/review", _forgiving(self.review), methods=["POST"]),
             Route("/api/twilio/{control}", _forgiving(self.control), methods=["POST", "DELETE"]),
             Route("/media/{sid}", _forgiving(self.medium), methods=["GET"]),
@@ -133,13 +137,26 @@ class Actions:
             await asyncio.to_thread(self._invoke, TASKS["sync"], {"task": "sync"})
         return answer
 
+    async def versions(self, _request: Request) -> Response:
+        """What our own `GET /templates` says of each copy: whether it goes out, and what happens next."""
+        answer = await asyncio.to_thread(self._api.get, "/templates")
+        return Response(answer.content, answer.status_code, media_type="application/json")
+
     async def _ask_twilio(self, method: str, path: str, body: Any) -> Response:
         answer = await self._twilio.request(method, path, json=body)
         return Response(answer.content, answer.status_code, media_type="application/json")
 
     async def run(self, request: Request) -> Response:
-        """Run a schedule's task now."""
-        return JSONResponse(await self.run_task(request.path_params["task"]))
+        """Run a schedule's task now. A sync first brings the catalog's files into the functions, as they are now."""
+        task = request.path_params["task"]
+        if task != "sync":
+            return JSONResponse(await self.run_task(task))
+        try:
+            await asyncio.to_thread(reload_catalog, self._lambda, self._outputs, self._catalog.directory)
+        except CatalogError as error:
+            raise Refused(str(error)) from None
+        self._catalog = Catalog(self._catalog.directory)
+        return JSONResponse({**await self.run_task(task), "catalog": self.catalog_view()})
 
     async def run_task(self, task: str) -> dict[str, Any]:
         """Run a task of a function, as its schedule does.
@@ -171,7 +188,7 @@ class Actions:
     async def preview(self, request: Request) -> Response:
         """A template as the patient will read it, or what is wrong with its values so far."""
         body = await _json(request)
-        template = load_catalog().get(body["template"])
+        template = self._catalog.get(body["template"])
         language = body.get("language") or template.default_language
         buttons = [reply.title for reply in template.wording(language).quick_replies]
         try:
@@ -179,6 +196,28 @@ class Actions:
         except MessagingError as error:
             return JSONResponse({"problem": error.detail})
         return JSONResponse({"text": text, "buttons": buttons})
+
+    def catalog_view(self) -> list[dict[str, Any]]:
+        """What the composer needs to know of our templates."""
+        return [
+            {
+                "name": template.name,
+                "purpose": template.purpose,
+                "category": template.category,
+                "agent": template.agent,
+                "default_language": template.default_language,
+                "languages": {
+                    language: {"body": wording.body, "buttons": [reply.title for reply in wording.quick_replies],
+                               "samples": template.sample_values(language)}
+                    for language, wording in template.languages.items()
+                },
+                "variables": [
+                    {"name": v.name, "type": v.type, "description": v.description, "max_length": v.max_length}
+                    for v in template.variables.values()
+                ],
+            }
+            for template in self._catalog
+        ]  # fmt: skip
 
     async def medium(self, request: Request) -> Response:
         """A medium's bytes. What a stranger sent is shown only as what it claims to be, in a sandbox."""
@@ -189,29 +228,6 @@ class Actions:
             headers["Content-Disposition"] = "attachment"
             content_type = "application/octet-stream"
         return Response(answer.content, answer.status_code, headers, content_type)
-
-
-def catalog_view() -> list[dict[str, Any]]:
-    """What the composer needs to know of our templates."""
-    return [
-        {
-            "name": template.name,
-            "purpose": template.purpose,
-            "category": template.category,
-            "agent": template.agent,
-            "default_language": template.default_language,
-            "languages": {
-                language: {"body": wording.body, "buttons": [reply.title for reply in wording.quick_replies],
-                           "samples": template.sample_values(language)}
-                for language, wording in template.languages.items()
-            },
-            "variables": [
-                {"name": v.name, "type": v.type, "description": v.description, "max_length": v.max_length}
-                for v in template.variables.values()
-            ],
-        }
-        for template in load_catalog()
-    ]  # fmt: skip
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+from whatsapp.domain.catalog import DIRECTORY
 from whatsapp.domain.twilio_codes import ROWS
 
 from local.aws import client
-from local.phone.actions import Actions, Refused, catalog_view
+from local.phone.actions import Actions, Refused
 from local.phone.health import Health
 from local.phone.hub import Hub
 from local.phone.plumbing import LogWatcher, QueueWatcher
@@ -46,8 +47,11 @@ _log = logging.getLogger(__name__)
 class Phone:
     """One page server for one running stack, described as in stack.json."""
 
-    def __init__(self, stack: dict[str, Any], port: int = 0, *, schedules: bool = True) -> None:
+    def __init__(
+        self, stack: dict[str, Any], port: int = 0, *, schedules: bool = True, catalog: Path = DIRECTORY
+    ) -> None:
         self.stack = stack
+        self._catalog = catalog
         self._schedules = schedules
         self._socket = _listen(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
@@ -78,7 +82,8 @@ class Phone:
 
     def _app(self) -> Starlette:
         twilio = httpx.AsyncClient(base_url=f"{self.stack['twilio_url']}/_emulator/", trust_env=False, timeout=30)
-        actions = Actions(self.world, self.aws, self.stack, twilio)
+        actions = Actions(self.world, self.aws, self.stack, twilio, self._catalog)
+        self._catalog_view = actions.catalog_view
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -148,7 +153,7 @@ class Phone:
 
     async def _state(self, _: Request) -> Response:
         meanings = {str(code): row.meaning for code, row in ROWS.items()}
-        return _Json({**self.world.snapshot(), "catalog": catalog_view(), "codes": meanings})
+        return _Json({**self.world.snapshot(), "catalog": self._catalog_view(), "codes": meanings})
 
     async def _stream(self, request: Request) -> Response:
         last_id = request.headers.get("Last-Event-ID") or request.query_params.get("last_id", "")
@@ -241,19 +246,22 @@ def _listen(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def serving(stack: dict[str, Any], port: int = 0, *, schedules: bool = True) -> Iterator[Phone]:
+def serving(
+    stack: dict[str, Any], port: int = 0, *, schedules: bool = True, catalog: Path = DIRECTORY
+) -> Iterator[Phone]:
     """Serve the page from a thread for as long as the block lasts.
 
     Args:
         stack: what stack.json says.
         port: 0 takes a free one.
         schedules: run the functions' sweeps every few seconds, so that nobody waits a minute for them.
+        catalog: where the templates' files lie that "Sync the catalog" brings along.
 
     Raises:
         ServerError: it did not start, or the port is not to be had.
     """
     try:
-        phone = Phone(stack, port, schedules=schedules)
+        phone = Phone(stack, port, schedules=schedules, catalog=catalog)
     except OSError as error:
         raise ServerError(f"the phone page cannot have port {port}: {error.strerror}") from error
     thread = threading.Thread(target=asyncio.run, args=(phone.serve(),), name="phone-page")

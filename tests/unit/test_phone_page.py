@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from whatsapp.domain.catalog import DIRECTORY
 
 from local.aws import client
 from local.phone.actions import Actions
@@ -150,7 +151,7 @@ async def _posted(path: str, body: object) -> httpx.Response:
     nowhere = "http://127.0.0.1:9"
     stack = {"outputs": {"SendFunctionName": "send", "SendQueueUrl": f"{nowhere}/queue"}, "api_url": nowhere}
     async with httpx.AsyncClient(base_url=nowhere, trust_env=False) as twilio:
-        actions = Actions(World(Hub()), lambda service: client(service, nowhere), stack, twilio)
+        actions = Actions(World(Hub()), lambda service: client(service, nowhere), stack, twilio, DIRECTORY)
         transport = httpx.ASGITransport(Starlette(routes=actions.routes()))
         async with httpx.AsyncClient(transport=transport, base_url="http://page") as page:
             return await page.post(path, content=json.dumps(body))

@@ -34,7 +34,7 @@ export function Queue() {
     ${letters.length === 0 ? html`<p class="dim">Empty. What was given up after three counted attempts lands here, with an alert.</p>` : html`<ul class="rows">${letters.map((letter) => html`<${Letter} key=${letter.id} letter=${letter} />`)}</ul>`}
     ${told.value && html`<pre class="code wrap" tabindex="0" role="status" aria-label="What the redrive did">${told.value}</pre>`}
     <h3>Schedules</h3>
-    <p class="row-buttons">${[["sweep", "Sweep what is due"], ["publish", "Publish what waits"], ["reconcile", "Ask Twilio what we missed"]].map(([task, label]) =>
+    <p class="row-buttons">${[["sweep", "Sweep what is due"], ["publish", "Publish what waits"], ["reconcile", "Ask Twilio what we missed"], ["media", "Fetch waiting media"]].map(([task, label]) =>
       html`<${ActionButton} class="quiet" key=${task} disabled=${off()} act=${async () => { await ask(`run/${task}`); notice.value = `${label}: done.`; }}><${Icon} name="run" size=${15} /> ${label}<//>`)}</p>
     <p class="dim">On AWS these run once a minute, or every five; this page runs the first two every few seconds.</p>
   </section>`;

@@ -1,7 +1,7 @@
 // Message templates as WhatsApp's reviewer sees them, with the reviewer's buttons.
 
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ask } from "./api.js";
 import { langOf, words } from "./format.js";
 import { catalog, connection, things } from "./store.js";
@@ -12,6 +12,20 @@ const TONE = { approved: "ok", pending: "wait", received: "wait", rejected: "bad
 const LANGUAGES = { en: "English", hi: "Hindi", ta: "Tamil", bn: "Bengali" };
 const CATEGORIES = ["UTILITY", "MARKETING", "AUTHENTICATION"];
 const opened = signal(null);
+/** What our own system says of each copy, by its sid. */
+const versions = signal(new Map());
+
+async function look() {
+  const found = await ask("templates");
+  versions.value = new Map(found.templates.map((version) => [version.content_sid, version]));
+}
+
+/** The catalog's files as they are now go to the functions, then to Twilio. */
+async function sync() {
+  const done = await ask("run/sync");
+  catalog.value = done.catalog;
+  await look();
+}
 
 /** The catalog's name of one of Twilio's copies. */
 const nameOf = (template) =>
@@ -32,11 +46,12 @@ export function lint(body, samples = {}) {
 export function Templates() {
   const sorted = things.template.list.slice().sort((a, b) =>
     ORDER.indexOf(a.approval.status) - ORDER.indexOf(b.approval.status) || a.friendly_name.localeCompare(b.friendly_name));
+  useEffect(() => void look().catch(() => {}), [sorted.length]);
   const counts = ORDER.map((state) => [state, sorted.filter((each) => each.approval.status === state).length]).filter(([, n]) => n);
   return html`<section class="templates" aria-label="Templates">
     <header class="panel-head">
       <p>${counts.map(([state, n]) => html`<span class="tag ${TONE[state]}">${n} ${state}</span>`)}</p>
-      <${ActionButton} class="quiet" act=${() => ask("run/sync")} disabled=${connection.value !== "live"}><${Icon} name="run" size=${15} /> Sync the catalog<//>
+      <${ActionButton} class="quiet" act=${sync} disabled=${connection.value !== "live"}><${Icon} name="run" size=${15} /> Sync the catalog<//>
     </header>
     ${sorted.length === 0
       ? html`<${Empty} icon="template" title="Twilio has no templates"><p>“Sync the catalog” submits ours. They stay pending until you decide here, as WhatsApp's reviewer.</p><//>`
@@ -54,6 +69,7 @@ function Row({ template }) {
       <span class="template-name">${words(nameOf(template))}</span>
       <span class="dim">${LANGUAGES[template.language] ?? template.language} · ${category?.toLowerCase() || "no category"}</span>
       ${warnings.length > 0 && html`<span class="tag bad"><${Icon} name="alert" size=${12} /> ${warnings.join(", ")}</span>`}
+      ${versions.value.get(template.sid)?.serves && html`<span class="tag ok">goes out</span>`}
       <span class="tag ${TONE[status]}">${status}</span>
     </button>
     ${reason && html`<p class="reason">${reason}</p>`}
@@ -64,7 +80,11 @@ function Row({ template }) {
 function Review({ template, body }) {
   const [rejecting, setRejecting] = useState(false);
   const actions = Object.values(template.types)[0]?.actions ?? [];
-  const decide = (status, reason = "") => ask(`templates/${template.sid}/review`, { status, reason });
+  const decide = async (status, reason = "") => {
+    await ask(`templates/${template.sid}/review`, { status, reason });
+    await look();
+  };
+  const version = versions.value.get(template.sid);
   const now = template.approval.status;
   const [recategorise, busy] = useAction((category) => ask(`templates/${template.sid}/review`, { status: now, reason: template.approval.rejection_reason, category }));
   const verdict = (status, label) => html`<${ActionButton} class="quiet" disabled=${now === status || connection.value !== "live"} act=${() => decide(status)}>${label}<//>`;
@@ -79,7 +99,8 @@ function Review({ template, body }) {
           ${verdict("paused", "Pause")}${verdict("disabled", "Disable")}
           <label>Category <select value=${template.approval.category} disabled=${busy || connection.value !== "live"} onChange=${(event) => recategorise(event.target.value)}>
             ${CATEGORIES.map((category) => html`<option value=${category}>${category.toLowerCase()}</option>`)}</select></label>`}
-      <small class="dim sid">${template.sid}</small>
+      ${version && html`<p class="dim">${version.next} ${version.problem ?? ""}</p>`}
+      <small class="dim sid">${template.friendly_name} · ${template.sid}</small>
     </div>
     ${rejecting && html`<${Reject} decide=${decide} onClose=${() => setRejecting(false)} />`}
   </div>`;
@@ -101,7 +122,7 @@ function Reject({ decide, onClose }) {
   return html`<${Sheet} title="Reject this template" onClose=${onClose}>
     <form class="form" onSubmit=${run}>
       <label>Reason, as WhatsApp gives it <input value=${reason} onInput=${(event) => setReason(event.target.value)} required maxlength="200" placeholder="INVALID_FORMAT" /></label>
-      <p class="hint">A rejection needs its reason. From the next sync on, sends that need this template fail.</p>
+      <p class="hint">A rejection needs its reason. Our sync sees it at once: an earlier approved wording goes out, else sends are refused.</p>
       <footer><button class="primary" disabled=${busy || !reason.trim()}>Reject</button></footer>
     </form>
   <//>`;

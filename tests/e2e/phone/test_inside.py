@@ -151,7 +151,7 @@ def test_a_button_does_nothing_while_it_works(opened: Opened) -> None:
     sync.dblclick()
     expect(sync).to_be_disabled()
     for route in held:
-        route.fulfill(json={})
+        route.fulfill(json={"catalog": []})
     expect(sync).to_be_enabled()
     assert len(held) == 1
 

@@ -44,7 +44,7 @@ _IN_DOUBT = (
     "idempotency_key, or phone the patient."
 )
 _RESENT = (
-    "Nothing. If Twilio's list shows nothing of it 76 minutes after the try either, it is sent anew by itself. To forbid "
+    "Nothing. If Twilio's list shows nothing of it 76 minutes after the try, it is sent anew by itself. To forbid "
     "that: DELETE /messages/{message_id}."
 )
 
