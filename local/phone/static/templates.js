@@ -46,7 +46,7 @@ export function lint(body, samples = {}) {
 export function Templates() {
   const sorted = things.template.list.slice().sort((a, b) =>
     ORDER.indexOf(a.approval.status) - ORDER.indexOf(b.approval.status) || a.friendly_name.localeCompare(b.friendly_name));
-  useEffect(() => void look().catch(() => {}), [sorted.length]);
+  useEffect(() => void look().catch(() => {}), []);
   const counts = ORDER.map((state) => [state, sorted.filter((each) => each.approval.status === state).length]).filter(([, n]) => n);
   return html`<section class="templates" aria-label="Templates">
     <header class="panel-head">
