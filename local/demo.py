@@ -20,7 +20,7 @@ import httpx
 
 from local.artifacts import ROOT
 from local.aws import client
-from local.http import SignedHttp
+from local.http import ONE_EACH, SignedHttp
 from local.orchestrator import Orchestrator
 from local.stack import FROM_ADDRESS, Stack
 
@@ -64,7 +64,7 @@ class Demo:
         self._orchestrator = orchestrator
         self._lambda = client("lambda", stack.aws_endpoint)
         self._api = SignedHttp(stack.api_url)
-        self._twilio = httpx.Client(base_url=f"{stack.twilio_url}/_emulator/", trust_env=False, timeout=30)
+        self._twilio = httpx.Client(base_url=f"{stack.twilio_url}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH)
         self.steps = 0
         self._contact_id = ""
 

@@ -10,13 +10,16 @@ from botocore.credentials import Credentials
 
 from local.aws import CREDENTIALS, REGION
 
+ONE_EACH = httpx.Limits(max_keepalive_connections=0)
+"""A connection for each request: a kept one may be closed by its server, which waits 5 s too, just as it is used again."""
+
 
 class SignedHttp:
     """A client of the HTTP API's IAM routes."""
 
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url.rstrip("/")
-        self._http = httpx.Client(trust_env=False, timeout=40)
+        self._http = httpx.Client(trust_env=False, timeout=40, limits=ONE_EACH)
         keys = Credentials(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
         self._signer = SigV4Auth(keys, "execute-api", REGION)
 

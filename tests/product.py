@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import httpx
 from jsonschema import Draft202012Validator
 
-from local.http import SignedHttp
+from local.http import ONE_EACH, SignedHttp
 from local.schemas import schemas
 from local.stack import Stack
 
@@ -68,7 +68,7 @@ class Product:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.http = httpx.Client(trust_env=False, timeout=PATIENCE_S)
+        self.http = httpx.Client(trust_env=False, timeout=PATIENCE_S, limits=ONE_EACH)
         self._api = SignedHttp(stack.api_url)
         self._patients = count(10_000_001)
         self.bus = Inbox(stack.aws("sqs"), "test-bus")

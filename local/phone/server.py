@@ -29,6 +29,7 @@ from whatsapp.domain.catalog import DIRECTORY
 from whatsapp.domain.twilio_codes import ROWS
 
 from local.aws import client
+from local.http import ONE_EACH
 from local.phone.actions import Actions, Refused
 from local.phone.health import Health
 from local.phone.hub import Hub
@@ -81,7 +82,7 @@ class Phone:
             self.server.should_exit = True
 
     def _app(self) -> Starlette:
-        twilio = httpx.AsyncClient(base_url=f"{self.stack['twilio_url']}/_emulator/", trust_env=False, timeout=30)
+        twilio = httpx.AsyncClient(base_url=f"{self.stack['twilio_url']}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH)
         actions = Actions(self.world, self.aws, self.stack, twilio, self._catalog)
         self._catalog_view = actions.catalog_view
 
