@@ -64,7 +64,9 @@ class Demo:
         self._orchestrator = orchestrator
         self._lambda = client("lambda", stack.aws_endpoint)
         self._api = SignedHttp(stack.api_url)
-        self._twilio = httpx.Client(base_url=f"{stack.twilio_url}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH)
+        self._twilio = httpx.Client(
+            base_url=f"{stack.twilio_url}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH
+        )
         self.steps = 0
         self._contact_id = ""
 

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 from local.aws import CREDENTIALS, REGION
 
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)
-"""A connection for each request: a kept one may be closed by its server, which waits 5 s too, just as it is used again."""
+"""A connection for each request: a server may close a kept one, after 5 s as httpx does, just as it is used again."""
 
 
 class SignedHttp:

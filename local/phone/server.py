@@ -82,7 +82,8 @@ class Phone:
             self.server.should_exit = True
 
     def _app(self) -> Starlette:
-        twilio = httpx.AsyncClient(base_url=f"{self.stack['twilio_url']}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH)
+        controls = f"{self.stack['twilio_url']}/_emulator/"
+        twilio = httpx.AsyncClient(base_url=controls, trust_env=False, timeout=30, limits=ONE_EACH)
         actions = Actions(self.world, self.aws, self.stack, twilio, self._catalog)
         self._catalog_view = actions.catalog_view
 
