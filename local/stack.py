@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from whatsapp.adapters.twilio_webhook import CALLBACK_OVERRIDES
+
 from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION, client, server_environment
 from local.claim import Claim
@@ -26,8 +28,6 @@ from local.processes import free_port, start
 
 STACK_NAME = "whatsapp"
 FROM_ADDRESS = "+12025550123"
-INBOUND_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
-"""As README.md says to set it in Twilio's console: how often Twilio tries again, and when."""
 _SECONDS_TO_START = 90.0  # a busy machine: CI runs several stacks on two cores
 _MOST_SYNCS = 5
 
@@ -213,7 +213,7 @@ class Stack:
         """Give our functions Twilio's credentials, and Twilio our address."""
         credentials = json.dumps({"account_sid": self.account_sid, "auth_token": self.auth_token})
         self.aws("secretsmanager").put_secret_value(SecretId=self.outputs["TwilioSecretArn"], SecretString=credentials)
-        self.tell_twilio(inbound_url=f"{self.api_url}/twilio/inbound{INBOUND_OVERRIDES}")
+        self.tell_twilio(inbound_url=f"{self.api_url}/twilio/inbound{CALLBACK_OVERRIDES}")
 
 
 _no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -71,10 +71,10 @@ def _advance(record: dict[str, Any], deadline: Deadline) -> Message | None:
 
 def _comes_again(message: Message, record: dict[str, Any]) -> bool:
     """Whether SQS is to bring the nudge again: deferred and doubtful messages are the sweep's."""
-    if message.status not in (Status.PENDING, Status.RETRYING) or message.due_at is None:
+    if message.status not in (Status.PENDING, Status.RETRYING) or message.next_try_at is None:
         return False
     app = bootstrap.app()
-    delay_s = max(1, -(-((message.scheduled_for or message.due_at) - app.clock.now()) // 1000))
+    delay_s = max(1, -(-(message.next_try_at - app.clock.now()) // 1000))
     try:
         if message.throttled_since is None:
             app.queue.put_back(record["receiptHandle"], min(delay_s, 43_200))

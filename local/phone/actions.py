@@ -134,7 +134,7 @@ class Actions:
         """Decide on a template as WhatsApp's reviewer, then let our sync see it."""
         answer = await self._ask_twilio("POST", f"templates/{request.path_params['sid']}/review", await _json(request))
         if answer.status_code < 300:
-            await asyncio.to_thread(self._invoke, TASKS["sync"], {"task": "sync"})
+            await self.run_task("sync")
         return answer
 
     async def versions(self, _request: Request) -> Response:

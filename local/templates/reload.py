@@ -1,19 +1,18 @@
 """An edited catalog into the functions of a running local stack, in a moment: what a deployment does on AWS."""
 
 import io
-import urllib.request
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 from whatsapp.domain.catalog import DIRECTORY
 
 from local.templates.check import Problem, check_catalog
 
 _FUNCTIONS = ("SendFunctionName", "WebhookFunctionName", "TemplateSyncFunctionName")
 _PLACE = "python/whatsapp/catalog/"
-_no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class CatalogError(Exception):
@@ -59,8 +58,8 @@ def reload_catalog(aws_lambda: Any, outputs: Mapping[str, str], directory: Path 
 
 def _content_of(aws_lambda: Any, layer: str) -> zipfile.ZipFile:
     where = aws_lambda.get_layer_version_by_arn(Arn=layer)["Content"]["Location"]
-    with _no_proxy.open(where, timeout=30) as answer:
-        return zipfile.ZipFile(io.BytesIO(answer.read()))
+    answer = httpx.get(where, trust_env=False, timeout=30).raise_for_status()
+    return zipfile.ZipFile(io.BytesIO(answer.content))
 
 
 def _with_files(old: zipfile.ZipFile, files: Mapping[str, bytes]) -> bytes:

@@ -163,7 +163,8 @@ def test_the_old_wording_goes_out_again_while_the_new_one_is_paused(approved: Wo
     assert serving(approved) == sid(approved)
 
 
-def test_the_sync_that_sees_the_new_wording_paused_keeps_the_one_to_fall_back_on(approved: World) -> None:
+def paused_after_its_week(approved: World) -> str | None:
+    """A new wording served until the old one's grace was over, and WhatsApp paused it; the old one's sid."""
     old = sid(approved)
     reworded(approved).sync()
     approved.review(sid(approved), "approved")
@@ -171,19 +172,18 @@ def test_the_sync_that_sees_the_new_wording_paused_keeps_the_one_to_fall_back_on
         approved.sync()
     approved.wait(GRACE_MS)
     approved.review(sid(approved), "paused")
+    return old
+
+
+def test_the_sync_that_sees_the_new_wording_paused_keeps_the_one_to_fall_back_on(approved: World) -> None:
+    old = paused_after_its_week(approved)
     approved.sync()
     assert old in approved.account.contents
     assert serving(approved) == old
 
 
 def test_a_fallback_is_kept_though_the_paused_wording_is_held_by_a_dead_sync(approved: World) -> None:
-    old = sid(approved)
-    reworded(approved).sync()
-    approved.review(sid(approved), "approved")
-    for _ in range(2):
-        approved.sync()
-    approved.wait(GRACE_MS)
-    approved.review(sid(approved), "paused")
+    old = paused_after_its_week(approved)
     now = approved.clock.now()
     approved.store.lease(approved.version("mood", "en"), listed_at=now, until=now + LEASE_MS)
     approved.sync()

@@ -33,9 +33,8 @@ _WHAT_TO_DO = {
     "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
     "unknown_error": "A code we do not know: look it up at Twilio, then add a row to the table of codes.",
 }
+_ON_CALL = "whoever is on call"
 _WHOM = {
-    Audience.NOBODY: "whoever is on call",
-    Audience.OPERATOR: "whoever is on call",
     Audience.AUTHORS: "those who word the templates",
     Audience.DEVELOPERS: "the developers",
 }
@@ -126,7 +125,7 @@ def text_about(message: Message) -> str:
         f"Attempts: {message.attempts}",
         f"Message:  {message.message_id}" + (f", Twilio sid {message.twilio_sid}" if message.twilio_sid else ""),
         f"Caller:   {message.agent or 'no agent'}",
-        f"For:      {_WHOM[row_for(error.twilio_code).alert] if error else _WHOM[Audience.NOBODY]}",
+        f"For:      {_WHOM.get(row_for(error.twilio_code).alert, _ON_CALL) if error else _ON_CALL}",
         f"To do:    {_to_do(message, code)}",
     ]
     return "\n".join(lines)

@@ -14,14 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
 
+from whatsapp.adapters.twilio_webhook import CALLBACK_OVERRIDES
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, TwilioUnavailable
 
-CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
-"""Up to three retries on connection failure, timeout and 5xx (Twilio's default is one, on connection failure only).
-Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
 LIST_LIMIT = 200
 PAGE_SIZE = 500
 MEDIA_LIMIT = 10

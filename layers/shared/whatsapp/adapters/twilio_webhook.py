@@ -18,6 +18,9 @@ __all__ = ["Forbidden", "TwilioDoor"]
 
 _MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 _ATTEMPT = re.compile(r"[0-9a-f]{12}")
+CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
+"""Behind each URL that we give Twilio to call: up to three retries on connection failure, timeout and 5xx. Its default
+is one, on connection failure only. Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
 
 
 class TwilioDoor:

@@ -86,6 +86,11 @@ class Message:
         """Not at Twilio, and may still go."""
         return self.status in WAITING
 
+    @property
+    def next_try_at(self) -> int | None:
+        """For a message that waits: when it can go at the earliest, as far as is known."""
+        return self.scheduled_for or self.due_at
+
     def may_be_tried(self, now: int) -> bool:
         """Whether it waits, and for nothing but its turn."""
         pausing = self.status is Status.RETRYING and self.scheduled_for is not None and self.scheduled_for > now

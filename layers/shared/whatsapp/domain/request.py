@@ -199,7 +199,7 @@ class SendAnswer(BaseModel):
 
 def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
     """The public face of a record."""
-    scheduled_for = (message.scheduled_for or message.due_at) if message.is_waiting else None
+    scheduled_for = message.next_try_at if message.is_waiting else None
     return SendAnswer.model_validate(
         {
             "message_id": message.message_id,

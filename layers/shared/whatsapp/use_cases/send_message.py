@@ -282,5 +282,4 @@ class SendMessage:
 
 def _gone(contact: Contact, message: Message) -> bool:
     """Whether the contact wants no message, or was erased since this one was asked for."""
-    erased = contact.erased_at is not None and contact.erased_at >= (message.asked_at or message.created_at)
-    return contact.opted_out_at is not None or erased
+    return contact.opted_out_at is not None or contact.was_erased_since(message.asked_at or message.created_at)
