@@ -57,8 +57,8 @@ check:
 	$(python) -m local.templates check
 	$(sam) validate --lint
 	$(sam_build)
-	$(python) -m local.shipped .aws-sam/build $(ARCHITECTURE)
-	$(python) -m local.translate .aws-sam/translated.json
+	$(python) -m tools.shipped .aws-sam/build $(ARCHITECTURE)
+	$(python) -m tools.translate .aws-sam/translated.json
 	.venv/bin/cfn-lint .aws-sam/translated.json
 	@echo 'check: ok'
 

@@ -4,24 +4,23 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import Any
 
-from local.artifacts import ROOT, BuildError
+from local.artifacts import BuildError
 from local.aws import client
-from local.claim import DirectoryTakenError, is_taken
+from local.claim import DirectoryTakenError
 from local.deploy import DeployError
 from local.orchestrator import Orchestrator
 from local.phone.server import serving
 from local.processes import ServerError
 from local.sample_events import prepare
-from local.stack import Stack, StackError
+from local.stack import StackError
+from local.stacks import UsageError, running_stack, start_stack
 
-STACKS = ROOT / ".local"
 # So that there is something to see. Nobody else in the samples has this number.
 FIRST_MESSAGE = {
     "to": "+919812345600",
@@ -33,11 +32,6 @@ FIRST_MESSAGE = {
         "appointment_time": "17:30",
     },
 }
-_RESERVED = {"work", "owner"}  # what a stack in STACKS itself keeps there
-
-
-class UsageError(Exception):
-    """Something the user asked for cannot be. The text is one line that says why and what to do."""
 
 
 def main(arguments: list[str]) -> int:
@@ -109,51 +103,6 @@ def read_event(event_file: str) -> Any:
         raise UsageError(f"EVENT={event_file}: {error.strerror}. Samples are in events/.") from error
     except ValueError as error:
         raise UsageError(f"EVENT={event_file} is not JSON: {error}") from error
-
-
-def running_stack(name: str) -> dict[str, Any]:
-    """What the stack.json of the running stack says.
-
-    Raises:
-        UsageError: none is running.
-    """
-    directory = directory_of(name)
-    description = directory / "stack.json"
-    if not description.exists() or not is_taken(directory):
-        raise UsageError("no stack is running: start one with `make run`" + (f" STACK={name}" if name else ""))
-    found: dict[str, Any] = json.loads(description.read_text())
-    return found
-
-
-def directory_of(name: str) -> Path:
-    """Where the stack of that name lives; the nameless one in .local itself.
-
-    Raises:
-        UsageError: the name cannot be a folder's.
-    """
-    if name and (name in _RESERVED or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name)):
-        raise UsageError(f"STACK={name}: use small letters, digits and hyphens (and neither work nor owner)")
-    return STACKS / name
-
-
-def start_stack(exits: contextlib.ExitStack, name: str) -> Stack:
-    """Start the named stack. Without a name: in .local, or under a number if another one runs there.
-
-    Raises:
-        DirectoryTakenError: a stack of that name runs already.
-    """
-    if name:
-        return exits.enter_context(Stack(directory_of(name)))
-    number = 1
-    while True:
-        try:
-            stack = exits.enter_context(Stack(STACKS / str(number) if number > 1 else STACKS))
-        except DirectoryTakenError:
-            number += 1
-            continue
-        if number > 1:
-            print(f"A stack is running already; this one is number {number}: say STACK={number} to `make invoke`.")
-        return stack
 
 
 def check_port(port: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from whatsapp.adapters.twilio_webhook import CALLBACK_OVERRIDES
+from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 
 from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION, client, server_environment

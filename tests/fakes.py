@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
-from whatsapp.domain.message import Message
 from whatsapp.domain.ports import NotTold
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.templates.version import TemplateVersion
 
 NOON = 1_795_503_600_000
 """24 November 2026, 12:30 in India: epoch milliseconds."""

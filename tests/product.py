@@ -10,8 +10,8 @@ import httpx
 from jsonschema import Draft202012Validator
 
 from local.http import ONE_EACH, SignedHttp
-from local.schemas import schemas
 from local.stack import Stack
+from tools.schemas import schemas
 
 PATIENCE_S = 60.0
 """How long a test waits for what comes by itself: the machine may be busy with other things."""

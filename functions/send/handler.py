@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
-from whatsapp.domain.request import refusal
+from whatsapp.domain.sending.request import refusal
 from whatsapp.observability import logger, metrics
 
 from functions.send import http, queue

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
-from whatsapp.domain.request import ContactLookup, ContactUpdate, SendAnswer, answer_for, parse, refusal
+from whatsapp.domain.sending.request import ContactLookup, ContactUpdate, SendAnswer, answer_for, parse, refusal
 from whatsapp.observability import logger
 
 from functions.send.serve import serve

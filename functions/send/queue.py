@@ -7,10 +7,10 @@ from typing import Any
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import EventError, MessageStatusChanged
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message, message_id_of
 from whatsapp.domain.ports import Deadline, NotTold
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message, message_id_of
 from whatsapp.observability import logger
 
 from functions.send.serve import send

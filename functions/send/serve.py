@@ -2,7 +2,7 @@
 
 from whatsapp import bootstrap
 from whatsapp.domain.ports import Deadline, NotTold
-from whatsapp.domain.request import SendAnswer, parse_request
+from whatsapp.domain.sending.request import SendAnswer, parse_request
 from whatsapp.observability import logger
 
 

@@ -6,9 +6,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from whatsapp import bootstrap
 from whatsapp.domain.ports import Deadline
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.template import Template
-from whatsapp.domain.template_plan import outlook, standing
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.domain.templates.plan import outlook, standing
+from whatsapp.domain.templates.template import Template
+from whatsapp.domain.templates.version import TemplateVersion
 from whatsapp.observability import logger, metrics
 
 if TYPE_CHECKING:

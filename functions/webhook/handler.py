@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from whatsapp import bootstrap
-from whatsapp.adapters.twilio_webhook import Forbidden
+from whatsapp.adapters.twilio.webhook import Forbidden
 from whatsapp.domain.ports import Deadline
 from whatsapp.observability import logger, metrics
 

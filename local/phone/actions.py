@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.message import message_id_of
+from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.templates.catalog import Catalog
 
 from local.aws import server_environment
 from local.http import SignedHttp
@@ -172,7 +172,8 @@ class Actions:
         """Redrive the dead-letter queue with the tool that operators use, and say what it said."""
         environment = server_environment(AWS_ENDPOINT_URL=self._stack["aws_endpoint"])
         tool = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "local.dlq", "redrive", "--yes", "--function", self._outputs["SendFunctionName"],
+            sys.executable, "-m", "commands.dead_letters", "redrive", "--yes",
+            "--function", self._outputs["SendFunctionName"],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         told, _ = await tool.communicate()

@@ -25,8 +25,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
-from whatsapp.domain.catalog import DIRECTORY
-from whatsapp.domain.twilio_codes import ROWS
+from whatsapp.domain.sending.twilio_codes import ROWS
+from whatsapp.domain.templates.catalog import DIRECTORY
 
 from local.aws import client
 from local.http import ONE_EACH

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from whatsapp.domain.catalog import DIRECTORY, Catalog
+from whatsapp.domain.templates.catalog import DIRECTORY, Catalog
 
 from local.templates import form
 from local.templates.check import check_catalog

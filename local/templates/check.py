@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
-from whatsapp.domain.catalog import read_yaml
+from whatsapp.domain.templates.catalog import read_yaml
 
 from local.templates import form, rules
 from local.templates.rules import Finding

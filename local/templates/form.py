@@ -1,6 +1,6 @@
 """The form of a catalog file, from which come the JSON Schema for editors and the checks of keys and values.
 
-The product itself reads the files with `whatsapp.domain.catalog`, which takes a well-formed file for granted.
+The product itself reads the files with `whatsapp.domain.templates.catalog`, which takes a well-formed file for granted.
 """
 
 import json
@@ -17,15 +17,15 @@ from pydantic import (
     StringConstraints,
     Tag,
 )
-from whatsapp.domain.template import Category
-from whatsapp.domain.template_variables import VariableType
+from whatsapp.domain.templates.template import Category
+from whatsapp.domain.templates.variables import VariableType
 
 SCHEMA_FILE = Path(__file__).parents[2] / "events" / "schemas" / "catalog_template.schema.json"
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Language = Literal["en", "hi", "ta", "bn"]
-"""Those of `whatsapp.domain.localisation`: what is sent in a language needs its words for days and hours."""
+"""Those of `whatsapp.domain.templates.localisation`: what is sent in a language needs its words for days and hours."""
 Payload = Annotated[str, StringConstraints(pattern=r"^agent(:[a-z0-9_]+){2,}$", max_length=128)]
 Title = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=20)]
 Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[mhd]$")]

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from whatsapp.domain.template import Template
+from whatsapp.domain.templates.template import Template
 
 WIDTH = 44
 """Characters a line, about what a phone shows. There is no right border: terminals disagree on the width of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from whatsapp.domain.catalog import DIRECTORY
+from whatsapp.domain.templates.catalog import DIRECTORY
 
 from local.templates.check import Problem, check_catalog
 

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 
 from local import aws
-from local.__main__ import UsageError, running_stack
+from local.stacks import UsageError, running_stack
 from local.templates.reload import CatalogError, reload_catalog
 
 

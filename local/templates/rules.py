@@ -18,10 +18,10 @@ from typing import Any
 
 from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
-from whatsapp.domain.localisation import LANGUAGES
-from whatsapp.domain.opt_out import opt_of
-from whatsapp.domain.template import MAX_TEXT, PLACEHOLDER, placeholders
-from whatsapp.domain.template_variables import (
+from whatsapp.domain.receiving.opt_out import opt_of
+from whatsapp.domain.templates.localisation import LANGUAGES
+from whatsapp.domain.templates.template import MAX_TEXT, PLACEHOLDER, placeholders
+from whatsapp.domain.templates.variables import (
     DEFAULT_MAX_LENGTH,
     VARIABLE_TYPES,
     InvalidValueError,

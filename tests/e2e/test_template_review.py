@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from whatsapp.domain.catalog import DIRECTORY, read_yaml
+from whatsapp.domain.templates.catalog import DIRECTORY, read_yaml
 
 from local.stack import Stack
 from local.templates import remote

@@ -6,7 +6,7 @@ import pytest
 
 from local.deploy import read_template
 from local.stack import Stack
-from local.translate import translate
+from tools.translate import translate
 
 Resources = dict[str, dict[str, Any]]
 

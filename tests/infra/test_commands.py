@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import local.__main__ as commands
+from local import stacks as named_stacks
 from local.claim import Claim
 from local.stack import Stack
 
@@ -15,10 +16,10 @@ from local.stack import Stack
 @pytest.fixture(autouse=True)
 def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place for stacks that has none."""
-    monkeypatch.setattr(commands, "STACKS", tmp_path / "stacks")
+    monkeypatch.setattr(named_stacks, "STACKS", tmp_path / "stacks")
     for variable in ("STACK", "PORT"):
         monkeypatch.delenv(variable, raising=False)
-    return commands.STACKS
+    return named_stacks.STACKS
 
 
 def line_of(capsys: pytest.CaptureFixture[str]) -> str:
@@ -111,7 +112,7 @@ def test_stack_without_a_name_gets_the_first_free_place(
     with contextlib.ExitStack() as exits:
         for name in taken:
             exits.enter_context(Claim(stacks / name))
-        stack = commands.start_stack(exits, "")
+        stack = named_stacks.start_stack(exits, "")
         assert stack.directory == stacks / expected
     assert capsys.readouterr().out.startswith(f"A stack is running already; this one is number {expected}") is bool(
         taken
@@ -121,5 +122,5 @@ def test_stack_without_a_name_gets_the_first_free_place(
 def test_running_stack_is_found_by_name(stacks: Path) -> None:
     with Claim(stacks / "mine"):
         (stacks / "mine" / "stack.json").write_text(json.dumps({"region": "here"}))
-        assert commands.running_stack("mine") == {"region": "here"}
+        assert named_stacks.running_stack("mine") == {"region": "here"}
         (stacks / "mine" / "stack.json").unlink()

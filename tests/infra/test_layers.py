@@ -11,7 +11,7 @@ import pytest
 
 from local.artifacts import LAMBDA_PYTHON, ROOT, BuildError, artifacts, build_for_this_machine
 from local.deploy import read_template
-from local.shipped import main, megabytes, native_files, problems
+from tools.shipped import main, megabytes, native_files, problems
 
 UV = ROOT / ".venv" / "bin" / "uv"
 REQUIREMENTS = ROOT / "layers" / "dependencies" / "requirements.txt"
@@ -140,7 +140,7 @@ def test_check_finds_boto3_and_missing_handlers_and_size(
 ) -> None:
     spoil(spoilt / "DependenciesLayer" / "python" / "boto3" / "__init__.py", b"")
     shutil.rmtree(spoilt / "SendFunction" / "functions" / "send")
-    monkeypatch.setattr("local.shipped._MOST_MEGABYTES", 10)
+    monkeypatch.setattr("tools.shipped._MOST_MEGABYTES", 10)
     assert main(spoilt, "arm64") == 1
     found = capsys.readouterr().err
     assert "boto3 is in the layer" in found

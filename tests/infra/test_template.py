@@ -11,7 +11,7 @@ import pytest
 from whatsapp.observability import METRICS
 from whatsapp.settings import Settings
 
-from local.translate import translate
+from tools.translate import translate
 
 Resources = dict[str, dict[str, Any]]
 FUNCTIONS = ["SendFunction", "WebhookFunction", "TemplateSyncFunction"]

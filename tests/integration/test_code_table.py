@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from whatsapp.domain.twilio_codes import ROWS, Action, Audience, Row
+from whatsapp.domain.sending.twilio_codes import ROWS, Action, Audience, Row
 
 from local.twilio.errors import CODES
 from tests.product import Product, eventually

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import local.__main__ as commands
-from local import dlq
+from commands import dead_letters as dlq
+from local import stacks
 from local.artifacts import ROOT
 from local.aws import server_environment
 from tests.product import Product, eventually
@@ -16,7 +16,14 @@ from tests.product import Product, eventually
 
 def run(product: Product, *arguments: str) -> str:
     """As on AWS: the function is named, and boto3's own environment leads to the account."""
-    command = [sys.executable, "-m", "local.dlq", *arguments, "--function", product.stack.outputs["SendFunctionName"]]
+    command = [
+        sys.executable,
+        "-m",
+        "commands.dead_letters",
+        *arguments,
+        "--function",
+        product.stack.outputs["SendFunctionName"],
+    ]
     env = server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint)
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -82,7 +89,7 @@ def test_on_the_running_local_stack(
     for name in server_environment(AWS_ENDPOINT_URL=""):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what the command sets is undone
     monkeypatch.delenv("STACK", raising=False)
-    monkeypatch.setattr(commands, "STACKS", product.stack.directory)
+    monkeypatch.setattr(stacks, "STACKS", product.stack.directory)
     product.stack.announce()
     assert dlq.main(["list"]) == 0
     assert "dead letter" in capsys.readouterr().out
@@ -92,6 +99,6 @@ def test_without_a_stack_or_function_it_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("STACK", raising=False)
-    monkeypatch.setattr(commands, "STACKS", tmp_path)
+    monkeypatch.setattr(stacks, "STACKS", tmp_path)
     assert dlq.main(["list"]) == 1
     assert capsys.readouterr().err == "dlq: no stack is running: start one with `make run`\n"

@@ -4,9 +4,9 @@ import base64
 
 import httpx
 import pytest
-from whatsapp.adapters.twilio_credentials import TwilioCredentials
-from whatsapp.adapters.twilio_gateway import TwilioGateway
-from whatsapp.adapters.twilio_http import client
+from whatsapp.adapters.twilio.credentials import TwilioCredentials
+from whatsapp.adapters.twilio.gateway import TwilioGateway
+from whatsapp.adapters.twilio.http import client
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import TwilioUnavailable
 

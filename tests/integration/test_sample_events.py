@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from whatsapp.adapters.twilio_form import read_form
+from whatsapp.adapters.twilio.form import read_form
 
 from local.artifacts import ROOT
 from local.sample_events import prepare

@@ -11,17 +11,18 @@ from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
-from whatsapp.adapters import clock, dynamodb, message_store, slots
-from whatsapp.adapters.clock import DynamoClock
-from whatsapp.adapters.dynamodb import Attr, Change, absent_or
-from whatsapp.adapters.items import message_key
-from whatsapp.adapters.message_store import DynamoMessageStore
-from whatsapp.adapters.slots import EPSILON_MS, Slots
-from whatsapp.domain import lifecycle
+from whatsapp.adapters.dynamodb import client as dynamodb
+from whatsapp.adapters.dynamodb import clock, message_store, slots
+from whatsapp.adapters.dynamodb.client import Attr, Change, absent_or
+from whatsapp.adapters.dynamodb.clock import DynamoClock
+from whatsapp.adapters.dynamodb.items import message_key
+from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore
+from whatsapp.adapters.dynamodb.slots import EPSILON_MS, Slots
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.lifecycle import BY_CALLBACK, Status
-from whatsapp.domain.message import Lane
 from whatsapp.domain.ports import InDoubt, NotSent
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import BY_CALLBACK, Status
+from whatsapp.domain.sending.message import Lane
 from whatsapp.use_cases import resolve_doubt, send_message, steps, sweep_due
 from whatsapp.use_cases.cancel_message import CancelMessage
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import product
 from multiprocessing import get_context
 
-from whatsapp.domain.message import message_id_of
+from whatsapp.domain.sending.message import message_id_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import MINUTE

@@ -14,14 +14,14 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
-from whatsapp.adapters.dynamodb import _load
-from whatsapp.adapters.erasure_store import DynamoErasureStore
-from whatsapp.adapters.twilio_form import read_inbound
+from whatsapp.adapters.dynamodb.client import _load
+from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
+from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.inbound import InboundMedium
-from whatsapp.domain.lifecycle import RANK, Status
 from whatsapp.domain.ports import FetchedMedium, Listed, MediumUnavailableError, StatusUpdate, TwilioUnavailable
+from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.sending.lifecycle import RANK, Status
 from whatsapp.use_cases.erase_contact import EraseContact
 from whatsapp.use_cases.store_media import StoreMedia
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from whatsapp.adapters.dynamodb import Attr, ConditionFailed, Put
-from whatsapp.adapters.event_bus import EventBridgeBus
-from whatsapp.adapters.inbox_store import DynamoInboxStore
-from whatsapp.domain import lifecycle
+from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.dynamodb.client import Attr, ConditionFailed, Put
+from whatsapp.adapters.dynamodb.inbox_store import DynamoInboxStore
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.lifecycle import BY_CALLBACK, Status
-from whatsapp.domain.opt_out import opt_of
+from whatsapp.domain.receiving.opt_out import opt_of
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import BY_CALLBACK, Status
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage, events_of
 from whatsapp.use_cases.reconcile import Reconcile

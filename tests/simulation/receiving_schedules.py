@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from whatsapp.domain.lifecycle import Status
+from whatsapp.domain.sending.lifecycle import Status
 
 from tests.simulation.faults import CALM, Rates
 from tests.simulation.hub import HOUR, MINUTE

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from whatsapp.domain.address import Address
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import WINDOW_MS, ContactIds
-from whatsapp.domain.lifecycle import IN_DOUBT, WAITING, Status
-from whatsapp.domain.message import Lane, Message
 from whatsapp.domain.schedule import QuietHours
+from whatsapp.domain.sending.lifecycle import IN_DOUBT, WAITING, Status
+from whatsapp.domain.sending.message import Lane, Message
+from whatsapp.domain.templates.catalog import load_catalog
 
 from tests.simulation.hub import MINUTE
 from tests.simulation.twilio import Entry

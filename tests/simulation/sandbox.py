@@ -6,12 +6,12 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from whatsapp.adapters.clock import DynamoClock
-from whatsapp.adapters.template_store import DynamoTemplateStore
+from whatsapp.adapters.dynamodb.clock import DynamoClock
+from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
 from whatsapp.bootstrap import App
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.domain.templates.catalog import load_catalog
+from whatsapp.domain.templates.version import TemplateVersion
 from whatsapp.settings import Settings
 
 from tests.simulation import aws, dynamodb

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from whatsapp.domain.message import message_id_of
+from whatsapp.domain.sending.message import message_id_of
 
 from tests.simulation.faults import CALM, Rates
 from tests.simulation.hub import HOUR, MINUTE

@@ -19,16 +19,16 @@ from starlette.requests import Request
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from whatsapp.adapters.dynamodb import DynamoDB
-from whatsapp.adapters.template_store import DynamoTemplateStore
-from whatsapp.adapters.twilio_content import TwilioContent
-from whatsapp.domain.catalog import Catalog
+from whatsapp.adapters.dynamodb.client import DynamoDB
+from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
+from whatsapp.adapters.twilio.content import TwilioContent
 from whatsapp.domain.events import Event, TemplateStatusChanged
-from whatsapp.domain.message import Message
 from whatsapp.domain.ports import Deadline, NotTold
-from whatsapp.domain.template import QuickReply, Template, Wording
-from whatsapp.domain.template_variables import Variable
-from whatsapp.domain.template_version import TemplateVersion, serving_version
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.templates.catalog import Catalog
+from whatsapp.domain.templates.template import QuickReply, Template, Wording
+from whatsapp.domain.templates.variables import Variable
+from whatsapp.domain.templates.version import TemplateVersion, serving_version
 from whatsapp.use_cases.sync_templates import SyncResult, SyncTemplates
 
 from local.twilio.content import ContentApi

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from whatsapp.adapters.dynamodb import DynamoDB
-from whatsapp.adapters.message_store import DynamoMessageStore, Limits
-from whatsapp.domain import lifecycle
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message
+from whatsapp.adapters.dynamodb.client import DynamoDB
+from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
 from whatsapp.domain.ports import Claimed, ClaimLost
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message
 
 from local import aws
 from local.processes import free_port, start

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from whatsapp.domain.lifecycle import ACCEPTED, Status
-from whatsapp.domain.message import Lane, Message, continuation_id_of, message_id_of
 from whatsapp.domain.ports import InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
+from whatsapp.domain.sending.message import Lane, Message, continuation_id_of, message_id_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE

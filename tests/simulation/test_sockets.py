@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from whatsapp.adapters import twilio_http
-from whatsapp.adapters.twilio_credentials import TwilioCredentials
-from whatsapp.adapters.twilio_gateway import TwilioGateway
-from whatsapp.adapters.twilio_http import client
+from whatsapp.adapters.twilio import http as twilio_http
+from whatsapp.adapters.twilio.credentials import TwilioCredentials
+from whatsapp.adapters.twilio.gateway import TwilioGateway
+from whatsapp.adapters.twilio.http import client
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, Post, Rejected
 

@@ -3,7 +3,7 @@
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from whatsapp.domain.message import message_id_of
+from whatsapp.domain.sending.message import message_id_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE

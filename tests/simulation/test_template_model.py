@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from whatsapp.domain.template_plan import GRACE_MS, Move
-from whatsapp.domain.template_version import (
+from whatsapp.domain.templates.plan import GRACE_MS, Move
+from whatsapp.domain.templates.version import (
     APPROVED,
     DISABLED,
     MISSING,

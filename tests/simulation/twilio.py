@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from whatsapp.domain.message import Lane
 from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, StatusUpdate
+from whatsapp.domain.sending.message import Lane
 
 from tests.simulation.faults import Faults, Mode
 from tests.simulation.hub import HOUR, MINUTE, Hub

@@ -18,17 +18,17 @@ from unittest.mock import patch
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp import bootstrap
-from whatsapp.adapters import clock as clock_adapter
-from whatsapp.adapters.dynamodb import Contention, _load
-from whatsapp.adapters.items import contact_from, message_from
+from whatsapp.adapters.dynamodb import clock as clock_adapter
+from whatsapp.adapters.dynamodb.client import Contention, _load
+from whatsapp.adapters.dynamodb.items import contact_from, message_from
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.inbound import InboundForm
-from whatsapp.domain.message import Lane, Message, message_id_of
 from whatsapp.domain.ports import Deadline, NotTold, StatusUpdate
-from whatsapp.domain.request import SendAnswer
+from whatsapp.domain.receiving.inbound import InboundForm
+from whatsapp.domain.sending.message import Lane, Message, message_id_of
+from whatsapp.domain.sending.request import SendAnswer
 
 from functions.send import queue
 from functions.send.serve import serve

@@ -4,7 +4,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from whatsapp.adapters.dynamodb import DynamoDB
+from whatsapp.adapters.dynamodb.client import DynamoDB
 
 from local.aws import REGION, server_environment
 from local.deploy import read_template

@@ -4,21 +4,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from whatsapp.adapters.callback_store import DynamoCallbackStore
-from whatsapp.adapters.contact_store import DynamoContactStore
-from whatsapp.adapters.conversation_store import DynamoConversationStore
-from whatsapp.adapters.dynamodb import DynamoDB, Item
-from whatsapp.adapters.erasure_store import DynamoErasureStore
-from whatsapp.adapters.inbox_store import DynamoInboxStore
-from whatsapp.adapters.items import message_key
-from whatsapp.adapters.message_store import DynamoMessageStore, Limits
+from whatsapp.adapters.dynamodb.callback_store import DynamoCallbackStore
+from whatsapp.adapters.dynamodb.client import DynamoDB, Item
+from whatsapp.adapters.dynamodb.contact_store import DynamoContactStore
+from whatsapp.adapters.dynamodb.conversation_store import DynamoConversationStore
+from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
+from whatsapp.adapters.dynamodb.inbox_store import DynamoInboxStore
+from whatsapp.adapters.dynamodb.items import message_key
+from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
 from whatsapp.domain.address import Address
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import Contact, ContactIds
-from whatsapp.domain.inbound import InboundForm, InboundMedium
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message, message_id_of, shard_of
 from whatsapp.domain.ports import Deadline, FetchedMedium, Listed, MediumUnavailableError, TwilioUnavailable
+from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message, message_id_of, shard_of
+from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.use_cases.continue_message import ContinueMessage
 from whatsapp.use_cases.erase_contact import EraseContact
 from whatsapp.use_cases.manage_contacts import ManageContacts

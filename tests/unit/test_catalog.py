@@ -10,10 +10,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from whatsapp.domain.catalog import DIRECTORY, duration, load_catalog, read_yaml, template_from
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.localisation import LANGUAGES
-from whatsapp.domain.template_variables import VARIABLE_TYPES
+from whatsapp.domain.templates.catalog import DIRECTORY, duration, load_catalog, read_yaml, template_from
+from whatsapp.domain.templates.localisation import LANGUAGES
+from whatsapp.domain.templates.variables import VARIABLE_TYPES
 
 from local.templates import form
 from local.templates.check import check_catalog, check_file
@@ -199,7 +199,7 @@ def test_the_webhook_is_spared_heavy_imports() -> None:
     """It needs a template's buttons on its cold path; rendering and validation are others' work."""
     program = """
 import json, sys
-from whatsapp.domain.catalog import load_catalog
+from whatsapp.domain.templates.catalog import load_catalog
 payload = load_catalog().get("mood_checkin").quick_reply("So-so").payload
 print(json.dumps([payload, sorted({"jinja2", "pydantic", "twilio", "boto3"} & set(sys.modules))]))
 """

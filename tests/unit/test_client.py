@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from jsonschema import Draft202012Validator
 from whatsapp import client
 from whatsapp.client import MessageRefused, MessagingUnavailable, send_whatsapp_message
-from whatsapp.domain.message import message_id_of
+from whatsapp.domain.sending.message import message_id_of
 
-from local.schemas import schemas
+from tools.schemas import schemas
 
 SENT = {"message_id": "m", "status": "sent", "duplicate": False, "error": None}
 REFUSED = {

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from whatsapp.adapters import clock as module
-from whatsapp.adapters.clock import DynamoClock
+from whatsapp.adapters.dynamodb import clock as module
+from whatsapp.adapters.dynamodb.clock import DynamoClock
 
 TRUE = 1_795_000_000_300
 

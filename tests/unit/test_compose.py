@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.message import Message
-from whatsapp.domain.request import parse_request
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.use_cases.compose_message import compose
 from whatsapp.use_cases.send_message import _gone
 

@@ -1,8 +1,8 @@
 """Contacts in DynamoDB."""
 
 import pytest
-from whatsapp.adapters.contact_store import DynamoContactStore
-from whatsapp.adapters.dynamodb import ConditionFailed, DynamoDB
+from whatsapp.adapters.dynamodb.client import ConditionFailed, DynamoDB
+from whatsapp.adapters.dynamodb.contact_store import DynamoContactStore
 
 from tests.fakes import NOON
 

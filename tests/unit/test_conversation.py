@@ -2,7 +2,7 @@
 
 import pytest
 from whatsapp.domain.contact import WINDOW_MS, Contact
-from whatsapp.domain.conversation import AGENT_MEMORY_MS, agent_of_payload, choose_agent
+from whatsapp.domain.receiving.conversation import AGENT_MEMORY_MS, agent_of_payload, choose_agent
 
 from tests.fakes import NOON
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from whatsapp.domain import lifecycle
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Location
-from whatsapp.domain.inbound import InboundMedium
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Lane, message_id_of, shard_of
 from whatsapp.domain.ports import Claimed, Deadline, StatusUpdate
+from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Lane, message_id_of, shard_of
 
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 

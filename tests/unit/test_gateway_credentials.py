@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 from twilio.rest import Client
-from whatsapp.adapters.twilio_gateway import TwilioGateway
+from whatsapp.adapters.twilio.gateway import TwilioGateway
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import NotSent, Post, TwilioUnavailable

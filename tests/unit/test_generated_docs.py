@@ -2,9 +2,9 @@
 
 import pytest
 
-from local.docs import DOCS, PAGES
+from tools.docs import DOCS, PAGES
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_current(name: str) -> None:
-    assert (DOCS / name).read_text() == PAGES[name](), "run: python -m local.docs"
+    assert (DOCS / name).read_text() == PAGES[name](), "run: python -m tools.docs"

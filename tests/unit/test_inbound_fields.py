@@ -5,9 +5,9 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from whatsapp.adapters import twilio_form
-from whatsapp.adapters.twilio_form import MAX_MEDIA, Forbidden, read_inbound
-from whatsapp.domain.inbound import InboundForm
+from whatsapp.adapters.twilio import form as twilio_form
+from whatsapp.adapters.twilio.form import MAX_MEDIA, Forbidden, read_inbound
+from whatsapp.domain.receiving.inbound import InboundForm
 
 from local.artifacts import ROOT
 from tests.unit import webhook_kit as kit

@@ -1,6 +1,6 @@
 """The table of steps: what it allows, and what no step may ever do."""
 
-from whatsapp.domain.lifecycle import (
+from whatsapp.domain.sending.lifecycle import (
     ACCEPTED,
     BY_CALLBACK,
     IN_DOUBT,

@@ -1,7 +1,7 @@
 """STOP and START, in the languages we write in; and what only looks like them."""
 
 import pytest
-from whatsapp.domain.opt_out import opt_of
+from whatsapp.domain.receiving.opt_out import opt_of
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from whatsapp.adapters.alerts import SnsAlerts, text_about
-from whatsapp.adapters.event_bus import EventBridgeBus
-from whatsapp.adapters.queue import SendQueue
+from whatsapp.adapters.aws.alerts import SnsAlerts, text_about
+from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import ContactOptedOut
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Failure, Message
 from whatsapp.domain.ports import NotTold
-from whatsapp.domain.twilio_codes import row_for
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Failure, Message
+from whatsapp.domain.sending.twilio_codes import row_for
 
 from local.aws import REGION
 from tests.fakes import NOON

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from whatsapp.domain.catalog import DIRECTORY
+from whatsapp.domain.templates.catalog import DIRECTORY
 
 from local.aws import client
 from local.phone.actions import Actions

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.message import Message
-from whatsapp.domain.request import parse_request
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.use_cases.compose_message import compose, reach
 
 HIDDEN, NUMBER = "IN.1344567890", "+919812345678"

@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from whatsapp.adapters.event_bus import EventBridgeBus
-from whatsapp.adapters.twilio_form import MAX_BODY_BYTES, read_inbound
+from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.twilio.form import MAX_BODY_BYTES, read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
-from whatsapp.domain.inbound import InboundMedium
 from whatsapp.domain.ports import ContactMovedError, ErasedError, NotTold
+from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.use_cases.receive_message import MARKER_MS, TRIES, events_of
 
 from tests.unit import webhook_kit

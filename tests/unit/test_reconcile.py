@@ -5,10 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from whatsapp.domain.inbound import InboundMedium
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message
 from whatsapp.domain.ports import Deadline, Listed
+from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message
 from whatsapp.use_cases.reconcile import OVERLAP_MS, WEBHOOK_MAY_COME_MS
 
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from whatsapp.domain.lifecycle import Status
 from whatsapp.domain.ports import StatusUpdate
+from whatsapp.domain.sending.lifecycle import Status
 
 from tests.unit.receive_kit import ASHA, IDS, MINUTE, Receiving, sid
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb import DynamoDB
-from whatsapp.adapters.message_store import DynamoMessageStore, Limits
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Failure, Message, continuation_id_of, message_id_of
+from whatsapp.adapters.dynamodb.client import DynamoDB
+from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Failure, Message, continuation_id_of, message_id_of
 from whatsapp.use_cases.continue_message import ContinueMessage
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan, RedriveDeadLetters
 from whatsapp.use_cases.steps import Steps

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.request import ContactUpdate, SendRequest, parse, parse_request
+from whatsapp.domain.sending.request import ContactUpdate, SendRequest, parse, parse_request
 
 GOOD = {"to": "+919812345678", "template": "mood_checkin", "variables": {"patient_name": "Asha"}}
 CANARY = "zebulon-quartzfield"

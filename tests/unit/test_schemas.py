@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from whatsapp.domain.events import MessageStatusChanged
-from whatsapp.domain.request import SendRequest
+from whatsapp.domain.sending.request import SendRequest
 
-from local import schemas
+from tools import schemas
 
 
 def schema(name: str) -> Draft202012Validator:
@@ -17,7 +17,7 @@ def schema(name: str) -> Draft202012Validator:
 
 
 def test_files_are_current() -> None:
-    assert schemas.stale() == [], "run `python -m local.schemas write`"
+    assert schemas.stale() == [], "run `python -m tools.schemas write`"
 
 
 def test_check_names_what_is_out_of_date(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from whatsapp.adapters.twilio_media import CONNECT_S, READ_S, TOTAL_S
-from whatsapp.domain.inbound import InboundMedium
+from whatsapp.adapters.twilio.media import CONNECT_S, READ_S, TOTAL_S
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, NotTold
+from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.use_cases.store_media import LONGEST_FETCH_MS
 
 from tests.unit.receive_kit import ASHA, IDS, JPEG, MINUTE, Receiving, sid
@@ -172,8 +172,8 @@ def test_late_publisher_leaves_no_marker_that_never_ends(side: Receiving) -> Non
 
 
 def _marked_unpublished(inbound: Any) -> Any:
-    from whatsapp.adapters.dynamodb import Change
-    from whatsapp.adapters.items import message_key
+    from whatsapp.adapters.dynamodb.client import Change
+    from whatsapp.adapters.dynamodb.items import message_key
 
     marker = {"due_shard": "publish#0", "due_at": inbound.received_at}
     return Change(table="MessagesTable", key=message_key(inbound.message_id), set=marker)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from whatsapp.adapters.alerts import text_about_template
-from whatsapp.domain.template_plan import Standing, outlook, what_to_do
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.adapters.aws.alerts import text_about_template
+from whatsapp.domain.templates.plan import Standing, outlook, what_to_do
+from whatsapp.domain.templates.version import TemplateVersion
 
 OURS = TemplateVersion(
     template="mood", version="hi#0123456789ab", language="hi", status="rejected", created_at=1, content_sid="HX1",

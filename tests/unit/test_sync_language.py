@@ -1,10 +1,10 @@
 """Which language a patient reads: the one asked for, else the contact's own, else the template's default."""
 
 import pytest
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.request import parse_request
+from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.use_cases.compose_message import compose, localise
 
 CATALOG = load_catalog()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from whatsapp.domain.template_plan import GRACE_MS, Move, outlook, standing
+from whatsapp.domain.templates.plan import GRACE_MS, Move, outlook, standing
 from whatsapp.use_cases.sync_templates import LEASE_MS
 
 from local.deploy import read_template

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 from jinja2.exceptions import SecurityError, UndefinedError
-from whatsapp.domain.catalog import load_catalog
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.template import (
+from whatsapp.domain.templates.catalog import load_catalog
+from whatsapp.domain.templates.template import (
     MAX_TEXT,
     PLACEHOLDER,
     QuickReply,
@@ -18,7 +18,7 @@ from whatsapp.domain.template import (
     numbered,
     placeholders,
 )
-from whatsapp.domain.template_variables import VARIABLE_TYPES, Variable
+from whatsapp.domain.templates.variables import VARIABLE_TYPES, Variable
 
 REMINDER = load_catalog().get("session_reminder")
 VARIABLES = {"patient_name": "Asha", "session_time": "5:30 pm", "therapist_name": "Dr. Rao"}

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from whatsapp.domain.catalog import load_catalog
+from whatsapp.domain.templates.catalog import load_catalog
 
 from local.templates.__main__ import main
 from local.templates.check import Problem, check_catalog, check_file

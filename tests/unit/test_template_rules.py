@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from whatsapp.domain.template import placeholders
+from whatsapp.domain.templates.template import placeholders
 
 from local.templates import rules
 from local.templates.rules import RULES, Rule

@@ -4,8 +4,8 @@ from datetime import date, time, timedelta
 
 import pytest
 from babel.dates import format_date, format_time, get_day_names, get_month_names
-from whatsapp.domain.localisation import LANGUAGES, date_in_words, time_in_words, weekday_in_words
-from whatsapp.domain.template_variables import (
+from whatsapp.domain.templates.localisation import LANGUAGES, date_in_words, time_in_words, weekday_in_words
+from whatsapp.domain.templates.variables import (
     DEFAULT_MAX_LENGTH,
     VARIABLE_TYPES,
     InvalidValueError,

@@ -1,7 +1,7 @@
 """The table of codes is whole, and its classes are consistent."""
 
 import pytest
-from whatsapp.domain.twilio_codes import ROWS, Action, Audience, Row, row_for
+from whatsapp.domain.sending.twilio_codes import ROWS, Action, Audience, Row, row_for
 
 from local.twilio.errors import CODES
 
@@ -29,7 +29,7 @@ def test_every_code_of_the_emulator_has_a_row() -> None:
 
 
 def test_a_code_stands_once() -> None:
-    from whatsapp.domain import twilio_codes
+    from whatsapp.domain.sending import twilio_codes
 
     assert len(twilio_codes._ROWS) == len(ROWS)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from whatsapp.adapters.twilio_credentials import (
+from whatsapp.adapters.twilio.credentials import (
     KEEP_S,
     REFRESH_AT_MOST_EVERY_S,
     TwilioCredentials,

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 import urllib3
-from whatsapp.adapters import twilio_media
-from whatsapp.adapters.twilio_credentials import TwilioCredentials
-from whatsapp.adapters.twilio_media import MAX_BYTES, TwilioMedia, sniff
+from whatsapp.adapters.twilio import media as twilio_media
+from whatsapp.adapters.twilio.credentials import TwilioCredentials
+from whatsapp.adapters.twilio.media import MAX_BYTES, TwilioMedia, sniff
 from whatsapp.domain.ports import MediumRefusedError, MediumUnavailableError
 
 ACCOUNT = "AC" + "0" * 32

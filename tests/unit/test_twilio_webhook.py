@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from whatsapp.adapters.twilio_credentials import REFRESH_AT_MOST_EVERY_S, TwilioSecret
-from whatsapp.adapters.twilio_form import MAX_BODY_BYTES
+from whatsapp.adapters.twilio.credentials import REFRESH_AT_MOST_EVERY_S, TwilioSecret
+from whatsapp.adapters.twilio.form import MAX_BODY_BYTES
 
 from tests.unit import webhook_kit as kit
 from tests.unit.webhook_kit import (

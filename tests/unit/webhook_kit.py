@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from twilio.request_validator import RequestValidator
 from whatsapp import bootstrap
-from whatsapp.adapters.twilio_webhook import TwilioDoor
+from whatsapp.adapters.twilio.webhook import TwilioDoor
 
 from functions.webhook import handler
 

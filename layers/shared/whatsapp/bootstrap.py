@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from whatsapp.adapters.alerts import SnsAlerts
-from whatsapp.adapters.callback_store import DynamoCallbackStore
-from whatsapp.adapters.clock import DynamoClock
-from whatsapp.adapters.contact_store import DynamoContactStore
-from whatsapp.adapters.dynamodb import DynamoDB
-from whatsapp.adapters.event_bus import EventBridgeBus
-from whatsapp.adapters.inbox_store import DynamoInboxStore
-from whatsapp.adapters.message_store import DynamoMessageStore, Limits
-from whatsapp.adapters.queue import SendQueue
-from whatsapp.adapters.template_store import DynamoTemplateStore
-from whatsapp.adapters.twilio_credentials import TwilioSecret
+from whatsapp.adapters.aws.alerts import SnsAlerts
+from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.aws.queue import SendQueue
+from whatsapp.adapters.dynamodb.callback_store import DynamoCallbackStore
+from whatsapp.adapters.dynamodb.client import DynamoDB
+from whatsapp.adapters.dynamodb.clock import DynamoClock
+from whatsapp.adapters.dynamodb.contact_store import DynamoContactStore
+from whatsapp.adapters.dynamodb.inbox_store import DynamoInboxStore
+from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
+from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain.address import Address
-from whatsapp.domain.catalog import Catalog, load_catalog
 from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.templates.catalog import Catalog, load_catalog
 from whatsapp.observability import PowertoolsMetrics
 from whatsapp.settings import Settings
 from whatsapp.use_cases.continue_message import ContinueMessage
@@ -33,9 +33,9 @@ from whatsapp.use_cases.settle_message import SettleMessage
 from whatsapp.use_cases.steps import Steps
 
 if TYPE_CHECKING:
-    from whatsapp.adapters.media_store import S3MediaStore
-    from whatsapp.adapters.twilio_gateway import TwilioGateway
-    from whatsapp.adapters.twilio_webhook import TwilioDoor
+    from whatsapp.adapters.aws.media_store import S3MediaStore
+    from whatsapp.adapters.twilio.gateway import TwilioGateway
+    from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
@@ -159,8 +159,8 @@ class App:
     @cached_property
     def gateway(self) -> "TwilioGateway":
         """Twilio's Messages API."""
-        from whatsapp.adapters.twilio_gateway import TwilioGateway
-        from whatsapp.adapters.twilio_http import client
+        from whatsapp.adapters.twilio.gateway import TwilioGateway
+        from whatsapp.adapters.twilio.http import client
 
         base_url = self.settings.twilio_base_url
         return TwilioGateway(
@@ -231,7 +231,7 @@ class App:
     @cached_property
     def store_media(self) -> "StoreMedia":
         """Patients' media, from Twilio into our bucket."""
-        from whatsapp.adapters.twilio_media import TwilioMedia
+        from whatsapp.adapters.twilio.media import TwilioMedia
         from whatsapp.use_cases.store_media import StoreMedia
 
         s = self.settings
@@ -309,7 +309,7 @@ class App:
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
         """The contact routes."""
-        from whatsapp.adapters.conversation_store import DynamoConversationStore
+        from whatsapp.adapters.dynamodb.conversation_store import DynamoConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
         conversations = DynamoConversationStore(self.db, self.settings.messages_table, self.media_store.url)
@@ -318,7 +318,7 @@ class App:
     @cached_property
     def erase_contact(self) -> "EraseContact":
         """Forgetting a person."""
-        from whatsapp.adapters.erasure_store import DynamoErasureStore
+        from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
         from whatsapp.use_cases.erase_contact import EraseContact
 
         s = self.settings
@@ -335,7 +335,7 @@ class App:
     @cached_property
     def media_store(self) -> "S3MediaStore":
         """Our bucket."""
-        from whatsapp.adapters.media_store import S3MediaStore
+        from whatsapp.adapters.aws.media_store import S3MediaStore
 
         return S3MediaStore(self.client("s3"), self.settings.media_bucket)
 
@@ -365,8 +365,8 @@ class App:
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
         """The catalog's way to Twilio."""
-        from whatsapp.adapters.twilio_content import TwilioContent
-        from whatsapp.adapters.twilio_http import client
+        from whatsapp.adapters.twilio.content import TwilioContent
+        from whatsapp.adapters.twilio.http import client
         from whatsapp.use_cases.sync_templates import SyncTemplates
 
         content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
@@ -382,7 +382,7 @@ class App:
 
     def door(self) -> "TwilioDoor":
         """Twilio's door, with the account it is for."""
-        from whatsapp.adapters.twilio_webhook import TwilioDoor
+        from whatsapp.adapters.twilio.webhook import TwilioDoor
 
         # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from whatsapp.domain.catalog import DIRECTORY
+from whatsapp.domain.templates.catalog import DIRECTORY
 
 from local.phone.server import Phone, serving
 from local.templates.reload import reload_catalog

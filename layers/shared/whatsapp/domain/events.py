@@ -1,6 +1,6 @@
 """What the orchestrator hears on the bus: one dataclass per `detail-type`.
 
-Plain dataclasses, because the webhook's cold start pays for every import; `local.schemas` lets pydantic read them and
+Plain dataclasses, because the webhook's cold start pays for every import; `tools.schemas` lets pydantic read them and
 writes `events/schemas/`.
 """
 

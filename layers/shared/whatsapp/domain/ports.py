@@ -7,11 +7,11 @@ from typing import Any, Protocol
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
-from whatsapp.domain.inbound import Inbound, InboundMedium
-from whatsapp.domain.lifecycle import Step
-from whatsapp.domain.message import Failure, Message
-from whatsapp.domain.template_plan import Approval, Content
-from whatsapp.domain.template_version import TemplateVersion
+from whatsapp.domain.receiving.inbound import Inbound, InboundMedium
+from whatsapp.domain.sending.lifecycle import Step
+from whatsapp.domain.sending.message import Failure, Message
+from whatsapp.domain.templates.plan import Approval, Content
+from whatsapp.domain.templates.version import TemplateVersion
 
 
 class Clock(Protocol):

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain import lifecycle
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message, is_message_id
 from whatsapp.domain.ports import Clock, MessageStore
-from whatsapp.domain.request import SendAnswer, answer_for
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message, is_message_id
+from whatsapp.domain.sending.request import SendAnswer, answer_for
 from whatsapp.use_cases.steps import EVENT, Steps
 
 _TRIES = 8

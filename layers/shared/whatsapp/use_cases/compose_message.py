@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from whatsapp.domain.address import Address
-from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Lane, Message
 from whatsapp.domain.ports import Post, TemplateStore
-from whatsapp.domain.request import SendRequest
-from whatsapp.domain.template_version import serving_version
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Lane, Message
+from whatsapp.domain.sending.request import SendRequest
+from whatsapp.domain.templates.catalog import Catalog
+from whatsapp.domain.templates.version import serving_version
 
 MOST_AHEAD_MS = 30 * 24 * 3_600_000
 """How far ahead a message may be asked for: records are only sure to be kept for 35 days."""

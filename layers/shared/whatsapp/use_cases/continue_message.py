@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from whatsapp.domain import lifecycle
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import MAX_ATTEMPTS, Message, continuation_id_of, shard_of
 from whatsapp.domain.ports import Clock, MessageStore
-from whatsapp.domain.twilio_codes import Action, Row
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, continuation_id_of, shard_of
+from whatsapp.domain.sending.twilio_codes import Action, Row
 from whatsapp.use_cases.steps import EVENT, Steps
 
 THROTTLED_FOR_MS = 4 * 3_600_000

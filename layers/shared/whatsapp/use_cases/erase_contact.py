@@ -6,10 +6,7 @@ more, until nothing is left that could not be erased yet.
 
 from dataclasses import dataclass, replace
 
-from whatsapp.domain import lifecycle
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import SHARDS, Message
 from whatsapp.domain.ports import (
     Clock,
     ContactStore,
@@ -21,6 +18,9 @@ from whatsapp.domain.ports import (
     MessageStore,
     TwilioUnavailable,
 )
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import SHARDS, Message
 from whatsapp.use_cases.steps import EVENT, Steps
 
 MINUTE_MS = 60_000

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain.message import SHARDS
 from whatsapp.domain.ports import CallbackStore, Clock, Deadline, InboxStore
+from whatsapp.domain.sending.message import SHARDS
 from whatsapp.use_cases.receive_message import MARKER_MS, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from whatsapp.domain.contact import WINDOW_MS, Contact, ContactIds
-from whatsapp.domain.conversation import choose_agent
 from whatsapp.domain.events import (
     Button,
     ContactOptedIn,
@@ -13,9 +12,6 @@ from whatsapp.domain.events import (
     Medium,
     MessageReceived,
 )
-from whatsapp.domain.inbound import MAX_EVENT_TEXT, Inbound, InboundForm
-from whatsapp.domain.message import Message, shard_of
-from whatsapp.domain.opt_out import opt_of
 from whatsapp.domain.ports import (
     Clock,
     ContactMovedError,
@@ -27,7 +23,11 @@ from whatsapp.domain.ports import (
     Metrics,
     NotTold,
 )
+from whatsapp.domain.receiving.conversation import choose_agent
+from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, Inbound, InboundForm
+from whatsapp.domain.receiving.opt_out import opt_of
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.message import Message, shard_of
 
 MARKER_MS = 60_000
 """What is still unpublished after this long, the sweep publishes."""

@@ -9,12 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.events import Kind
-from whatsapp.domain.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import SHARDS, Message
 from whatsapp.domain.ports import (
     Clock,
     ContactStore,
@@ -29,6 +25,10 @@ from whatsapp.domain.ports import (
     StatusUpdate,
     TwilioUnavailable,
 )
+from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import SHARDS, Message
+from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain import lifecycle
-from whatsapp.domain.lifecycle import BY_CALLBACK
-from whatsapp.domain.message import Message
 from whatsapp.domain.ports import CallbackStore, Clock, MessageStore, Metrics, StatusUpdate
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import BY_CALLBACK
+from whatsapp.domain.sending.message import Message
 from whatsapp.use_cases.settle_message import SettleMessage
 from whatsapp.use_cases.steps import EVENT, Steps
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Message, message_id_of
 from whatsapp.domain.ports import Clock, MessageStore
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message, message_id_of
 from whatsapp.use_cases.continue_message import ContinueMessage
 
 MENDABLE = frozenset({"account_problem", "twilio_unavailable", "throttled"})

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain import lifecycle
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import Failure, Message
 from whatsapp.domain.ports import Clock, Gateway, Listed, MessageStore, StatusUpdate
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Failure, Message
 from whatsapp.use_cases.continue_message import ContinueMessage
 from whatsapp.use_cases.record_status import RecordStatus
 from whatsapp.use_cases.steps import EVENT_AND_ALERT, RESEND_MS, Steps

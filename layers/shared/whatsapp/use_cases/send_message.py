@@ -6,12 +6,8 @@ One record stands for at most one message at Twilio. What is in doubt is held, n
 import random
 from dataclasses import dataclass, replace
 
-from whatsapp.domain import lifecycle
-from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.lifecycle import ACCEPTED, Status
-from whatsapp.domain.message import Failure, Lane, Message, message_id_of, shard_of
 from whatsapp.domain.ports import (
     Claimed,
     Clock,
@@ -22,9 +18,13 @@ from whatsapp.domain.ports import (
     Post,
     TemplateStore,
 )
-from whatsapp.domain.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.schedule import QuietHours, earliest, iso
-from whatsapp.domain.twilio_codes import row_for
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
+from whatsapp.domain.sending.message import Failure, Lane, Message, message_id_of, shard_of
+from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
+from whatsapp.domain.sending.twilio_codes import row_for
+from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.compose_message import compose, content_of, localise, reach
 from whatsapp.use_cases.settle_message import SettleMessage
 from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, SOON_MS, Steps

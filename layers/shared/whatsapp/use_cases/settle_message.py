@@ -3,10 +3,7 @@
 import random
 from dataclasses import dataclass, replace
 
-from whatsapp.domain import lifecycle
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.lifecycle import ACCEPTED
-from whatsapp.domain.message import MAX_ATTEMPTS, Failure, Lane, Message
 from whatsapp.domain.ports import (
     Accepted,
     Clock,
@@ -19,7 +16,10 @@ from whatsapp.domain.ports import (
     Rejected,
     TemplateStore,
 )
-from whatsapp.domain.twilio_codes import Action, Audience, Row, row_for
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import ACCEPTED
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, Failure, Lane, Message
+from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
 from whatsapp.use_cases.continue_message import THROTTLED_FOR_MS, ContinueMessage
 from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, HOUR_MS, SOON_MS, Steps
 

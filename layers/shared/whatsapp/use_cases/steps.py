@@ -6,12 +6,12 @@ it there, and the sweep tells it: nothing is silently lost, and a consumer that 
 
 from dataclasses import dataclass
 
-from whatsapp.domain import lifecycle
 from whatsapp.domain.events import EventError, MessageStatusChanged
-from whatsapp.domain.lifecycle import Status, Step
-from whatsapp.domain.message import Failure, Message
 from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, Metrics, NotTold, Queue
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status, Step
+from whatsapp.domain.sending.message import Failure, Message
 
 SOON_MS = 60_000
 HOUR_MS = 3_600_000

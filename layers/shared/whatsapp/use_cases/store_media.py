@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 
 from whatsapp.domain.events import MessageMediaStored
-from whatsapp.domain.inbound import Inbound, InboundMedium
-from whatsapp.domain.message import SHARDS
 from whatsapp.domain.ports import (
     Clock,
     Deadline,
@@ -17,7 +15,9 @@ from whatsapp.domain.ports import (
     Metrics,
     NotTold,
 )
+from whatsapp.domain.receiving.inbound import Inbound, InboundMedium
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.message import SHARDS
 
 RETRY_AFTER_S = (1.0, 3.0)
 """Twilio answers 404 for a medium that is only just arriving."""

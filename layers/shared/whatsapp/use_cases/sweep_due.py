@@ -6,10 +6,10 @@ A sweep books an item before acting on it, so two at once, or a backlog, act on 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whatsapp.domain import lifecycle
-from whatsapp.domain.lifecycle import Status
-from whatsapp.domain.message import MAX_ATTEMPTS, SHARDS, Failure, Lane, Message
 from whatsapp.domain.ports import Clock, Deadline, MessageStore, Metrics, Queue
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, SHARDS, Failure, Lane, Message
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
 from whatsapp.use_cases.steps import EVENT, EVERYONE, SOON_MS, Steps
 

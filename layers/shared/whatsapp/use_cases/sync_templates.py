@@ -1,6 +1,6 @@
 """Carry the catalog to Twilio and through WhatsApp's review, and note what serves.
 
-One version at a time, under a lease: read Twilio's list, judge (`domain/template_plan.py`), act, note, tell. A failed
+One version at a time, under a lease: read Twilio's list, judge (`domain/templates/plan.py`), act, note, tell. A failed
 call changes nothing that is known: the last good state stands, and the next sync goes on from there.
 """
 
@@ -9,7 +9,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from whatsapp.domain.catalog import Catalog
 from whatsapp.domain.events import TemplateStatusChanged
 from whatsapp.domain.ports import (
     Alerts,
@@ -25,8 +24,8 @@ from whatsapp.domain.ports import (
     TemplateStore,
 )
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.template import Template, numbered
-from whatsapp.domain.template_plan import (
+from whatsapp.domain.templates.catalog import Catalog
+from whatsapp.domain.templates.plan import (
     Approval,
     Content,
     Move,
@@ -39,7 +38,8 @@ from whatsapp.domain.template_plan import (
     standing,
     strangers,
 )
-from whatsapp.domain.template_version import (
+from whatsapp.domain.templates.template import Template, numbered
+from whatsapp.domain.templates.version import (
     APPROVED,
     CATEGORY_CHANGED,
     DISABLED,

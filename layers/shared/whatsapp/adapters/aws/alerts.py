@@ -1,0 +1,137 @@
+"""Alerts for whoever is paged at night: SNS. What, who (masked), why, what to do; never a message's text."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import NotTold
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.twilio_codes import Audience, row_for
+from whatsapp.domain.templates.plan import what_to_do
+from whatsapp.domain.templates.version import PROBLEM, TemplateVersion
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+_SUBJECT_LIMIT = 100
+
+_REDRIVE = (
+    "redrive the dead-letter queue. If it does not list this message, Twilio had taken it at first: send it with a new "
+    "idempotency_key, or phone the patient."
+)
+_WHAT_TO_DO = {
+    "account_problem": f"Mend the account or its set-up (docs/codes.md), then {_REDRIVE}",
+    "twilio_unavailable": f"See Twilio's status page. When it is well, {_REDRIVE}",
+    "throttled": f"We send faster than Twilio or Meta lets us (docs/operations.md, throttling). Later, {_REDRIVE}",
+    "template_not_approved": "GET /templates tells the reason; reword the template or wait for its review.",
+    "invalid_variables": "The template's variables and the request disagree: tell the orchestrator's authors.",
+    "invalid_request": "We asked for what cannot be: tell the developers this code (docs/codes.md).",
+    "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
+    "unknown_error": "A code we do not know: look it up at Twilio, then add a row to the table of codes.",
+}
+_ON_CALL = "whoever is on call"
+_WHOM = {
+    Audience.AUTHORS: "those who word the templates",
+    Audience.DEVELOPERS: "the developers",
+}
+_IN_DOUBT = (
+    "Look in Twilio's console whether the message went out. If it did not and still matters, send it with a new "
+    "idempotency_key, or phone the patient."
+)
+_RESENT = (
+    "Nothing. If Twilio's list shows nothing of it 76 minutes after the try, it is sent anew by itself. To forbid "
+    "that: DELETE /messages/{message_id}."
+)
+
+
+class SnsAlerts:
+    """The `Alerts` port."""
+
+    def __init__(self, client: Callable[[], "SNSClient"], topic_arn: str) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def about(self, message: Message) -> None:
+        """Alert about a message's present status.
+
+        Raises:
+            NotTold: SNS did not take it.
+        """
+        what = message.template or "free-form message"
+        self._send(f"WhatsApp {what} {message.status.face}", text_about(message))
+
+    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
+        """Alert about what WhatsApp, or somebody at Twilio's console, did to a template.
+
+        Raises:
+            NotTold: SNS did not take it.
+        """
+        what = f"template {version.template} ({version.language})"
+        self._send(f"WhatsApp {what}: {news.replace('_', ' ')}", text_about_template(version, news, serving))
+
+    def poison(self, queue_message_id: str, error: MessagingError) -> None:
+        """Alert about a queue message that can never become a WhatsApp message.
+
+        Raises:
+            NotTold: SNS did not take it.
+        """
+        lines = [
+            "What:     a request on the send queue is unusable; nothing was sent",
+            f"Why:      {error.code}: {error.detail}",
+            f"Queue id: {queue_message_id}",
+            "To do:    It lies in the dead-letter queue. Have its sender mend it, and send it anew.",
+        ]
+        self._send("WhatsApp request unusable", "\n".join(lines))
+
+    def _send(self, subject: str, text: str) -> None:
+        try:
+            self._client().publish(TopicArn=self._topic_arn, Subject=subject[:_SUBJECT_LIMIT], Message=text)
+        except (ClientError, BotoCoreError) as error:
+            raise NotTold(f"the topic did not take it ({type(error).__name__})") from None
+
+
+def text_about_template(version: TemplateVersion, news: str, serving: TemplateVersion | None) -> str:
+    """The alert's text. `serving` is the wording that goes out now, if any."""
+    why = version.problem if news == PROBLEM else version.reason
+    if serving is None:
+        effect = "nothing goes out in this language: sends are refused as template_not_approved"
+    elif serving.version == version.version:
+        effect = "it goes out as before"
+    else:
+        effect = f"an earlier wording goes out instead ({serving.version})"
+    lines = [
+        f"What:     template {version.template} ({version.language}): {news.replace('_', ' ')}",
+        f"Why:      {why or 'WhatsApp gave no reason'}",
+        f"Effect:   {effect}",
+        f"Version:  {version.version}, {version.content_sid}, category {version.category or 'unknown'}",
+        f"To do:    {what_to_do(news)}",
+    ]
+    return "\n".join(lines)
+
+
+def text_about(message: Message) -> str:
+    """The alert's text: readable at 3 am, and without a word that is the patient's."""
+    error = message.error
+    code = error.code if error else "none"
+    twilio = f", Twilio code {error.twilio_code}" if error and error.twilio_code else ""
+    lines = [
+        f"What:     {message.template or 'free-form message'} is {message.status.face}",
+        f"To:       {Address(message.to).masked if message.to else 'erased'} (contact {message.contact_id})",
+        f"Why:      {code}{twilio}: {error.detail if error else 'no reason known'}",
+        f"Attempts: {message.attempts}",
+        f"Message:  {message.message_id}" + (f", Twilio sid {message.twilio_sid}" if message.twilio_sid else ""),
+        f"Caller:   {message.agent or 'no agent'}",
+        f"For:      {_WHOM.get(row_for(error.twilio_code).alert, _ON_CALL) if error else _ON_CALL}",
+        f"To do:    {_to_do(message, code)}",
+    ]
+    return "\n".join(lines)
+
+
+def _to_do(message: Message, code: str) -> str:
+    if message.status is not Status.UNKNOWN_FINAL:
+        return _WHAT_TO_DO.get(code, "Look the code up in docs/codes.md.")
+    return _RESENT if message.on_unknown == "resend" and not message.stop else _IN_DOUBT

@@ -1,0 +1,60 @@
+"""Status callbacks in DynamoDB: each one an entry beside its message, marked until it is done with."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb.items import kept_until
+from whatsapp.domain.ports import StatusUpdate
+from whatsapp.domain.sending.message import shard_of
+
+MARKER_MS = 60_000
+
+
+class DynamoCallbackStore:
+    """The `CallbackStore` port."""
+
+    def __init__(self, db: DynamoDB, messages_table: str, retention_days: int) -> None:
+        self._db = db
+        self._messages = messages_table
+        self._retention_days = retention_days
+
+    def put(self, update: StatusUpdate, now: int) -> bool:
+        """Store it once. True if it is still to be done: new, or stored by someone who did not finish."""
+        item = {
+            **_key(update),
+            "update": {name: value for name, value in asdict(update).items() if value is not None},
+            "noted_at": now,
+            "due_shard": shard_of("publish", update.message_id),
+            "due_at": now + MARKER_MS,
+            "ttl": kept_until(now, self._retention_days),
+        }
+        try:
+            self._db.write(Put(table=self._messages, item=item, condition=Attr("message_id").not_exists()))
+        except ConditionFailed as failed:
+            return bool(failed.items[0] and failed.items[0].get("due_at"))
+        return True
+
+    def done(self, update: StatusUpdate) -> None:
+        """Clear the marker."""
+        self._db.write(Change(table=self._messages, key=_key(update), set={"due_at": None, "due_shard": None}))
+
+    def unfinished(self, shard: str, until: int) -> Iterator[StatusUpdate]:
+        """What was stored and not done with until that time, page after page."""
+        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        for page in self._db.pages(self._messages, span, index="due"):
+            keys = [_entry(item) for item in page if item["entry"].startswith("status#")]
+            yield from (_update_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_at"))
+
+
+def _entry(item: dict[str, Any]) -> dict[str, str]:
+    return {"message_id": item["message_id"], "entry": item["entry"]}
+
+
+def _key(update: StatusUpdate) -> dict[str, str]:
+    return {"message_id": update.message_id, "entry": f"status#{update.attempt}#{update.twilio_sid}#{update.status}"}
+
+
+def _update_from(item: dict[str, Any]) -> StatusUpdate:
+    return StatusUpdate(**item["update"])

@@ -1,0 +1,97 @@
+"""A contact's messages in order of time, both directions, page by page."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from whatsapp.adapters.dynamodb.client import DynamoDB, Item, Key
+from whatsapp.adapters.dynamodb.items import message_from, message_key
+from whatsapp.domain.errors import MessagingError
+
+Place = tuple[int, str]
+"""Where a message stands in a conversation: its time (epoch ms), then its id."""
+
+_SHOWN = (
+    "message_id",
+    "direction",
+    "at",
+    "text",
+    "kind",
+    "template",
+    "language",
+    "agent",
+    "user_id",
+    "twilio_sid",
+    "in_reply_to",
+    "button_text",
+    "button_payload",
+    "profile_name",
+    "continues",
+    "continued_as",
+)
+
+
+class DynamoConversationStore:
+    """The `ConversationStore` port."""
+
+    def __init__(self, db: DynamoDB, messages_table: str, media_url: Callable[[str], str]) -> None:
+        self._db = db
+        self._media_url = media_url
+        self._messages = messages_table
+
+    def page(
+        self, contact_ids: Sequence[str], limit: int, before: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """The newest `limit` messages before a mark, oldest of them first, and the mark of the page before.
+
+        `contact_ids`: a contact's own, and those that became aliases of it.
+        """
+        mark = _place_of(before) if before else None
+        places = sorted(place for contact_id in contact_ids for place in self._newest(contact_id, limit + 1, mark))
+        shown = places[-limit:]
+        found = self._db.get_many(self._messages, [message_key(message_id) for _, message_id in shown])
+        faces = [self._face(item) for item in sorted(found, key=lambda item: (item["at"], item["message_id"]))]
+        return faces, _mark_of(shown[0]) if len(places) > limit else None
+
+    def _newest(self, contact_id: str, enough: int, mark: Place | None) -> list[Place]:
+        """At least that many places before the mark, newest first; all of one moment, or none."""
+        own = Key("contact_id").eq(contact_id)
+        span = own & Key("at").lte(mark[0]) if mark else own
+        places: list[Place] = []
+        for item in self._db.query_all(self._messages, span, index="conversation", newest_first=True):
+            if len(places) >= enough and item["at"] < places[-1][0]:
+                break
+            place = (item["at"], item["message_id"])
+            if mark is None or place < mark:
+                places.append(place)
+        return places
+
+    def _face(self, item: Item) -> dict[str, Any]:
+        shown = {name: item[name] for name in _SHOWN if item.get(name) is not None}
+        if item.get("error"):
+            shown["error"] = item["error"]
+        if item["direction"] == "outbound":
+            return {**shown, "status": message_from(item).status.face}
+        media = [self._medium(n, medium) for n, medium in enumerate(item.get("media") or ())]
+        return {**shown, "status": "received", "media": media, "location": item.get("location")}
+
+    def _medium(self, index: int, medium: dict[str, Any]) -> dict[str, Any]:
+        shown = {name: medium.get(name) for name in ("content_type", "status", "key", "size", "reason")}
+        url = self._media_url(medium["key"]) if medium.get("key") else None
+        return {"index": index, **shown, "url": url}
+
+
+def _mark_of(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def _place_of(mark: str) -> Place:
+    try:
+        at, message_id = json.loads(base64.urlsafe_b64decode(mark.encode()))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        at = message_id = None
+    if type(at) is not int or not 0 <= at < 1 << 53 or not isinstance(message_id, str):
+        raise MessagingError("invalid_request", "before: give back `next_before` of the page after, unchanged")
+    return at, message_id

@@ -1,0 +1,123 @@
+"""What erasing a person does in DynamoDB: jobs, and messages stripped to bare keys and states."""
+
+from collections.abc import Iterator, Sequence
+
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb.items import kept_until, message_key
+from whatsapp.domain.ports import ErasureJob
+from whatsapp.domain.sending.message import shard_of
+
+_PERSONAL_ON_CONTACTS = (
+    "address",
+    "user_id",
+    "language",
+    "agent",
+    "opted_in_at",
+    "opt_in_source",
+    "last_outbound_agent",
+    "last_inbound_at",
+)
+"""What else stands on the row is the ledger: opt-out, the limit, what is in flight, aliases and suppression."""
+_PERSONAL_ON_MESSAGES = (
+    "to",
+    "text",
+    "variables",
+    "media_url",
+    "user_id",
+    "address",
+    "profile_name",
+    "location",
+    "media",
+    "more",
+    "button_text",
+    "button_payload",
+)
+
+
+class DynamoErasureStore:
+    """The `ErasureStore` port."""
+
+    def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, retention_days: int) -> None:
+        self._db = db
+        self._messages = messages_table
+        self._contacts = contacts_table
+        self._retention_days = retention_days
+
+    def begin(self, job: ErasureJob) -> None:
+        """Strip the contact's row and note the job, both or neither. A second erasure begins the job anew."""
+        row = Change(
+            table=self._contacts,
+            key={"contact_id": job.contact_id},
+            set={"erased_at": job.erased_at, **dict.fromkeys(_PERSONAL_ON_CONTACTS)},
+            condition=Attr("alias_of").not_exists(),
+        )
+        ttl = kept_until(job.erased_at, self._retention_days)
+        item = {
+            **_key(job.contact_id),
+            "job_for": job.contact_id,
+            "erased_at": job.erased_at,
+            "passes": job.passes,
+            "due_shard": shard_of("erase", job.contact_id),
+            "due_at": job.due_at,
+            "ttl": ttl,
+        }
+        self._db.transact(row, Put(table=self._messages, item=item))
+
+    def due(self, shard: str, until: int) -> Sequence[ErasureJob]:
+        """The jobs that are due."""
+        page = self._db.query(self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due")
+        keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
+        return [
+            ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], passes=i["passes"], due_at=i["due_at"])
+            for i in self._db.get_many(self._messages, keys)
+            if i.get("due_at")
+        ]
+
+    def book(self, job: ErasureJob, booked: ErasureJob) -> bool:
+        """Move a job before working on it, so that two sweeps at once work on it once."""
+        try:
+            self._db.write(
+                Change(
+                    table=self._messages,
+                    key=_key(job.contact_id),
+                    set={"due_at": booked.due_at},
+                    condition=Attr("due_at").eq(job.due_at),
+                )
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def note(self, job: ErasureJob) -> None:
+        """A pass is done."""
+        shard = shard_of("erase", job.contact_id) if job.due_at else None
+        self._db.write(
+            Change(
+                table=self._messages,
+                key=_key(job.contact_id),
+                set={"passes": job.passes, "due_at": job.due_at, "due_shard": shard},
+            )
+        )
+
+    def unfinished(self, contact_id: str, until: int) -> Iterator[str]:
+        """Every message of the contact up to that time, either direction, that is not wholly erased yet."""
+        span = Key("contact_id").eq(contact_id) & Key("at").lte(until)
+        for page in self._db.pages(self._messages, span, index="conversation"):
+            found = self._db.get_many(self._messages, [message_key(item["message_id"]) for item in page])
+            yield from (item["message_id"] for item in found if not item.get("erased"))
+
+    def strip(self, message_id: str, *, is_gone_at_twilio: bool) -> None:
+        """Take everything personal from a message. Its key, state and times stay: a ledger without a person."""
+        nothing_more_happens = {"request_hash": "", "stop": "erased", "erased": is_gone_at_twilio or None}
+        self._db.write(
+            Change(
+                table=self._messages,
+                key=message_key(message_id),
+                set={**dict.fromkeys(_PERSONAL_ON_MESSAGES), **nothing_more_happens},
+                condition=Attr("message_id").exists(),
+            )
+        )
+
+
+def _key(contact_id: str) -> dict[str, str]:
+    return {"message_id": f"erase-{contact_id}", "entry": "job"}

@@ -1,0 +1,164 @@
+"""Inbound messages in DynamoDB: stored once, together with what they change on the contact."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from typing import Any
+
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.events import Location
+from whatsapp.domain.ports import ContactMovedError
+from whatsapp.domain.receiving.inbound import Inbound, InboundMedium
+from whatsapp.domain.sending.message import shard_of
+
+MEDIA_AGAIN_MS = 240_000
+"""Media that are still at Twilio after this long are fetched again: the bus's rule may have failed."""
+_RECONCILE = {"message_id": "reconcile", "entry": "mark"}
+_FIELDS = {f.name for f in fields(Inbound)}
+
+
+class DynamoInboxStore:
+    """The `InboxStore` port."""
+
+    def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, retention_days: int) -> None:
+        self._db = db
+        self._messages = messages_table
+        self._contacts = contacts_table
+        self._retention_days = retention_days
+
+    def get(self, message_id: str) -> Inbound | None:
+        """The inbound message with this sid of Twilio's."""
+        item = self._db.get(self._messages, message_key(message_id))
+        return inbound_from(item) if item and item.get("direction") == "inbound" else None
+
+    def missing(self, message_ids: Sequence[str]) -> set[str]:
+        """Those of the ids that were never stored. An erased message was."""
+        stored = self._db.get_many(self._messages, [message_key(message_id) for message_id in set(message_ids)])
+        return set(message_ids) - {item["message_id"] for item in stored}
+
+    def put(self, inbound: Inbound, contact: Contact) -> Inbound | None:
+        """Store message, marker, window and any opt-out in one transaction. The stored one if it was there.
+
+        Raises:
+            ContactMovedError: the contact's row is no longer as `contact` shows it.
+        """
+        item = {**inbound_item(inbound), "ttl": kept_until(inbound.received_at, self._retention_days)}
+        put = Put(table=self._messages, item=item, condition=Attr("message_id").not_exists())
+        try:
+            self._db.transact(put, self._contact_change(inbound, contact))
+        except ConditionFailed as failed:
+            if failed.items[0] is None:
+                raise ContactMovedError from None
+            return inbound_from(failed.items[0])
+        return None
+
+    def published(self, inbound: Inbound, now: int) -> None:
+        """Clear the outbox marker; while media are pending, one of theirs takes its place."""
+        self._mark(inbound, now + MEDIA_AGAIN_MS if inbound.media_pending else None, {}, not_published())
+
+    def note_media(self, inbound: Inbound, media: Sequence[InboundMedium], due_at: int | None) -> bool:
+        """Note what became of the media, and when they are looked at next. False if somebody else was faster."""
+        seen = _is("media", _media_items(inbound.media))
+        news = {"media": _media_items(media)}
+        # The outbox marker is the publisher's alone: not every event of the message may be on the bus yet.
+        return self._mark(inbound, due_at, news, seen & ~not_published()) or self._write(inbound, news, seen)
+
+    def due(self, shard: str, until: int) -> Iterator[Inbound]:
+        """What has waited in a shard until that time, page after page. A hint: the index lags."""
+        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        for page in self._db.pages(self._messages, span, index="due"):
+            keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
+            yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
+
+    def book(self, inbound: Inbound, due_at: int) -> bool:
+        """Move the marker before acting on it, so that two sweeps at once act on it once."""
+        return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
+
+    def reconciled_until(self) -> int | None:
+        """Up to when (epoch ms) everything that patients wrote is known to be stored; None before the first look."""
+        item = self._db.get(self._messages, _RECONCILE)
+        return item["until"] if item else None
+
+    def note_reconciled(self, until: int) -> None:
+        """Note a complete look at Twilio's list. An older one, of two at once, changes nothing."""
+        newer = absent_or("until", Attr("until").lt(until))
+        with suppress(ConditionFailed):
+            self._db.write(Change(table=self._messages, key=_RECONCILE, set={"until": until}, condition=newer))
+
+    def _mark(self, inbound: Inbound, due_at: int | None, values: dict[str, Any], condition: Any) -> bool:
+        """Set or clear the marker of pending media."""
+        shard = shard_of("media", inbound.contact_id) if due_at else None
+        return self._write(inbound, {**values, "due_shard": shard, "due_at": due_at}, condition)
+
+    def _write(self, inbound: Inbound, values: dict[str, Any], condition: Any) -> bool:
+        key = message_key(inbound.message_id)
+        try:
+            self._db.write(Change(table=self._messages, key=key, set=values, condition=condition))
+        except ConditionFailed:
+            return False
+        return True
+
+    def _contact_change(self, inbound: Inbound, contact: Contact) -> Change:
+        changes: dict[str, Any] = {
+            "address": inbound.address,
+            "suppressed_code": None,  # who writes to us can be reached
+        }
+        as_read: Any = Attr("alias_of").not_exists() & _is("erased_at", contact.erased_at)
+        if inbound.received_at > (contact.last_inbound_at or 0):  # a backfilled message may be older
+            changes["last_inbound_at"] = inbound.received_at
+            as_read &= absent_or("last_inbound_at", Attr("last_inbound_at").lt(inbound.received_at))
+        if inbound.opt:  # of a STOP and a START at once, the later one has to win
+            as_read &= _is("opted_out_at", contact.opted_out_at) & _is("opted_in_at", contact.opted_in_at)
+        if inbound.opt == "out":
+            changes["opted_out_at"] = inbound.received_at
+        elif inbound.opt == "in":
+            changes |= {"opted_out_at": None, "opted_in_at": inbound.received_at, "opt_in_source": "message"}
+        return Change(table=self._contacts, key={"contact_id": contact.contact_id}, set=changes, condition=as_read)
+
+
+def not_published() -> Any:
+    """The outbox marker stands."""
+    return Attr("due_shard").begins_with("publish#")
+
+
+def _is(attribute: str, value: Any) -> Any:
+    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
+
+
+def inbound_item(inbound: Inbound) -> dict[str, Any]:
+    """An inbound message's item; `at` places it in the conversation."""
+    item = asdict(inbound)
+    if inbound.location:  # DynamoDB takes no floats
+        item["location"] |= {
+            "latitude": str(inbound.location.latitude),
+            "longitude": str(inbound.location.longitude),
+        }
+    item |= {"media": _media_items(inbound.media), "more": inbound.more or None}
+    return {
+        **item,
+        "entry": MESSAGE_ENTRY,
+        "direction": "inbound",
+        "status": "received",
+        "at": inbound.received_at,
+    }
+
+
+def _media_items(media: Sequence[InboundMedium]) -> list[dict[str, Any]] | None:
+    return [{name: value for name, value in asdict(medium).items() if value is not None} for medium in media] or None
+
+
+def inbound_from(item: dict[str, Any]) -> Inbound:
+    """An inbound message from its item."""
+    values = {name: value for name, value in item.items() if name in _FIELDS}
+    values.setdefault("address", "")  # erased
+    values["media"] = tuple(InboundMedium(**medium) for medium in item.get("media") or ())
+    if place := item.get("location"):
+        values["location"] = Location(
+            latitude=float(place["latitude"]),
+            longitude=float(place["longitude"]),
+            label=place.get("label"),
+            address=place.get("address"),
+        )
+    return Inbound(**values)

@@ -1,0 +1,56 @@
+"""Domain values as items and back. Attribute names are the field names; an absent attribute is the field's default."""
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Failure, Lane, Message
+
+MESSAGE_ENTRY = "message"
+"""The sort key of a message itself; its status callbacks are `status#…` beside it."""
+
+_MESSAGE_FIELDS = {f.name for f in fields(Message)}
+_CONTACT_FIELDS = {f.name for f in fields(Contact)}
+
+
+def kept_until(at: int, retention_days: int) -> int:
+    """The `ttl` of what happened at `at` (epoch ms): epoch seconds, as DynamoDB wants them. Never a condition."""
+    return at // 1000 + retention_days * 86_400
+
+
+def message_key(message_id: str) -> dict[str, str]:
+    """The key of a message's own item."""
+    return {"message_id": message_id, "entry": MESSAGE_ENTRY}
+
+
+def message_item(message: Message, ttl: int) -> dict[str, Any]:
+    """An outgoing message's item; `at` places it in the conversation."""
+    item = asdict(message)
+    item["error"] = failure_item(message.error)
+    item["variables"] = message.variables or None
+    item["contact_id"] = message.contact_id or None  # a tombstone has none, and an index key cannot be empty
+    return {**item, "entry": MESSAGE_ENTRY, "direction": "outbound", "at": message.created_at, "ttl": ttl}
+
+
+def failure_item(error: Failure | None) -> dict[str, Any] | None:
+    """A failure as a map."""
+    return {name: value for name, value in asdict(error).items() if value is not None} if error else None
+
+
+def message_from(item: dict[str, Any]) -> Message:
+    """An outgoing message from its item."""
+    values = {name: value for name, value in item.items() if name in _MESSAGE_FIELDS}
+    values.setdefault("contact_id", "")
+    values.setdefault("to", "")  # erased
+    values["status"] = Status(item["status"])
+    values["lane"] = Lane(item.get("lane", Lane.PROACTIVE))
+    values["announce"] = frozenset(item.get("announce", ()))
+    values["error"] = Failure(**item["error"]) if item.get("error") else None
+    return Message(**values)
+
+
+def contact_from(item: dict[str, Any]) -> Contact:
+    """A contact from its item."""
+    values = {name: value for name, value in item.items() if name in _CONTACT_FIELDS}
+    return Contact(**{**values, "aliases": frozenset(item.get("aliases", ()))})

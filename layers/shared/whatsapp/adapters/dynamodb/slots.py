@@ -1,0 +1,121 @@
+"""The contact's slots: what a claim takes on the contact's row, and how it is given back.
+
+* A **proactive** message takes the one slot that carries the hourly limit: `inflight` says who holds it,
+  `next_allowed_at` when the next may go. While it is held, that lies a guard beyond the limit, which acceptance
+  tightens and a refund undoes.
+* A **reply** leaves that slot alone: it has `reply_inflight`, which ends by itself with the worker's lease, and a place
+  in the inbound message's `replied_by`.
+
+Who speaks (`user_id`, `last_outbound_agent`) is noted with the claim, whose condition sees an erasure. Acceptance has
+to be noted whatever happened meanwhile: with it, what was erased would come back.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from whatsapp.adapters.dynamodb.client import Attr, Change, Old, absent_or
+from whatsapp.adapters.dynamodb.items import message_key
+from whatsapp.domain.contact import WINDOW_MS
+from whatsapp.domain.sending.message import Lane, Message
+
+GUARD_MS = 900_000
+"""Added to the limit while a send is in flight: more than a worker's lease and Twilio's latest acceptance together."""
+EPSILON_MS = 4_000
+"""Added to the limit after acceptance: clocks differ by up to two seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The changes on other rows that go with a message's own."""
+
+    messages_table: str
+    contacts_table: str
+    rate_limit_ms: int
+    replies_per_inbound: int
+
+    def take(self, claimed: Message, now: int, lease: int) -> list[Change]:
+        """What a claim needs of the contact, and of the inbound message that a reply answers."""
+        if claimed.lane is Lane.REPLY:
+            return [self._take_reply_lane(claimed, now, lease), self._take_place(claimed, now)]
+        free = Attr("inflight").not_exists() & absent_or("next_allowed_at", Attr("next_allowed_at").lte(now))
+        change = self._contact(
+            claimed,
+            _may_be_written_to(claimed) & free,
+            prev_next=Old("next_allowed_at", 0),
+            next_allowed_at=now + self.rate_limit_ms + GUARD_MS,
+            inflight=claimed.holder,
+            inflight_at=now,
+            **_speaker(claimed),
+        )
+        return [change]
+
+    def refund(self, message: Message) -> tuple[Change, list[Change]]:
+        """Nothing was sent: the slot as it was before the claim, and the reply's place in its inbound message."""
+        if message.lane is Lane.REPLY:
+            return self.release(message), [self._leave_place(message)]
+        return self._release(message, next_allowed_at=Old("prev_next", 0)), []
+
+    def accepted(self, message: Message, at: int) -> Change:
+        """Twilio took it at `at` (epoch ms) at the latest: the slot opens a limit after that."""
+        spoken = {"last_outbound_at": at}
+        if message.lane is Lane.PROACTIVE:
+            opens = at + self.rate_limit_ms + EPSILON_MS
+            spoken |= {"next_allowed_at": opens, "last_accepted_at": at}
+        return self._release(message, **spoken)
+
+    def release(self, message: Message) -> Change:
+        """The message is settled, or given up: nobody holds the slot, which opens when it would have."""
+        return self._release(message)
+
+    def _release(self, message: Message, **values: Any) -> Change:
+        if message.lane is Lane.REPLY:
+            mine = Attr("reply_inflight").eq(message.holder)
+            return self._contact(message, mine, reply_inflight=None, reply_until=None, **values)
+        mine = Attr("inflight").eq(message.holder)
+        return self._contact(message, mine, inflight=None, inflight_at=None, prev_next=None, **values)
+
+    def _take_reply_lane(self, claimed: Message, now: int, lease: int) -> Change:
+        free = absent_or("reply_inflight", Attr("reply_until").lt(now))
+        return self._contact(
+            claimed,
+            _may_be_written_to(claimed) & free,
+            reply_inflight=claimed.holder,
+            reply_until=lease,
+            **_speaker(claimed),
+        )
+
+    def _take_place(self, claimed: Message, now: int) -> Change:
+        room = absent_or(
+            "replied_by",
+            Attr("replied_by").contains(claimed.message_id) | Attr("replied_by").size().lt(self.replies_per_inbound),
+        )
+        return Change(
+            table=self.messages_table,
+            key=message_key(claimed.in_reply_to or ""),
+            condition=Attr("received_at").gt(now - WINDOW_MS) & Attr("contact_id").eq(claimed.contact_id) & room,
+            add={"replied_by": {claimed.message_id}},
+        )
+
+    def _leave_place(self, message: Message) -> Change:
+        return Change(
+            table=self.messages_table,
+            key=message_key(message.in_reply_to or ""),
+            delete={"replied_by": {message.message_id}},
+        )
+
+    def _contact(self, message: Message, condition: Any, **values: Any) -> Change:
+        key = {"contact_id": message.contact_id}
+        return Change(table=self.contacts_table, key=key, condition=condition, set=values)
+
+
+def _speaker(message: Message) -> dict[str, str | None]:
+    known = {"user_id": message.user_id} if message.user_id else {}
+    return {"last_outbound_agent": message.agent, **known}
+
+
+def _may_be_written_to(message: Message) -> Any:
+    return (
+        Attr("alias_of").not_exists()
+        & Attr("opted_out_at").not_exists()
+        & absent_or("erased_at", Attr("erased_at").lt(message.created_at))
+    )

@@ -1,0 +1,208 @@
+"""Twilio's forms: inbound messages and status callbacks. `docs/inbound.md` tells what becomes of every field.
+
+Sources: www.twilio.com/docs/messaging/guides/webhook-request and …/track-outbound-message-status; captured requests
+show more than these pages.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.events import Kind, Location
+from whatsapp.domain.ports import StatusUpdate
+from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, business_scoped, cleaned, kind_of, sender_of
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_FIELDS = 200
+MAX_MEDIA = 10
+NAME, BUTTON, PLACE = 256, 1024, 1000
+"""Longest that is kept of a name, of a button's text and payload, of a place's label and address: all far over
+WhatsApp's own limits. A longer one is cut, so that no field can make an event too large for the bus."""
+
+_SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
+_TO = re.compile(r"(whatsapp:)?\+[0-9]{5,18}")
+_STATUS = re.compile(r"[a-z_]{1,32}")
+_CODE = re.compile(r"[0-9]{1,7}")
+_SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
+# The signature covers names and values in one string without separators, so parts of it can be cut anew: `From` with a
+# value could come again as a field named `Fromw` (whatever stood in the value then stands in the name). So a name is
+# refused that goes on as a value begins. No more than that: Twilio adds fields without notice, such as `Topic`.
+_CUT_ANEW = re.compile(
+    r"(MessageSid|SmsMessageSid|SmsSid)(S|M|[SM]M.*)|AccountSid(A|AC.*)|WaId[0-9].*"
+    r"|ExternalUserId(w|wh.*|[A-Z]{1,2}|[A-Z]{2}\..*)|From[^A-Z].*|To(w|wh.*|\+.*)",
+    re.DOTALL,
+)
+
+_READ = frozenset(
+    {"From", "To", "Body", "WaId", "AccountSid", *_SIDS, "ExternalUserId", "ProfileName", "OriginalRepliedMessageSid"}
+    | {"ButtonText", "ButtonPayload", "ListTitle", "ListId", "Latitude", "Longitude", "Label", "Address"}
+    | {"MessageType", "OptOutType"}
+    | {f"Media{part}{n}" for part in ("Url", "ContentType") for n in range(MAX_MEDIA)}
+)
+_SAYS_NOTHING_NEW = frozenset(
+    {"ApiVersion", "ChannelMetadata", "NumMedia", "NumSegments", "OriginalRepliedMessageSender", "SmsStatus"}
+)
+
+
+class Forbidden(Exception):
+    """Not a request of Twilio's. `ours` if it bears our AccountSid: then our own set-up may be at fault."""
+
+    def __init__(self, why: str, *, ours: bool = False) -> None:
+        super().__init__(why)
+        self.ours = ours
+
+
+def read_form(request: Mapping[str, Any]) -> dict[str, str]:
+    """The form of an HTTP API event, blank fields kept: Twilio signs them too.
+
+    Raises:
+        Forbidden: no form, too large, or a key that stands twice.
+    """
+    headers = {str(name).lower(): str(value) for name, value in (request.get("headers") or {}).items()}
+    if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        raise Forbidden("not a form")
+    body = request.get("body")
+    if not isinstance(body, str) or len(body) > MAX_BODY_BYTES * 2:
+        raise Forbidden("no body, or one too large")
+    try:
+        text = base64.b64decode(body, validate=True).decode("utf-8") if request.get("isBase64Encoded") else body
+        if len(text) > MAX_BODY_BYTES:
+            raise Forbidden("a body too large")
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except (binascii.Error, ValueError):
+        raise Forbidden("unreadable body") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise Forbidden("a key stands twice")
+    return form
+
+
+def names_account(request: Mapping[str, Any], account_sid: str) -> bool:
+    """Whether the body, however odd, bears that AccountSid: then it may be Twilio's all the same."""
+    body = request.get("body")
+    if not isinstance(body, str):
+        return False
+    try:
+        text = base64.b64decode(body) if request.get("isBase64Encoded") else body.encode("utf-8", "replace")
+    except ValueError:
+        return False
+    return f"AccountSid={account_sid}".encode() in text
+
+
+def read_inbound(form: Mapping[str, str]) -> InboundForm:
+    """Read a verified form. An optional field that is missing or makes no sense costs that field, never the message.
+
+    Raises:
+        Forbidden: it does not say which message it is, or whose: or says it in two ways.
+    """
+    scoped_id = business_scoped(form.get("ExternalUserId", ""))
+    sender = sender_of(form.get("From", ""), scoped_id)
+    if "From" not in form or sender is None or not _TO.fullmatch(form.get("To", "")):
+        raise Forbidden("From or To is not an address", ours=True)
+    if sender.is_phone_number and not _same_number(form.get("WaId", ""), sender):
+        raise Forbidden("WaId and From disagree", ours=True)
+    sid = _sid(form)
+    return _inbound(sid, sender, scoped_id, {name: cleaned(value) for name, value in form.items()})
+
+
+def read_status(form: Mapping[str, str], message_id: str, attempt: str) -> StatusUpdate:
+    """Read a verified status callback.
+
+    Raises:
+        Forbidden: it does not say which message it is, or its status.
+    """
+    status = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
+    if not _STATUS.fullmatch(status):
+        raise Forbidden("no status", ours=True)
+    failed = status in ("failed", "undelivered")
+    code = form.get("ErrorCode", "") if failed else ""  # what another status brings along means nothing
+    return StatusUpdate(
+        message_id=message_id,
+        attempt=attempt,
+        twilio_sid=_sid(form),
+        status=status,
+        error_code=int(code) if _CODE.fullmatch(code) else None,
+    )
+
+
+def _sid(form: Mapping[str, str]) -> str:
+    """Twilio's id of the message, which stands in up to three fields."""
+    if any(_CUT_ANEW.fullmatch(name) for name in form):
+        raise Forbidden("a field that can be a piece of another", ours=True)
+    told = {form[name] for name in _SIDS if form.get(name)}
+    if len(told) != 1 or not _SID.fullmatch(sid := told.pop()):
+        raise Forbidden("no message sid, or two", ours=True)
+    return sid
+
+
+def _inbound(sid: str, sender: Address, scoped_id: Address | None, form: dict[str, str]) -> InboundForm:
+    text = form.get("Body", "")
+    media = _media(form)
+    location = _location(form)
+    button_text = (form.get("ButtonText") or form.get("ListTitle") or "")[:BUTTON]
+    button_payload = (form.get("ButtonPayload") or form.get("ListId") or "")[:BUTTON]
+    replied_to = form.get("OriginalRepliedMessageSid", "")
+    return InboundForm(
+        twilio_sid=sid,
+        from_=sender,
+        to=form["To"],
+        text=text,
+        kind=_kind(form, media, location, button_text or button_payload),
+        button_text=button_text or (text[:BUTTON] if button_payload else None),
+        button_payload=button_payload or None,
+        media=media,
+        location=location,
+        profile_name=form.get("ProfileName", "")[:NAME] or None,
+        replied_to_sid=replied_to if _SID.fullmatch(replied_to) else None,
+        external_user_id=scoped_id,
+        opt_out_type=form.get("OptOutType") or None,
+        more={name: value for name, value in form.items() if name not in _READ | _SAYS_NOTHING_NEW and value},
+    )
+
+
+def _kind(form: Mapping[str, str], media: tuple[InboundMedium, ...], location: Location | None, button: str) -> Kind:
+    if button:
+        return "button"
+    if location:
+        return "location"
+    if media:
+        return kind_of(media[0].content_type)
+    if form.get("Body") or form.get("MessageType", "text") in ("text", "interactive", "button", ""):
+        return "text"
+    return "unknown"
+
+
+def _media(form: Mapping[str, str]) -> tuple[InboundMedium, ...]:
+    """By the URLs themselves: `NumMedia` may be missing or wrong."""
+    found = ((form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(MAX_MEDIA))
+    return tuple(
+        InboundMedium(url=url, content_type=told.lower()[:NAME] or "application/octet-stream")
+        for url, told in found
+        if url
+    )
+
+
+def _location(form: Mapping[str, str]) -> Location | None:
+    try:
+        latitude, longitude = float(form["Latitude"]), float(form["Longitude"])
+    except (KeyError, ValueError):
+        return None
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # also false for what is not a number
+        return None
+    return Location(
+        latitude=latitude,
+        longitude=longitude,
+        label=form.get("Label", "")[:PLACE] or None,
+        address=form.get("Address", "")[:PLACE] or None,
+    )
+
+
+def _same_number(wa_id: str, sender: Address) -> bool:
+    """Whether `WaId`, where it is given and digits, is the sender's number in one of its spellings."""
+    if not (wa_id.isascii() and wa_id.isdigit()):
+        return True
+    return Address(f"+{wa_id}").canonical == sender.canonical

@@ -1,0 +1,203 @@
+"""Twilio's Messages API. One POST is one POST, and every way it can end is one of four outcomes."""
+
+import json
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import takewhile
+from typing import Any
+
+import requests
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.rest import Client
+
+from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
+from whatsapp.domain.address import Address
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, TwilioUnavailable
+from whatsapp.domain.receiving.inbound import InboundMedium
+
+LIST_LIMIT = 200
+PAGE_SIZE = 500
+MEDIA_LIMIT = 10
+API = "https://api.twilio.com"
+_NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
+"""How reading the secret fails: it is not filled in, or Secrets Manager does not answer."""
+
+
+class TwilioGateway:
+    """The `Gateway` port.
+
+    Args:
+        client: gives the SDK's client; asked for each call, so that a rotated secret is taken up.
+        sender: our address.
+        public_url: base of the status callback's URL.
+    """
+
+    def __init__(self, client: Callable[[], Client], sender: Address, public_url: str) -> None:
+        self._client = client
+        self._sender = sender
+        self._public_url = public_url.rstrip("/")
+
+    def post(self, post: Post) -> Outcome:
+        """Hand a message to Twilio, once."""
+        try:
+            client = self._client()
+        except _NO_CREDENTIALS as error:
+            return NotSent(_why(error))
+        parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
+        if post.content_sid:
+            parameters["content_sid"] = post.content_sid
+            parameters["content_variables"] = json.dumps(dict(post.content_variables or {}), ensure_ascii=False)
+        else:
+            parameters["body"] = post.body
+            parameters["media_url"] = [post.media_url] if post.media_url else None
+        given = {name: value for name, value in parameters.items() if value is not None}
+        to, from_ = _channel(post.to), self._sender.whatsapp
+        return outcome_of(lambda: client.messages.create(to=to, from_=from_, **given).sid)
+
+    def list_sent_to(self, to: str, since: int) -> Sequence[Listed]:
+        """What Twilio's list shows of ours to that address, newest first, back to `since` (epoch ms).
+
+        Twilio filters by the date of sending, which a message that is not yet sent lacks: so by address alone.
+
+        Raises:
+            TwilioUnavailable: no answer, or none that could be read.
+        """
+        with _asking():
+            sent = self._client().messages.stream(to=_channel(to), from_=self._sender.whatsapp, limit=LIST_LIMIT)
+            return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
+
+    def list_received(self, since: int) -> Iterator[Listed]:
+        """What patients wrote to our sender, newest first, back to `since` (epoch ms), page by page as they are read.
+
+        Raises:
+            TwilioUnavailable: at any page: no answer, or none that could be read.
+        """
+        with _asking():
+            to_us = self._client().messages.stream(to=self._sender.whatsapp, page_size=PAGE_SIZE)
+            recent = takewhile(lambda one: one.date_created >= since, map(_listed, to_us))
+            yield from (one for one in recent if one.direction == "inbound")
+
+    def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
+        """The media of a message; its webhook would have named them.
+
+        Raises:
+            TwilioUnavailable: no answer, or none that could be read.
+        """
+        with _asking():
+            return [
+                InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=medium.content_type)
+                for medium in self._client().messages(twilio_sid).media.list(limit=MEDIA_LIMIT)
+            ]
+
+    def delete(self, twilio_sid: str) -> None:
+        """Delete a message at Twilio, and its media. What is no longer there is deleted.
+
+        Twilio says in one place that a message's media go with it, in another that they stay: so each is deleted.
+
+        Raises:
+            TwilioUnavailable: no answer; or not yet, since it is still on its way.
+        """
+        with _asking():
+            message = self._client().messages(twilio_sid)
+            try:
+                if int(message.fetch().num_media or 0):
+                    for medium in message.media.list(limit=MEDIA_LIMIT):
+                        medium.delete()
+                message.delete()
+            except TwilioRestException as error:
+                if error.status != 404:
+                    raise
+
+    def fetch(self, twilio_sid: str) -> Listed | None:
+        """One message; None if Twilio no longer has it.
+
+        Raises:
+            TwilioUnavailable: no answer, or none that could be read.
+        """
+        with _asking():
+            try:
+                return _listed(self._client().messages(twilio_sid).fetch())
+            except TwilioRestException as error:
+                if error.status != 404:
+                    raise
+                return None
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """Every way in which a question can fail, as one. The SDK's own errors quote URLs, and these bear numbers."""
+    try:
+        yield
+    except TwilioRestException as error:
+        raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
+    except _NO_CREDENTIALS as error:
+        raise TwilioUnavailable(_why(error)) from None
+    except (
+        TwilioException,
+        requests.exceptions.RequestException,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as e:
+        raise TwilioUnavailable(f"no answer of Twilio's that could be read ({type(e).__name__})") from None
+
+
+def _why(error: Exception) -> str:
+    """Why there are no credentials; our own error says what to do."""
+    return error.detail if isinstance(error, MessagingError) else f"no credentials for Twilio ({type(error).__name__})"
+
+
+def outcome_of(create: Callable[[], str | None]) -> Outcome:
+    """What one POST's end proves. Only what was never connected, or was answered 4xx, is certainly not sent."""
+    try:
+        sid = create()
+    except TwilioRestException as error:
+        if 400 <= error.status < 500:
+            # Where Twilio gave no code, the SDK puts the HTTP status in its place.
+            return Rejected(error.code if error.code != error.status else None, error.status)
+        return InDoubt(f"Twilio answered {error.status}")
+    except requests.exceptions.ConnectTimeout:
+        return NotSent("no connection to Twilio in time")
+    except requests.exceptions.ConnectionError as error:
+        if _never_connected(error):
+            return NotSent("no connection to Twilio")
+        return InDoubt("the connection to Twilio broke off")
+    except requests.exceptions.RequestException as error:
+        return InDoubt(f"Twilio's answer did not come whole ({type(error).__name__})")
+    except (TwilioException, ValueError, KeyError, TypeError) as error:
+        return InDoubt(f"Twilio's answer could not be read ({type(error).__name__})")
+    return Accepted(sid) if sid else InDoubt("Twilio's answer bears no sid")
+
+
+def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether no connection was ever made: refused, no such host, or a certificate we do not trust."""
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    distrusted = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
+    unconnected = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)
+    return isinstance(reason, unconnected) or isinstance(distrusted, ssl.SSLCertVerificationError)
+
+
+def _channel(address: str) -> str:
+    return Address(address).whatsapp
+
+
+def _listed(message: Any) -> Listed:
+    created: datetime = message.date_created
+    return Listed(
+        twilio_sid=message.sid,
+        status=str(message.status),
+        direction=str(message.direction),
+        from_=(message.from_ or "").removeprefix("whatsapp:"),
+        to=(message.to or "").removeprefix("whatsapp:"),
+        body=message.body or "",
+        date_created=int(created.timestamp() * 1000),
+        error_code=message.error_code,
+        num_media=int(message.num_media or 0),
+    )

@@ -1,0 +1,196 @@
+"""Fetch a patient's file from Twilio: credentials on Twilio's host only, one redirect, to a public address, bounded.
+
+Twilio keeps media behind Basic auth and redirects to a signed URL on another host
+(www.twilio.com/docs/messaging/api/media-resource).
+"""
+
+import ipaddress
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import puremagic
+import urllib3
+
+from whatsapp.adapters.twilio.credentials import TwilioCredentials
+from whatsapp.domain.ports import FetchedMedium, MediumRefusedError, MediumUnavailableError
+
+MAX_BYTES = 16 * 1024 * 1024
+"""WhatsApp's own limit."""
+CONNECT_S, READ_S, TOTAL_S = 3.0, 5.0, 15.0
+"""To connect; for each read; and for the content, once its host has answered, with one read more at its end."""
+CHUNK = 64 * 1024
+TIMEOUT = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
+TWILIO = "api.twilio.com"
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_PATH = r"/2010-04-01/Accounts/{account}/Messages/(SM|MM)[0-9a-fA-F]{{32}}/Media/ME[0-9a-fA-F]{{32}}"
+_CONTENT_HOSTS = re.compile(
+    r"([a-z0-9-]+\.)*twiliocdn\.com|s3-external-1\.amazonaws\.com|([a-z0-9-]+\.)?media\.twilio\.com"
+)
+_ALLOWED = re.compile(
+    r"image/(jpeg|png|webp|gif)|audio/[a-z0-9.+-]+|video/(mp4|3gpp)"
+    r"|application/(pdf|msword|vnd\.(ms-excel|ms-powerpoint|openxmlformats-officedocument)[a-z.]*)"
+)
+_TUNNELS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
+"""IPv6 addresses that stand for any IPv4 address, a private one too: NAT64 and 6to4."""
+_IN_A_ZIP = "application/vnd.openxmlformats"
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+class TwilioMedia:
+    """The `MediaSource` port.
+
+    Args:
+        credentials: gives the present ones.
+        base_url: the emulator's, whose second host then is on loopback; empty for Twilio itself.
+        resolve: the addresses of a host; a test's stand-in for DNS.
+    """
+
+    def __init__(
+        self,
+        credentials: Callable[[], TwilioCredentials],
+        base_url: str = "",
+        resolve: Callable[[str, int], list[str]] | None = None,
+    ) -> None:
+        self._credentials = credentials
+        self._base_url = base_url.rstrip("/")
+        self._resolve = resolve or _addresses
+
+    def fetch(self, url: str) -> FetchedMedium:
+        """Fetch one medium.
+
+        Raises:
+            MediumRefusedError: not a medium of our account, too large, or a redirect to where none may lead.
+            MediumUnavailableError: not there yet, on a host that we do not know yet, or Twilio did not answer.
+        """
+        own = self._own(url)
+        with self._open(own, "GET", self._basic()) as answer:  # the only one that bears credentials
+            if answer.status not in REDIRECTS:
+                return _content(answer)
+            content_url = _split(answer.headers.get("Location", ""), own.geturl())
+        self._check_host(content_url)
+        with self._open(content_url, "GET", {}) as answer:
+            return _content(answer)
+
+    def delete(self, url: str) -> None:
+        """Delete a medium at Twilio. What is no longer there is deleted.
+
+        Raises:
+            MediumRefusedError: not a medium of our account.
+            MediumUnavailableError: Twilio did not delete it, this time.
+        """
+        with self._open(self._own(url), "DELETE", self._basic()) as answer:
+            if answer.status not in (204, 404):
+                raise MediumUnavailableError(f"Twilio answered {answer.status}")
+
+    def _own(self, url: str) -> SplitResult:
+        """The URL, if it is a medium of our own account at Twilio's API and nothing else."""
+        parts = _split(url)
+        path = _PATH.format(account=re.escape(self._credentials().account_sid))
+        is_plain = parts.scheme == "https" and parts.netloc == TWILIO and not parts.query and not parts.fragment
+        if not is_plain or not re.fullmatch(path, parts.path):
+            raise MediumRefusedError("not a medium of our account at Twilio")
+        return urlsplit(f"{self._base_url}/api{parts.path}") if self._base_url else parts
+
+    def _check_host(self, parts: SplitResult) -> None:
+        if self._is_emulators(parts):  # its second host
+            return
+        is_plain = parts.scheme == "https" and parts.port in (None, 443) and "@" not in parts.netloc
+        if not is_plain:
+            raise MediumRefusedError("redirected to where no content of Twilio's can be")
+        if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
+            # Not for good: Twilio may have moved its content, and somebody adds the host to those we know.
+            raise MediumUnavailableError(f"redirected to {parts.hostname}, not known to keep Twilio's content")
+
+    @contextmanager
+    def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """One request, never redirected, to an address that was checked: a name cannot change its mind in between."""
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        headers = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers}
+        try:
+            with self._pool(parts) as pool:
+                answer = pool.urlopen(
+                    method, path, headers=headers, redirect=False, retries=False, preload_content=False, timeout=TIMEOUT
+                )
+                try:
+                    yield answer
+                finally:
+                    answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise MediumUnavailableError(f"Twilio did not hand it out ({type(error).__name__})") from None
+
+    def _pool(self, parts: SplitResult) -> urllib3.HTTPConnectionPool:
+        host = parts.hostname or ""
+        if self._is_emulators(parts):
+            return urllib3.HTTPConnectionPool(host, parts.port)
+        try:
+            addresses = self._resolve(host, 443)
+        except OSError:
+            raise MediumUnavailableError("no such host") from None
+        if not addresses or not all(map(_is_public, addresses)):
+            raise MediumRefusedError("a host whose address is not public")
+        return urllib3.HTTPSConnectionPool(addresses[0], 443, server_hostname=host, assert_hostname=host)
+
+    def _is_emulators(self, parts: SplitResult) -> bool:
+        return bool(self._base_url) and parts.scheme == "http" and parts.hostname == "127.0.0.1"
+
+    def _basic(self) -> dict[str, str]:
+        known = self._credentials()
+        user, password = known.api_key_sid or known.account_sid, known.api_key_secret or known.auth_token
+        return dict(urllib3.make_headers(basic_auth=f"{user}:{password}"))
+
+
+def _split(url: str, base: str = "") -> SplitResult:
+    try:
+        parts = urlsplit(urljoin(base, url))
+        _ = parts.port  # reading it is what checks it
+    except ValueError:
+        raise MediumRefusedError("not a proper address") from None
+    return parts
+
+
+def _content(answer: urllib3.BaseHTTPResponse) -> FetchedMedium:
+    """What the answer holds, as it was sent: unpacking it could make it any size."""
+    if answer.status != 200:
+        raise MediumUnavailableError(f"Twilio's host answered {answer.status}")
+    ends = time.monotonic() + TOTAL_S
+    content = bytearray()
+    while chunk := answer.read1(CHUNK, decode_content=False):  # what has come, without waiting for a full chunk
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise MediumRefusedError("larger than 16 MB")
+        if time.monotonic() > ends:
+            raise MediumUnavailableError("too slow")
+    return FetchedMedium(bytes(content), sniff(bytes(content), answer.headers.get("Content-Type", "")))
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    return address.is_global and not address.is_multicast and not any(address in tunnel for tunnel in _TUNNELS)
+
+
+def sniff(content: bytes, told: str = "") -> str:
+    """What the content is by its own bytes; what WhatsApp does not carry is just bytes.
+
+    Only where the bytes fit several types (Office's are all ZIP files) does it count which of them we were told.
+    """
+    start = content.lstrip(b"\xef\xbb\xbf \r\n")[:11].upper()
+    for beginning, content_type in ((b"BEGIN:VCARD", "text/vcard"), (b"OGGS", "audio/ogg"), (b"#!AMR", "audio/amr")):
+        if start.startswith(beginning):
+            return content_type
+    try:
+        guesses = [guess.mime_type for guess in puremagic.magic_string(content)]
+    except (puremagic.PureError, ValueError):
+        return UNKNOWN_TYPE
+    fitting = [guess for guess in guesses if _ALLOWED.fullmatch(guess)]
+    if told in fitting:
+        return told
+    return next((guess for guess in fitting if not guess.startswith(_IN_A_ZIP)), UNKNOWN_TYPE)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]

@@ -1,0 +1,233 @@
+"""The orchestrator's one call and its answer, as JSON: design and schema of the send contract."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.message import Failure, Message
+
+
+def _https(url: str) -> str:
+    if not url.startswith("https://"):
+        raise ValueError("must be an https:// URL, since Twilio fetches it")
+    return url
+
+
+class SendRequest(BaseModel):
+    """One message to one contact: a template with its variables, or free-form text inside the 24-hour window."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, title="SendRequest")
+
+    to: Annotated[str, Field(min_length=1, max_length=160, description="`+E164`; national numbers are read as Indian.")]
+    template: Annotated[str | None, Field(max_length=100)] = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    language: Annotated[
+        str | None, Field(max_length=16, description="Else the contact's, else the template's own.")
+    ] = None
+    idempotency_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    user_id: Annotated[str | None, Field(max_length=256)] = None
+    agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
+    in_reply_to: Annotated[
+        str | None,
+        Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$", description="The inbound message this answers."),
+    ] = None
+    text: Annotated[str | None, Field(min_length=1, max_length=1600)] = None
+    media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
+    send_at: Annotated[AwareDatetime | None, Field(description="At most 30 days ahead.")] = None
+    expires_at: AwareDatetime | None = None
+    on_rate_limit: Literal["defer", "reject"] = "defer"
+    on_unknown: Literal["hold", "resend"] | None = None
+
+    @model_validator(mode="after")
+    def _template_or_text(self) -> Self:
+        if (self.template is None) == (self.text is None):
+            raise ValueError("give either `template` (with its `variables`) or `text`")
+        if self.text is not None and self.variables:
+            raise ValueError("`variables` belong to a `template`; `text` goes out as it is")
+        if self.template is not None and self.media_url is not None:
+            raise ValueError("`media_url` goes with `text`; a template carries its own media")
+        if self.send_at and self.expires_at and self.expires_at <= self.send_at:
+            raise ValueError("`expires_at` must be later than `send_at`")
+        return self
+
+    def hash(self) -> str:
+        """What tells the same request from a different one under the same key. `on_rate_limit` is no part of it."""
+        content = self.model_dump(mode="json", exclude={"idempotency_key", "on_rate_limit"}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class ContactLookup(BaseModel):
+    """`POST /contacts/lookup`: an address in, its contact_id out."""
+
+    model_config = ConfigDict(extra="forbid", title="ContactLookup")
+
+    address: Annotated[str, Field(min_length=1, max_length=160)]
+
+
+class ContactUpdate(BaseModel):
+    """`PUT /contacts`: who this number is. What is not given stays as it is; null removes it."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="ContactUpdate")
+
+    address: Annotated[str, Field(min_length=1, max_length=160)]
+    user_id: Annotated[str | None, Field(max_length=256)] = None
+    language: Annotated[
+        str | None,
+        Field(
+            max_length=16,
+            pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
+            description="A BCP 47 tag, such as `hi` or `hi-IN`; not the language's name.",
+        ),
+    ] = None
+    agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
+    opted_in_at: AwareDatetime | None = None
+    opt_in_source: Annotated[str | None, Field(max_length=256)] = None
+
+    def values(self) -> dict[str, Any]:
+        """What was given, as it is stored: times in epoch milliseconds."""
+        given = self.model_dump(exclude={"address"}, exclude_unset=True)
+        if self.opted_in_at:
+            given["opted_in_at"] = int(self.opted_in_at.timestamp() * 1000)
+        return given
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(model: type[Model], body: object) -> Model:
+    """Read a JSON body.
+
+    Raises:
+        MessagingError: `invalid_request`, naming each field and what is wrong with it, never its value.
+    """
+    if not isinstance(body, dict):
+        raise MessagingError(
+            "invalid_request",
+            f"the request must be one JSON object; see events/schemas/{model.__name__}.json",
+        )
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise MessagingError("invalid_request", explain(error)) from None
+
+
+def parse_request(body: object) -> SendRequest:
+    """Read a request to send; errors as in `parse`."""
+    return parse(SendRequest, body)
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error in one line: which field, what is wrong. Values stay out: they are personal."""
+    problems = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in problem["loc"]) or "request"
+        what = "unknown field" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{field}: {what}")
+    return "; ".join(problems)
+
+
+class ErrorFace(BaseModel):
+    """Our own stable word for what went wrong, with Twilio's code beside it."""
+
+    code: str
+    detail: str
+    twilio_code: int | None = None
+    retryable: bool = False
+
+
+class SendAnswer(BaseModel):
+    """What a caller gets back, and what `GET /messages/{message_id}` shows."""
+
+    model_config = ConfigDict(title="SendAnswer")
+
+    message_id: str | None
+    contact_id: str | None = None
+    status: Literal[
+        "pending",
+        "deferred",
+        "retrying",
+        "sending",
+        "unknown",
+        "sent",
+        "undelivered",
+        "failed",
+        "delivered",
+        "read",
+        "expired",
+        "canceled",
+        "refused",
+        "received",
+    ]
+    twilio_sid: str | None = None
+    duplicate: bool = False
+    scheduled_for: datetime | None = Field(default=None, description="The earliest time it can go.")
+    will_expire: bool = Field(
+        default=False, description="`scheduled_for` is past `expires_at`: phone the patient instead."
+    )
+    continues: str | None = None
+    continued_as: str | None = None
+    error: ErrorFace | None = None
+
+    @property
+    def http_status(self) -> int:
+        """200 where Twilio has it or it is a duplicate, 202 where it still waits or another record goes on with it,
+        the error's own where it failed.
+        """
+        if self.duplicate:
+            return 200
+        if self.error and self.status in ("failed", "undelivered", "refused"):
+            return 202 if self.continued_as else MessagingError(self.error.code, "").http_status
+        return 202 if self.status in ("pending", "deferred", "retrying", "sending", "unknown") else 200
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, times with their offset."""
+        return self.model_dump(mode="json")
+
+
+def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
+    """The public face of a record."""
+    scheduled_for = message.next_try_at if message.is_waiting else None
+    return SendAnswer.model_validate(
+        {
+            "message_id": message.message_id,
+            "contact_id": message.contact_id or None,
+            "status": message.status.face,
+            "twilio_sid": message.twilio_sid,
+            "duplicate": duplicate,
+            "scheduled_for": iso(scheduled_for) if scheduled_for else None,
+            "will_expire": bool(scheduled_for and message.expires_at and scheduled_for >= message.expires_at),
+            "continues": message.continues,
+            "continued_as": message.continued_as,
+            "error": _error_face(message.error),
+        }
+    )
+
+
+def _error_face(error: Failure | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "detail": error.detail,
+        "twilio_code": error.twilio_code,
+        "retryable": error.retryable,
+    }
+
+
+def refusal(error: MessagingError) -> SendAnswer:
+    """The answer to a request that was refused before anything was stored; its key is still free."""
+    face = ErrorFace(code=error.code, detail=error.detail, twilio_code=error.twilio_code, retryable=error.retryable)
+    return SendAnswer(message_id=None, status="refused", error=face)

@@ -1,0 +1,268 @@
+"""What the sync does next with one version, judged by the catalog, our record and Twilio's list. It acts on nothing.
+
+A sync carries out `next_move` until it is `KEEP`; a dry run only shows it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from whatsapp.domain.schedule import iso
+from whatsapp.domain.templates.template import QuickReply, Template, numbered
+from whatsapp.domain.templates.version import (
+    APPROVED,
+    CATEGORY_CHANGED,
+    DISABLED,
+    MISSING,
+    PAUSED,
+    PENDING,
+    PROBLEM,
+    RECEIVED,
+    REJECTED,
+    REPORT_STANDS_MS,
+    RETIRED,
+    UNSUBMITTED,
+    WHATSAPPS_WORDS,
+    TemplateVersion,
+    current_version,
+    serving_version,
+)
+
+GRACE_MS = 7 * 24 * 3_600_000
+"""How long a superseded wording stays at Twilio. WhatsApp pauses a wording that patients dislike within its first days,
+and then this one goes out again. It is far over the 4 h for which Twilio may queue a message. Messages that wait with
+us choose their wording when they go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """WhatsApp's verdict on a content, in its words."""
+
+    status: str
+    category: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A content at Twilio."""
+
+    content_sid: str
+    friendly_name: str
+    language: str
+    body: str
+    quick_replies: tuple[QuickReply, ...]
+    approval: Approval
+
+
+class Move(StrEnum):
+    """One thing that a sync does with a version."""
+
+    KEEP = "keep"
+    CREATE = "create"
+    ADOPT = "adopt"
+    """Its copy is there, its sid was never noted: an earlier sync died in between."""
+    SUBMIT = "submit"
+    NOTE = "note"
+    """WhatsApp's verdict changed."""
+    LOSE = "lose"
+    """Its copy was deleted, and not by us."""
+    RESTART = "restart"
+    """Its copy is gone and wanted again."""
+    SUPERSEDE = "supersede"
+    RESUME = "resume"
+    """No longer superseded."""
+    RETIRE = "retire"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A move with its reason, for people."""
+
+    version: TemplateVersion
+    move: Move
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a version stands in its language."""
+
+    is_current: bool
+    """The catalog's present wording."""
+    serves: bool
+    superseded: bool
+    """The present wording goes out, and this is not it; or the catalog dropped the language."""
+
+
+def standing(version: TemplateVersion, template: Template, versions: Sequence[TemplateVersion]) -> Standing:
+    """How a version stands among all `versions` of its template."""
+    current = current_version(template, version.language)
+    serving = serving_version(template, version.language, versions)
+    is_current = version.version == current
+    replaced = current is None or (serving is not None and serving.version == current)
+    return Standing(
+        is_current=is_current,
+        serves=serving is not None and serving.version == version.version,
+        superseded=replaced and not is_current,
+    )
+
+
+def next_move(
+    version: TemplateVersion, stands: Standing, content: Content | None, now: int, *, recreate: bool = False
+) -> tuple[Move, str]:
+    """The next move and why. `content` is the version's copy at Twilio, None if there certainly is none."""
+    if version.status == RETIRED:
+        if stands.is_current:
+            return Move.RESTART, "the catalog went back to this wording"
+        return (Move.DELETE, "it is retired") if content else (Move.KEEP, "retired")
+    if stands.superseded and version.superseded_at is None:
+        return Move.SUPERSEDE, "a later wording goes out in its place, or the catalog dropped the language"
+    if version.superseded_at is not None and not stands.superseded:
+        return Move.RESUME, "no later wording goes out in its place"
+    if version.superseded_at is not None and now - version.superseded_at >= GRACE_MS:
+        return Move.RETIRE, f"superseded since {iso(version.superseded_at)}"
+    if version.content_sid is None:
+        if content:
+            return Move.ADOPT, "its copy is at Twilio already"
+        return (Move.CREATE, "new wording") if stands.is_current else (Move.KEEP, "replaced before it reached Twilio")
+    if content is None:
+        return _without_copy(version, stands, recreate=recreate)
+    return _by_verdict(version, stands, content, now)
+
+
+def _without_copy(version: TemplateVersion, stands: Standing, *, recreate: bool) -> tuple[Move, str]:
+    if version.status != MISSING:
+        return Move.LOSE, "its copy at Twilio was deleted, and not by us"
+    if recreate and stands.is_current:
+        return Move.RESTART, "its copy at Twilio was deleted, and is to be made anew"
+    return Move.KEEP, "its copy at Twilio was deleted"
+
+
+def _by_verdict(version: TemplateVersion, stands: Standing, content: Content, now: int) -> tuple[Move, str]:
+    verdict = content.approval
+    if verdict.status not in WHATSAPPS_WORDS:
+        return Move.KEEP, "Twilio shows a status that we do not know: what was known stands"
+    if not same_words(version, content) and (version.status != APPROVED or verdict.status == APPROVED):
+        return Move.KEEP, "the words at Twilio are not ours: no verdict on them is one on ours"
+    if verdict.status == UNSUBMITTED:
+        if version.status in (UNSUBMITTED, MISSING) and stands.is_current:
+            return Move.SUBMIT, "not submitted yet"
+        return Move.KEEP, "Twilio shows no review of it"
+    if verdict.status == APPROVED and version.reported_at and now - version.reported_at < REPORT_STANDS_MS:
+        return Move.KEEP, "a send was refused within the last hour: that outranks the list"
+    if verdict.status == APPROVED == version.status and stands.is_current and version.served_at is None:
+        return Move.NOTE, "it begins to go out"
+    after = judged(version, verdict)
+    if (after.status, after.reason, after.category) != (version.status, version.reason, version.category):
+        return Move.NOTE, f"{version.status} → {after.status}" + (f" as {after.category}" if after.category else "")
+    return Move.KEEP, version.status
+
+
+def judged(version: TemplateVersion, verdict: Approval) -> TemplateVersion:
+    """The version under this verdict. What the verdict does not say stays as it was."""
+    known_reason = version.reason if verdict.status == version.status else None
+    return replace(
+        version,
+        status=verdict.status,
+        reason=verdict.reason or known_reason,
+        category=verdict.category or version.category,
+    )
+
+
+def copy_of(version: TemplateVersion, contents: Iterable[Content]) -> Content | None:
+    """The version's copy: by its sid; without one, a content that bears its name and says the same."""
+    if version.content_sid:
+        return next((c for c in contents if c.content_sid == version.content_sid), None)
+    named = (c for c in contents if c.friendly_name == version.friendly_name and same_words(version, c))
+    return max(named, key=lambda c: (c.approval.status == APPROVED, c.approval.status != UNSUBMITTED), default=None)
+
+
+_NOT_REVIEWED = frozenset({UNSUBMITTED, RECEIVED, PENDING, MISSING})
+
+
+def as_listed(version: TemplateVersion, contents: Iterable[Content]) -> TemplateVersion:
+    """The version without an approval that Twilio's list does not show any more, though nobody noted that yet.
+
+    What serves beside it is judged by this: the wording to fall back on must not go in the very sync that needs it.
+    """
+    copy = copy_of(version, contents)
+    if version.status != APPROVED or (copy and copy.approval.status == APPROVED):
+        return version
+    return replace(version, status=copy.approval.status if copy else MISSING)
+
+
+def drift(version: TemplateVersion, contents: Iterable[Content]) -> str | None:
+    """What somebody changed at Twilio by hand, or None. It is told, and never undone by us."""
+    if version.status == RETIRED:
+        return None
+    found = []
+    for content in contents:
+        if content.content_sid == version.content_sid:
+            if not same_words(version, content):
+                found.append(f"the words of {content.content_sid} at Twilio are not ours")
+            if content.approval.status not in WHATSAPPS_WORDS:
+                found.append(f"Twilio shows {content.content_sid} as {content.approval.status}, which we do not know")
+            if content.approval.status == UNSUBMITTED and version.status not in _NOT_REVIEWED:
+                found.append(f"Twilio shows {content.content_sid} as never submitted")
+        elif content.friendly_name == version.friendly_name:
+            found.append(f"{content.content_sid} bears the name {version.friendly_name} too")
+    return "; ".join(sorted(found)) or None
+
+
+def strangers(template: Template, versions: Sequence[TemplateVersion], contents: Iterable[Content]) -> list[str]:
+    """Contents that bear a name of ours with a hash that we never made."""
+    known = {version.friendly_name for version in versions}
+    ours = re.compile(rf"{re.escape(template.name)}_[a-z]{{2,3}}_[0-9a-f]{{12}}")
+    return [
+        f"{content.content_sid} at Twilio is named {content.friendly_name}, which is none of our wordings"
+        for content in contents
+        if ours.fullmatch(content.friendly_name) and content.friendly_name not in known
+    ]
+
+
+def same_words(version: TemplateVersion, content: Content) -> bool:
+    """The body and the buttons say the same, whatever Twilio did to blanks."""
+    ours = [numbered(version.body), *(text for reply in version.quick_replies for text in (reply.title, reply.payload))]
+    theirs = [content.body, *(text for reply in content.quick_replies for text in (reply.title, reply.payload))]
+    return version.language == content.language and list(map(_plain, ours)) == list(map(_plain, theirs))
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+_OUTLOOK = {
+    RETIRED: "Its copy at Twilio is deleted; the record stays.",
+    MISSING: "Its copy at Twilio was deleted by hand. A sync with `recreate` makes it anew, for a new review.",
+    UNSUBMITTED: "The next sync submits it.",
+    RECEIVED: "WhatsApp reviews it: minutes to two days.",
+    PENDING: "WhatsApp reviews it: minutes to two days.",
+    REJECTED: "Reword it as the reason says. The new wording gets a review of its own.",
+    PAUSED: "Patients blocked or reported it. WhatsApp lifts the pause after 3 h, the second one after 6 h, and then "
+    "disables it: send it to fewer people, or reword it.",
+    DISABLED: "WhatsApp takes it no more. Word it anew.",
+    CATEGORY_CHANGED: "It costs and counts as its new category now. Reword it, or appeal in WhatsApp Manager.",
+    PROBLEM: "Look at it in Twilio's console. We never undo what somebody changed there: undo it, or reword ours.",
+}
+
+
+def what_to_do(news: str) -> str:
+    """What a status or a piece of news asks of people."""
+    return _OUTLOOK[news]
+
+
+def outlook(version: TemplateVersion, stands: Standing) -> str:
+    """What happens next with a version, in a sentence for `GET /templates`."""
+    if stands.serves:
+        return "It goes out." if stands.is_current else "It goes out until the present wording is approved."
+    if version.superseded_at is not None and version.status != RETIRED:
+        return f"A later wording goes out. This one's copy is deleted after {iso(version.superseded_at + GRACE_MS)}."
+    if version.status == UNSUBMITTED and not stands.is_current:
+        return "Replaced before it was submitted: it never goes out."
+    if version.status == APPROVED:
+        return "Approved after it was replaced: it never goes out."
+    return what_to_do(version.status)

@@ -1,0 +1,63 @@
+"""The local stacks by name: each has a folder of its own under `.local`; the nameless one is in `.local` itself."""
+
+import contextlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from local.artifacts import ROOT
+from local.claim import DirectoryTakenError, is_taken
+from local.stack import Stack
+
+STACKS = ROOT / ".local"
+_RESERVED = {"work", "owner"}  # what a stack in STACKS itself keeps there
+
+
+class UsageError(Exception):
+    """Something the user asked for cannot be. The text is one line that says why and what to do."""
+
+
+def running_stack(name: str) -> dict[str, Any]:
+    """What the stack.json of the running stack says.
+
+    Raises:
+        UsageError: none is running.
+    """
+    directory = directory_of(name)
+    description = directory / "stack.json"
+    if not description.exists() or not is_taken(directory):
+        raise UsageError("no stack is running: start one with `make run`" + (f" STACK={name}" if name else ""))
+    found: dict[str, Any] = json.loads(description.read_text())
+    return found
+
+
+def directory_of(name: str) -> Path:
+    """Where the stack of that name lives; the nameless one in .local itself.
+
+    Raises:
+        UsageError: the name cannot be a folder's.
+    """
+    if name and (name in _RESERVED or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name)):
+        raise UsageError(f"STACK={name}: use small letters, digits and hyphens (and neither work nor owner)")
+    return STACKS / name
+
+
+def start_stack(exits: contextlib.ExitStack, name: str) -> Stack:
+    """Start the named stack. Without a name: in .local, or under a number if another one runs there.
+
+    Raises:
+        DirectoryTakenError: a stack of that name runs already.
+    """
+    if name:
+        return exits.enter_context(Stack(directory_of(name)))
+    number = 1
+    while True:
+        try:
+            stack = exits.enter_context(Stack(STACKS / str(number) if number > 1 else STACKS))
+        except DirectoryTakenError:
+            number += 1
+            continue
+        if number > 1:
+            print(f"A stack is running already; this one is number {number}: say STACK={number} to `make invoke`.")
+        return stack

@@ -1,0 +1,137 @@
+"""The docs that are generated from the code, so that they cannot drift: `python -m tools.docs` writes them."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from whatsapp.domain.sending.lifecycle import STEPS, WAITING, Status
+from whatsapp.domain.sending.twilio_codes import ROWS, Action, Row
+
+DOCS = Path(__file__).parents[1] / "docs"
+GENERATED = "<!-- Generated from the code by `.venv/bin/python -m tools.docs`. Edit the code, not this page. -->"
+
+OUTGOING = [status for status in Status if status not in (Status.REFUSED, Status.RECEIVED)]
+
+LIFECYCLE = """# The life of an outgoing message
+
+One record stands for **at most one message at Twilio**. A worker commits the intent, claims the contact's slot,
+writes the fence, looks once more at the contact, POSTs **once**, and settles by what Twilio proves. What is in doubt
+is held, never posted again: a status callback or Twilio's list settles it, or people do.
+
+What has to be tried again after Twilio took a message, or in lasting doubt, is a new record that `continues` the old.
+
+```mermaid
+stateDiagram-v2
+{diagram}
+```
+
+`waiting` in the diagram is any of {waiting}. Callers see `claimed` as `sending`, `unknown_final` as `unknown`.
+
+## Every step
+
+Each step is one conditional write: it holds only from the statuses it names, and only for the attempt that was read.
+Where the contact's slot takes part, both rows change in one transaction.
+
+{steps}
+
+## Who holds the slot
+
+| moment | the contact's row |
+|---|---|
+| claim | `inflight` names the message, `next_allowed_at` lies the limit and a guard ahead |
+| accept | `next_allowed_at` is the acceptance and the limit, `inflight` goes |
+| refund (retry, take back, refuse, give up, stop) | both are as before the claim |
+| doubt | both stay |
+| end doubt, late failure | `inflight` goes, `next_allowed_at` stays |
+
+A reply takes another lane: `reply_inflight`, which ends with the worker's lease, and a place in the inbound message's
+`replied_by`. It neither reads nor moves `next_allowed_at`.
+
+The conditions are proved by simulation: `.venv/bin/python -m tests.simulation 1000`.
+"""
+
+CODES = """# What each Twilio code does
+
+{count} codes, in one table: `domain/sending/twilio_codes.py`. A code that comes late, by callback, goes through the
+same table. A code that is not here is never retried, and alerts the operator.
+
+{actions}
+
+*suppressed*: the code proves that this address cannot be reached. Nothing is sent to it until the patient writes, or
+`PUT /contacts` vouches for it. *template*: what the code proves about the template, which stops serving at once.
+
+{tables}
+"""
+
+
+def lifecycle_page() -> str:
+    """docs/lifecycle.md."""
+    steps = ((f"`{s.name}`", _statuses(s.sources), f"`{s.target}`", s.meaning) for s in STEPS)
+    return _page(
+        LIFECYCLE.format(
+            diagram="\n".join(_diagram()),
+            waiting=_statuses(WAITING),
+            steps=_table(("step", "from", "to", "meaning"), steps),
+        )
+    )
+
+
+def codes_page() -> str:
+    """docs/codes.md."""
+    actions = "\n".join(f"- **{action}**: {_ACTIONS[action]}" for action in Action)
+    tables = "\n\n".join(f"## {action.capitalize()}\n\n{_codes(action)}" for action in Action)
+    return _page(CODES.format(count=len(ROWS), actions=actions, tables=tables))
+
+
+_ACTIONS = {
+    Action.RETRY: "certainly not sent, and likely to pass: up to three counted attempts, then the dead-letter queue. "
+    "If it comes late, a new record goes on.",
+    Action.SLOW_DOWN: "throttled: back off, not counted, until it expires or for four hours.",
+    Action.FAIL: "the message can never go as it is.",
+    Action.FALL_BACK: "outside the window: a new record goes on once, with the approved template.",
+    Action.PAGE: "our account or set-up is broken: into the dead-letter queue, and someone is woken.",
+}
+
+PAGES: dict[str, Callable[[], str]] = {"lifecycle.md": lifecycle_page, "codes.md": codes_page}
+
+
+def _codes(action: Action) -> str:
+    rows = sorted((row for row in ROWS.values() if row.action is action), key=lambda row: row.code)
+    return _table(("code", "meaning", "callers hear", "alerts", "besides"), map(_code, rows))
+
+
+def _code(row: Row) -> tuple[str, ...]:
+    besides = ["suppressed"] if row.suppress else []
+    besides += [f"template {row.template_status}"] if row.template_status else []
+    return str(row.code), row.meaning, f"`{row.error}`", row.alert, ", ".join(besides)
+
+
+def _diagram() -> Iterable[str]:
+    """One arrow from each status, or from `waiting` as a whole, to each that a step leads to."""
+    yield "    [*] --> waiting"
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for step in STEPS:
+        sources = {"waiting"} if step.sources >= WAITING else {str(status) for status in step.sources}
+        target = "waiting" if step.target in WAITING else str(step.target)
+        for source in sorted(sources):
+            arrows.setdefault((source, target), []).append(step.name)
+    for (source, target), names in sorted(arrows.items()):
+        yield f"    {source} --> {target}: {', '.join(names)}"
+
+
+def _statuses(statuses: Iterable[Status]) -> str:
+    return ", ".join(f"`{status}`" for status in OUTGOING if status in set(statuses))
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _page(text: str) -> str:
+    return f"{GENERATED}\n\n{text}"
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page())
+        print(f"docs/{name}")

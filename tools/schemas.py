@@ -1,0 +1,69 @@
+"""`python -m tools.schemas write|check`: the JSON Schemas of requests, answers and bus events, made from the code.
+
+An event's schema is that of its `detail`; the file is named like its `detail-type`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from whatsapp.domain.events import EVENTS
+from whatsapp.domain.sending.request import ContactLookup, ContactUpdate, SendAnswer, SendRequest
+
+from local.artifacts import ROOT
+
+DIRECTORY = ROOT / "events" / "schemas"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+REQUESTS: tuple[type[BaseModel], ...] = (SendRequest, ContactLookup, ContactUpdate)
+ANSWERS: tuple[type[BaseModel], ...] = (SendAnswer,)
+
+
+class Plain(GenerateJsonSchema):
+    """Without a title for each field; and what we say ourselves says every field, a null where there is nothing."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base class asks with it
+        return False
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return self.mode == "serialization" or super().field_is_required(field, total)
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Every schema, by the name of its file."""
+    made = {f"{model.__name__}.json": model.model_json_schema(schema_generator=Plain) for model in REQUESTS}
+    said = {f"{model.__name__}.json": TypeAdapter[Any](model) for model in ANSWERS}
+    said |= {f"{event.detail_type}.json": TypeAdapter[Any](event) for event in EVENTS}
+    made |= {name: what.json_schema(mode="serialization", schema_generator=Plain) for name, what in said.items()}
+    return {name: {"$schema": DRAFT, **schema} for name, schema in made.items()}
+
+
+def text_of(schema: dict[str, Any]) -> str:
+    """A schema as its file holds it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def stale(directory: Path = DIRECTORY) -> list[str]:
+    """The names of the files that are missing or say something else than the code."""
+    files = ((name, directory / name, text_of(schema)) for name, schema in schemas().items())
+    return [name for name, file, text in files if not file.exists() or file.read_text() != text]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or say which are out of date; its exit status."""
+    if arguments == ["write"]:
+        for name, schema in schemas().items():
+            (DIRECTORY / name).write_text(text_of(schema))
+        return 0
+    if arguments == ["check"]:
+        for name in stale():
+            print(f"events/schemas/{name} is out of date: run `python -m tools.schemas write`", file=sys.stderr)
+        return 1 if stale() else 0
+    print("usage: python -m tools.schemas write|check", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
