@@ -20,7 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
-from whatsapp.domain.ports import NotTold
+from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.schedule import iso
 from whatsapp.settings import ConfigurationError, Settings
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan, RedriveDeadLetters
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("`drop` takes the queue id of one letter, the other commands take none")
     try:
         return work(given.command, given.queue_id, settings_of(given.function), in_earnest=given.yes)
-    except (UsageError, ConfigurationError, ClientError, BotoCoreError, NotTold) as error:
+    except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed) as error:
         print(f"dlq: {error}", file=sys.stderr)
         return 1
 
@@ -149,7 +149,7 @@ def describe(held: Held, plan: Plan) -> str:
     if message:
         whom = Address(message.to).masked if message.to else "erased"
         what = message.template or "free-form message"
-        lines.append(f"  {what} to {whom}, {message.status.face} after {message.attempts} attempts")
+        lines.append(f"  {what} to {whom}, {message.status.public_status} after {message.attempts} attempts")
         if message.error:
             twilio = f" (Twilio {message.error.twilio_code})" if message.error.twilio_code else ""
             lines.append(f"  failed by {message.error.code}{twilio}: {message.error.detail}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
-from whatsapp.domain.ports import NotTold
+from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.templates.version import TemplateVersion
 
@@ -36,7 +36,7 @@ class RecordingBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         if self.down:
-            raise NotTold("the bus is down")
+            raise PublishFailed("the bus is down")
         self.events += events
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import EventError, MessageStatusChanged
-from whatsapp.domain.ports import Deadline, NotTold
+from whatsapp.domain.ports import Deadline, PublishFailed
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
@@ -81,7 +81,7 @@ def _comes_again(message: Message, record: dict[str, Any]) -> bool:
             return True
         # Throttling is not counted, but receives are: a fresh nudge, lest the queue give up on this one.
         app.queue.nudge(message.message_id, delay_s)
-    except NotTold:
+    except PublishFailed:
         logger.warning("no nudge; the sweep will look", message_id=message.message_id)
     return False
 
@@ -98,7 +98,7 @@ def _refused(record: dict[str, Any], error: MessagingError) -> bool:
             return False
         else:
             app.bus.publish([_refusal_event(record, error)])
-    except NotTold:
+    except PublishFailed:
         return False
     return True
 

@@ -1,7 +1,7 @@
 """What the doors share: one request in, one answer out."""
 
 from whatsapp import bootstrap
-from whatsapp.domain.ports import Deadline, NotTold
+from whatsapp.domain.ports import Deadline, PublishFailed
 from whatsapp.domain.sending.request import SendAnswer, parse_request
 from whatsapp.observability import logger
 
@@ -30,6 +30,6 @@ def serve(body: object, default_key: str, deadline: Deadline) -> SendAnswer:
         delay_s = max(0, int(answer.scheduled_for.timestamp() - app.clock.now() / 1000))
         try:
             app.queue.nudge(answer.message_id, delay_s)
-        except NotTold:
+        except PublishFailed:
             logger.warning("no nudge; the sweep will look", message_id=answer.message_id)
     return answer

@@ -24,7 +24,7 @@ public_url = str(parameters.get_parameter(os.environ["API_URL_PARAMETER"]))
 client = Client(secret["account_sid"], secret["auth_token"])
 
 
-class Inbound(BaseModel):
+class InboundMessage(BaseModel):
     MessageSid: str
     From: str
     To: str
@@ -39,7 +39,7 @@ def inbound() -> Response[str]:
     signature = app.current_event.headers.get("x-twilio-signature", "")
     if not RequestValidator(secret["auth_token"]).validate(public_url + "/twilio/inbound", form, signature):
         return Response(status_code=403)
-    message = Inbound.model_validate(form)
+    message = InboundMessage.model_validate(form)
     table.put_item(Item={"message_id": message.MessageSid, "entry": "naive", **message.model_dump()})
     entry = {
         "Source": "naive",

@@ -22,7 +22,7 @@ from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt, NotSent
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import BY_CALLBACK, Status
-from whatsapp.domain.sending.message import Lane
+from whatsapp.domain.sending.message import SendKind
 from whatsapp.use_cases import resolve_doubt, send_message, steps, sweep_due
 from whatsapp.use_cases.cancel_message import CancelMessage
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
@@ -94,7 +94,7 @@ def lock_expires(stack: ExitStack) -> None:
     def take(original: Any) -> Any:
         def lax(self: Slots, claimed: Any, now: int, lease: int) -> Any:
             changes = original(self, claimed, now, lease)
-            if claimed.lane is Lane.PROACTIVE:
+            if claimed.kind is SendKind.PROACTIVE:
                 dead = absent_or("inflight", Attr("inflight_at").lt(now - 30_000))
                 changes[0] = replace(changes[0], condition=slots._may_be_written_to(claimed) & dead)
             return changes
@@ -116,14 +116,14 @@ def hour_buckets(stack: ExitStack) -> None:
     def take(original: Any) -> Any:
         def bucketed(self: Slots, claimed: Any, now: int, lease: int) -> Any:
             changes = original(self, claimed, now, lease)
-            return [with_bucket(changes[0], now)] if claimed.lane is Lane.PROACTIVE else changes
+            return [with_bucket(changes[0], now)] if claimed.kind is SendKind.PROACTIVE else changes
 
         return bucketed
 
     def accepted(original: Any) -> Any:
         def bucketed(self: Slots, message: Any, at: int) -> Any:
             change = original(self, message, at)
-            return with_bucket(change, at) if message.lane is Lane.PROACTIVE else change
+            return with_bucket(change, at) if message.kind is SendKind.PROACTIVE else change
 
         return bucketed
 
@@ -238,7 +238,7 @@ def cancel_leaks_the_slot(stack: ExitStack) -> None:
         def outright(self: CancelMessage, message: Any) -> Any:
             if message.status is Status.CLAIMED:
                 anywhere = replace(lifecycle.CANCEL, sources=frozenset({Status.CLAIMED}))
-                self.steps.take(message, anywhere, announce=steps.EVENT)
+                self.steps.take(message, anywhere, outbox=steps.EVENT)
                 return None
             return original(self, message)
 

@@ -19,7 +19,7 @@ from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.ports import FetchedMedium, Listed, MediumUnavailableError, StatusUpdate, TwilioUnavailable
+from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import RANK, Status
 from whatsapp.use_cases.erase_contact import EraseContact
@@ -101,13 +101,13 @@ class ReceivingTwilio(Twilio):
         self.written: list[Written] = []
         self.deleted: set[str] = set()
 
-    def list_received(self, since: int) -> Iterator[Listed]:
+    def list_received(self, since: int) -> Iterator[TwilioMessage]:
         """What patients wrote, newest first; new messages show up late."""
 
-        def shown() -> list[Listed]:
+        def shown() -> list[TwilioMessage]:
             now = self._hub.now
             return [
-                Listed(
+                TwilioMessage(
                     twilio_sid=w.sid,
                     status="received",
                     direction="inbound",
@@ -130,10 +130,10 @@ class ReceivingTwilio(Twilio):
         found: list[InboundMedium] = self._asked("media of", lambda: media)
         return found
 
-    def fetch(self, twilio_sid: str) -> Listed | None:
+    def fetch(self, twilio_sid: str) -> TwilioMessage | None:
         """What became of a message of ours."""
         entry = next((e for e in self.ledger if e.sid == twilio_sid), None)
-        found: Listed | None = self._asked("fetch", lambda: self._listed(entry) if entry else None)
+        found: TwilioMessage | None = self._asked("fetch", lambda: self._listed(entry) if entry else None)
         return found
 
     def delete(self, twilio_sid: str) -> None:

@@ -9,7 +9,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.contact import WINDOW_MS, ContactIds
 from whatsapp.domain.schedule import QuietHours
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, WAITING, Status
-from whatsapp.domain.sending.message import Lane, Message
+from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.templates.catalog import load_catalog
 
 from tests.simulation.hub import MINUTE
@@ -112,7 +112,7 @@ def one_request_one_message(case: Case) -> Iterator[Violation]:
 
 def an_hour_apart(case: Case) -> Iterator[Violation]:
     """Between two proactive acceptances for one person lies the limit."""
-    proactive = [e for e in case.ledger if e.lane == Lane.PROACTIVE]
+    proactive = [e for e in case.ledger if e.kind == SendKind.PROACTIVE]
     for to in {e.to for e in proactive}:
         yield from _gaps([e for e in proactive if e.to == to])
     for later in proactive:
@@ -134,7 +134,7 @@ def replies_answer(case: Case) -> Iterator[Violation]:
     answered: dict[str, int] = defaultdict(int)
     for entry in case.ledger:
         message = case.messages.get(entry.message_id)
-        if message is None or entry.lane == Lane.PROACTIVE:
+        if message is None or entry.kind == SendKind.PROACTIVE:
             continue
         inbound = next(
             (i for i in case.world.tables.items("messages") if i["message_id"]["S"] == message.in_reply_to), None
@@ -181,7 +181,7 @@ def in_its_time(case: Case) -> Iterator[Violation]:
         if message.expires_at and post.at > message.expires_at + AFTER_FENCE:
             yield Violation(WRONG, f"{post.message_id} was posted after its expires_at")
         exempt = message.template and load_catalog().get(message.template).quiet_hours_exempt
-        if quiet and post.lane == Lane.PROACTIVE and not exempt:
+        if quiet and post.kind == SendKind.PROACTIVE and not exempt:
             claimed_at = post.at - INVOCATION
             asleep = quiet.ends_after(claimed_at) > claimed_at
             if asleep and quiet.ends_after(post.at + CLOCK_ERROR) > post.at + CLOCK_ERROR:
@@ -227,14 +227,14 @@ def nothing_is_stuck(case: Case) -> Iterator[Violation]:
             yield Violation(STUCK, f"{message.message_id} is {message.status} ({message.error})")
         elif message.due_at and not (message.due_shard or "").startswith("status#"):
             yield Violation(STUCK, f"{message.message_id} is {message.status} and still due")
-        if message.announce:
-            yield Violation(LOST, f"{message.message_id} is {message.status}: {set(message.announce)} untold")
+        if message.outbox:
+            yield Violation(LOST, f"{message.message_id} is {message.status}: {set(message.outbox)} untold")
     for contact in case.world.contacts().values():
         if contact.inflight:
             yield Violation(STUCK, f"the slot of {contact.contact_id} is held by {contact.inflight}")
     for inbound in case.world.tables.items("messages"):
         for message_id in inbound.get("replied_by", {}).get("SS", ()):
-            if not case.by_message.get(message_id) and case.messages[message_id].status is not Status.UNKNOWN_FINAL:
+            if not case.by_message.get(message_id) and case.messages[message_id].status is not Status.UNRESOLVED:
                 yield Violation(STUCK, f"{message_id} keeps its place among the replies, and was not sent")
 
 
@@ -275,7 +275,7 @@ def _untrue(case: Case, message: Message, entry: Entry | None) -> str | None:
         return f"{status}, but Twilio has it"
     if status in (Status.FAILED, Status.UNDELIVERED) and not entry.failed:
         return f"{status}, but Twilio says {entry.status}"
-    if status is Status.UNKNOWN_FINAL and (entry.told or _was_listed(case, message, entry)):
+    if status is Status.UNRESOLVED and (entry.told or _was_listed(case, message, entry)):
         return "unknown, though there was evidence"
     if status is Status.SENT and "failed" in entry.told + ["failed"] * (entry.status in entry.told and entry.failed):
         return f"sent, though a callback said {entry.status}" if entry.failed and entry.status in entry.told else None
@@ -292,7 +292,7 @@ def _untrue(case: Case, message: Message, entry: Entry | None) -> str | None:
 def _was_listed(case: Case, message: Message, entry: Entry) -> bool:
     """Whether the list showed it in time, and nothing else that it might have been."""
     alike = [m for m in case.messages.values() if m.to == message.to and m.text == message.text]
-    return message.t0 is not None and entry.listed_at < message.t0 + LIST_SEEN_BY and len(alike) == 1
+    return message.claimed_at is not None and entry.listed_at < message.claimed_at + LIST_SEEN_BY and len(alike) == 1
 
 
 _AT_TWILIO = {Status.SENT, Status.DELIVERED, Status.READ, Status.UNDELIVERED}
@@ -308,11 +308,14 @@ def all_is_told(case: Case) -> Iterator[Violation]:
         if _promise(known) != _promise(event):
             yield Violation(WRONG, f"event {event['event_id']} was published with two contents")
     for message in case.messages.values():
-        if message.status in WAITING | IN_DOUBT - {Status.UNKNOWN_FINAL} or not message.contact_id:
+        if message.status in WAITING | IN_DOUBT - {Status.UNRESOLVED} or not message.contact_id:
             continue
-        if message.status is not Status.CLAIMED and f"{message.message_id}#{message.status.face}" not in events:
+        if (
+            message.status is not Status.CLAIMED
+            and f"{message.message_id}#{message.status.public_status}" not in events
+        ):
             yield Violation(LOST, f"{message.message_id} is {message.status}, and no event says so")
-        if message.status is Status.UNKNOWN_FINAL and not any(message.message_id in a for a in case.world.sns.alerts):
+        if message.status is Status.UNRESOLVED and not any(message.message_id in a for a in case.world.sns.alerts):
             yield Violation(LOST, f"{message.message_id} is in doubt for good, and nobody was paged")
     for letter in case.world.sqs.dead:
         if '"message_id"' in letter and not any(m in letter for m in case.messages):
@@ -336,7 +339,7 @@ def events_are_true(case: Case) -> Iterator[Violation]:
         said = event["status"]
         if said in ("sent", "delivered", "read", "undelivered") and not case.by_message.get(message.message_id):
             yield Violation(WRONG, f"the bus heard that {message.message_id} is {said}; Twilio never had it")
-        if said in ("canceled", "expired") and message.status.face != said:
+        if said in ("canceled", "expired") and message.status.public_status != said:
             yield Violation(WRONG, f"the bus heard that {message.message_id} is {said}; it is {message.status}")
 
 

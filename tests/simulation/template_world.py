@@ -23,7 +23,7 @@ from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
 from whatsapp.adapters.twilio.content import TwilioContent
 from whatsapp.domain.events import Event, TemplateStatusChanged
-from whatsapp.domain.ports import Deadline, NotTold
+from whatsapp.domain.ports import Deadline, PublishFailed
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import QuickReply, Template, Wording
@@ -101,12 +101,12 @@ class Listeners:
 
     def publish(self, events: Sequence[Event]) -> None:
         if self.broken:
-            raise NotTold("broken")
+            raise PublishFailed("broken")
         self.events.extend(event for event in events if isinstance(event, TemplateStatusChanged))
 
     def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
         if self.broken:
-            raise NotTold("broken")
+            raise PublishFailed("broken")
         self.alerts.append((version, news, serving))
 
     def about(self, message: Message) -> None:

@@ -75,7 +75,7 @@ def test_one_of_sixteen_claims_the_slot(store: DynamoMessageStore) -> None:
             winners = [r.message for r in results if isinstance(r, Claimed)]
             assert len(winners) == 1, f"{len(winners)} claims held in round {number}"
             lost = [r for r in results if isinstance(r, ClaimLost)]
-            assert all(r.contact and r.contact.inflight == winners[0].holder for r in lost)
+            assert all(r.contact and r.contact.inflight == winners[0].slot_holder for r in lost)
             assert store.refund(winners[0], lifecycle.RETRY, now=now, due_at=now)
 
 

@@ -9,7 +9,7 @@ import pytest
 from whatsapp.domain.ports import InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
-from whatsapp.domain.sending.message import Lane, Message, continuation_id_of, message_id_of
+from whatsapp.domain.sending.message import Message, SendKind, continuation_id_of, message_id_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE
@@ -51,7 +51,7 @@ def test_doubt_that_was_canceled_comes_to_rest() -> None:
         world.when(FIRST, "unknown_final", lambda: world.cancel(FIRST))
         world.request("first", {**REMINDER, "on_unknown": "resend"})
         world.run()
-        assert record(world).status is Status.UNKNOWN_FINAL
+        assert record(world).status is Status.UNRESOLVED
         assert record(world).continued_as is None
 
 
@@ -94,7 +94,7 @@ def test_a_reply_that_comes_too_late_is_remembered_as_proactive() -> None:
         world.twilio.answers = [NotSent("refused")]
         world.hub.at(START + 25 * HOUR, lambda: world.request("first", late, queued=True))
         world.run()
-        assert record(world).lane is Lane.PROACTIVE
+        assert record(world).kind is SendKind.PROACTIVE
 
 
 def test_a_claim_behind_an_alias_is_settled_on_the_row_it_took() -> None:

@@ -12,11 +12,11 @@ from whatsapp.adapters.twilio.credentials import TwilioCredentials
 from whatsapp.adapters.twilio.gateway import TwilioGateway
 from whatsapp.adapters.twilio.http import client
 from whatsapp.domain.address import Address
-from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, Post, Rejected
+from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, OutgoingPost, Rejected
 
 SID = "SM" + "a" * 32
 CREATED = b'{"sid": "' + SID.encode() + b'", "status": "queued"}'
-POST = Post(to="+919800000000", body="hello", status_path="/twilio/status/m/a")
+POST = OutgoingPost(to="+919800000000", body="hello", status_path="/twilio/status/m/a")
 
 Answer = Callable[[socket.socket], None]
 

@@ -8,8 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, StatusUpdate
-from whatsapp.domain.sending.message import Lane
+from whatsapp.domain.ports import (
+    Accepted,
+    InDoubt,
+    NotSent,
+    Outcome,
+    OutgoingPost,
+    Rejected,
+    StatusUpdate,
+    TwilioMessage,
+)
+from whatsapp.domain.sending.message import SendKind
 
 from tests.simulation.faults import Faults, Mode
 from tests.simulation.hub import HOUR, MINUTE, Hub
@@ -40,7 +49,7 @@ class Entry:
     is_template: bool
     message_id: str
     attempt: str
-    lane: str
+    kind: str
     posted_at: int
     accepted_at: int
     listed_at: int
@@ -61,7 +70,7 @@ class Attempt:
 
     message_id: str
     to: str
-    lane: str
+    kind: str
     """Whether the record takes part in the hourly limit, as it stood when the POST began."""
     at: int
 
@@ -75,7 +84,7 @@ class Twilio:
         faults: Faults,
         call: Callable[..., Any],
         deliver: Callable[[Entry, StatusUpdate], None],
-        lane_of: Callable[[str], str] = lambda _: Lane.PROACTIVE,
+        lane_of: Callable[[str], str] = lambda _: SendKind.PROACTIVE,
     ) -> None:
         self._hub = hub
         self._faults = faults
@@ -91,10 +100,10 @@ class Twilio:
 
     # --- the port --------------------------------------------------------------------------------------------------
 
-    def post(self, post: Post) -> Outcome:
+    def post(self, post: OutgoingPost) -> Outcome:
         """Take a message, or not, or say nothing of it."""
         _, _, _, message_id, attempt = post.status_path.split("/")
-        tried = Attempt(message_id=message_id, to=post.to, lane=self._lane_of(message_id), at=self._hub.now)
+        tried = Attempt(message_id=message_id, to=post.to, kind=self._lane_of(message_id), at=self._hub.now)
         self.posts.append(tried)
 
         def accept(delay: int = 0) -> Outcome:
@@ -132,20 +141,20 @@ class Twilio:
         )
         return outcome
 
-    def list_sent_to(self, to: str, since: int) -> Sequence[Listed]:
+    def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         """What the list shows by now, newest first."""
 
-        def shown() -> list[Listed]:
+        def shown() -> list[TwilioMessage]:
             visible = [e for e in self.ledger if e.to == to and e.listed_at <= self._hub.now and e.accepted_at >= since]
             return [self._listed(e) for e in sorted(visible, key=lambda e: -e.accepted_at)]
 
-        found: list[Listed] = self._call("list", shown, slow=500, lost=_down, refused=_down)
+        found: list[TwilioMessage] = self._call("list", shown, slow=500, lost=_down, refused=_down)
         return found
 
-    def fetch(self, twilio_sid: str) -> Listed | None:
+    def fetch(self, twilio_sid: str) -> TwilioMessage | None:
         """One message."""
         known = {e.sid: e for e in self.ledger}
-        found: Listed | None = self._call(
+        found: TwilioMessage | None = self._call(
             "fetch",
             lambda: self._listed(known[twilio_sid]) if twilio_sid in known else None,
             slow=300,
@@ -156,7 +165,7 @@ class Twilio:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _entry(self, post: Post, attempt: str, tried: Attempt, accepted_at: int) -> Entry:
+    def _entry(self, post: OutgoingPost, attempt: str, tried: Attempt, accepted_at: int) -> Entry:
         lags = self._faults.chance(self._faults.rates.list_lag)
         lag = self._faults.rng.randint(MINUTE, LONGEST_LIST_LAG) if lags else 0
         return Entry(
@@ -166,7 +175,7 @@ class Twilio:
             is_template=post.content_sid is not None,
             message_id=tried.message_id,
             attempt=attempt,
-            lane=tried.lane,
+            kind=tried.kind,
             posted_at=tried.at,
             accepted_at=accepted_at,
             listed_at=accepted_at + lag,
@@ -208,8 +217,8 @@ class Twilio:
         self._hub.pause(HANGS_FOR)
         return outcome
 
-    def _listed(self, entry: Entry) -> Listed:
-        return Listed(
+    def _listed(self, entry: Entry) -> TwilioMessage:
+        return TwilioMessage(
             twilio_sid=entry.sid,
             status=entry.status,
             direction="outbound-api",

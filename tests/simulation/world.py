@@ -25,9 +25,9 @@ from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Deadline, NotTold, StatusUpdate
+from whatsapp.domain.ports import Deadline, PublishFailed, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundForm
-from whatsapp.domain.sending.message import Lane, Message, message_id_of
+from whatsapp.domain.sending.message import Message, SendKind, message_id_of
 from whatsapp.domain.sending.request import SendAnswer
 
 from functions.send import queue
@@ -367,7 +367,7 @@ class World:
 
     def _lane_of(self, message_id: str) -> str:
         item = self.tables.item("messages", message_id, "message")
-        return str(item["lane"]["S"]) if item else Lane.PROACTIVE
+        return str(item["lane"]["S"]) if item else SendKind.PROACTIVE
 
     def _sandbox(self) -> Sandbox:
         sandbox = next((s for s in self._sandboxes if not s.busy), None)
@@ -402,7 +402,7 @@ class World:
         self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        ours = (Contention, ClientError, BotoCoreError, requests.exceptions.ConnectionError, NotTold)
+        ours = (Contention, ClientError, BotoCoreError, requests.exceptions.ConnectionError, PublishFailed)
         inner = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
         if not all(isinstance(one, ours) for one in inner):
             self.unexpected.append("".join(traceback.format_exception(error)[-6:]))

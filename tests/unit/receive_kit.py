@@ -14,7 +14,7 @@ from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
-from whatsapp.domain.ports import Deadline, FetchedMedium, Listed, MediumUnavailableError, TwilioUnavailable
+from whatsapp.domain.ports import Deadline, FetchedMedium, MediumUnavailableError, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of, shard_of
@@ -50,7 +50,7 @@ def sid(number: int, prefix: str = "SM") -> str:
 class FakeTwilio:
     """The `Gateway` and `MediaSource` ports: what it lists, what it was asked, and what it will not answer."""
 
-    received: list[Listed] = field(default_factory=list)
+    received: list[TwilioMessage] = field(default_factory=list)
     """Oldest first."""
     media: dict[str, list[InboundMedium]] = field(default_factory=dict)
     statuses: dict[str, tuple[str, int | None]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class FakeTwilio:
     """Ids and URLs that it does not delete."""
     questions: int = 0
 
-    def list_received(self, since: int) -> Iterator[Listed]:
+    def list_received(self, since: int) -> Iterator[TwilioMessage]:
         self._answer("list")
         yield from (one for one in reversed(self.received) if one.date_created >= since)
 
@@ -109,9 +109,9 @@ class FakeBucket:
         self.files = {key: medium for key, medium in self.files.items() if not key.startswith(f"media/{contact_id}/")}
 
 
-def listed(twilio_sid: str, body: str, *, at: int = 0, from_: str = ASHA.value, num_media: int = 0) -> Listed:
+def listed(twilio_sid: str, body: str, *, at: int = 0, from_: str = ASHA.value, num_media: int = 0) -> TwilioMessage:
     """A message in Twilio's list."""
-    return Listed(
+    return TwilioMessage(
         twilio_sid=twilio_sid,
         status="received",
         direction="inbound",

@@ -11,7 +11,7 @@ from whatsapp.domain.ports import Claimed, Deadline, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Lane, message_id_of, shard_of
+from whatsapp.domain.sending.message import SendKind, message_id_of, shard_of
 
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
@@ -113,7 +113,7 @@ def test_what_is_in_flight_keeps_its_text_until_it_is_settled(side: Receiving, s
     """However long that takes: passes go on until nothing is left."""
     side.contacts.update(ME, {"address": ASHA.value})
     due = {"due_at": side.clock.now() + 999 * HOUR, "due_shard": shard_of("send", ME)}
-    flying = side.outgoing("flies", status=status, t0=side.clock.now(), **due)
+    flying = side.outgoing("flies", status=status, claimed_at=side.clock.now(), **due)
     side.erase(ME, side.deadline)
     for minutes in (16, 120, 121, 121):
         assert sweep(side, minutes) == 1
@@ -130,13 +130,13 @@ def test_what_is_in_flight_keeps_its_text_until_it_is_settled(side: Receiving, s
     assert sweep(side, 121) == 0
 
 
-@pytest.mark.parametrize("lane", Lane)
-def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, lane: Lane) -> None:
+@pytest.mark.parametrize("lane", SendKind)
+def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, kind: SendKind) -> None:
     """The message was at Twilio when the erasure began; Twilio's yes comes after."""
     side.receive(side.form(1))
-    reply_to = {"in_reply_to": sid(1)} if lane is Lane.REPLY else {}
+    reply_to = {"in_reply_to": sid(1)} if kind is SendKind.REPLY else {}
     pending = {"status": Status.PENDING, "attempt": None, "twilio_sid": None, "accepted_at": None}
-    message = side.outgoing("flies", lane=lane, agent="mood", **reply_to, **pending)
+    message = side.outgoing("flies", kind=kind, agent="mood", **reply_to, **pending)
     claimed = side.messages.claim(message, is_new=False, now=side.clock.now(), lease=side.deadline.at)
     assert isinstance(claimed, Claimed)
     sending = side.messages.fence(claimed.message, now=side.clock.now(), text="Dear Asha", content_sid=None)
@@ -153,7 +153,9 @@ def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, lane: La
 
 def test_copy_at_twilio_that_a_late_callback_shows_is_deleted(side: Receiving) -> None:
     side.contacts.update(ME, {"address": ASHA.value})
-    lost = side.outgoing("lost", status=Status.UNKNOWN_FINAL, twilio_sid=None, accepted_at=None, t0=side.clock.now())
+    lost = side.outgoing(
+        "lost", status=Status.UNRESOLVED, twilio_sid=None, accepted_at=None, claimed_at=side.clock.now()
+    )
     side.erase(ME, side.deadline)
     for minutes in (16, 120):
         sweep(side, minutes)
@@ -168,7 +170,7 @@ def test_copy_at_twilio_that_a_late_callback_shows_is_deleted(side: Receiving) -
 
 def test_what_never_shows_at_twilio_is_given_up_after_two_days(side: Receiving) -> None:
     side.contacts.update(ME, {"address": ASHA.value})
-    side.outgoing("lost", status=Status.UNKNOWN_FINAL, twilio_sid=None, accepted_at=None, t0=side.clock.now())
+    side.outgoing("lost", status=Status.UNRESOLVED, twilio_sid=None, accepted_at=None, claimed_at=side.clock.now())
     side.erase(ME, side.deadline)
     rounds = 0
     while sweep(side, 121):

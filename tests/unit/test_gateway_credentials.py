@@ -6,7 +6,7 @@ from twilio.rest import Client
 from whatsapp.adapters.twilio.gateway import TwilioGateway
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import NotSent, Post, TwilioUnavailable
+from whatsapp.domain.ports import NotSent, OutgoingPost, TwilioUnavailable
 
 EMPTY = MessagingError("account_problem", "Twilio's credentials are missing: fill in the secret whatsapp-twilio")
 DOWN = ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
@@ -20,7 +20,7 @@ def test_no_credentials(error: Exception, why: str) -> None:
         raise error
 
     gateway = TwilioGateway(client, Address("+14155550100"), "https://us.example")
-    posted = gateway.post(Post(to="+919812345678", body="hello", status_path="/twilio/status/m/a"))
+    posted = gateway.post(OutgoingPost(to="+919812345678", body="hello", status_path="/twilio/status/m/a"))
     assert isinstance(posted, NotSent)
     assert why in posted.detail
     with pytest.raises(TwilioUnavailable) as told:

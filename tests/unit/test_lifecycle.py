@@ -53,4 +53,4 @@ def test_names_are_unique_and_explained() -> None:
 
 
 def test_callers_see_no_inner_state() -> None:
-    assert {status.face for status in Status} == {s.value for s in Status} - {"claimed", "unknown_final"}
+    assert {status.public_status for status in Status} == {s.value for s in Status} - {"claimed", "unknown_final"}

@@ -13,7 +13,7 @@ from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import ContactOptedOut
-from whatsapp.domain.ports import NotTold
+from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Failure, Message
 from whatsapp.domain.sending.twilio_codes import row_for
@@ -74,7 +74,7 @@ def test_event_as_the_bus_takes_it() -> None:
 def test_a_200_with_failed_entries_is_no_success() -> None:
     entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "for +919812345678"}]
     bus = EventBridgeBus(Client({"FailedEntryCount": 1, "Entries": entries}), "bus")  # type: ignore[arg-type]  # as above
-    with pytest.raises(NotTold, match="refused 1 of 2 events: ThrottlingException") as told:
+    with pytest.raises(PublishFailed, match="refused 1 of 2 events: ThrottlingException") as told:
         bus.publish([EVENT, EVENT])
     assert "98123" not in str(told.value)
 
@@ -137,7 +137,7 @@ def test_queue_that_takes_nothing(error: Exception) -> None:
         lambda: queue.put_back("r", 5),
     ]
     for call in calls:
-        with pytest.raises(NotTold) as told:
+        with pytest.raises(PublishFailed) as told:
             call()
         assert "98123" not in str(told.value)
 
@@ -164,13 +164,13 @@ def test_alert_says_nothing_personal(personal: str) -> None:
 
 
 def test_alert_about_doubt_says_how_to_end_it() -> None:
-    text = text_about(replace(FAILED, status=Status.UNKNOWN_FINAL))
+    text = text_about(replace(FAILED, status=Status.UNRESOLVED))
     assert "is unknown" in text
     assert "new idempotency_key" in text
 
 
 def test_alert_about_doubt_that_is_resent_asks_nobody_to_send_it_anew() -> None:
-    text = text_about(replace(FAILED, status=Status.UNKNOWN_FINAL, on_unknown="resend"))
+    text = text_about(replace(FAILED, status=Status.UNRESOLVED, on_unknown="resend"))
     assert "sent anew by itself" in text
     assert "new idempotency_key" not in text.replace("\n", " ")
 
@@ -206,6 +206,6 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
 @pytest.mark.parametrize("error", [DENIED, GONE])
 def test_topic_that_takes_nothing(error: Exception) -> None:
     alerts = SnsAlerts(lambda: Client(error), "topic")  # type: ignore[arg-type, return-value]  # as above
-    with pytest.raises(NotTold) as told:
+    with pytest.raises(PublishFailed) as told:
         alerts.about(FAILED)
     assert "98123" not in str(told.value)

@@ -11,7 +11,7 @@ from whatsapp.adapters.twilio.form import MAX_BODY_BYTES, read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
-from whatsapp.domain.ports import ContactMovedError, ErasedError, NotTold
+from whatsapp.domain.ports import ContactMovedError, ErasedError, PublishFailed
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.use_cases.receive_message import MARKER_MS, TRIES, events_of
 
@@ -412,7 +412,7 @@ def test_bus_that_does_not_answer_is_told_as_such() -> None:
 
             raise ReadTimeoutError(endpoint_url="https://events")
 
-    with pytest.raises(NotTold):
+    with pytest.raises(PublishFailed):
         EventBridgeBus(Broken(), "bus").publish([])  # type: ignore[arg-type]  # as above
 
 

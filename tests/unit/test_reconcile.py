@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from whatsapp.domain.ports import Deadline, Listed
+from whatsapp.domain.ports import Deadline, TwilioMessage
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
@@ -14,7 +14,7 @@ from whatsapp.use_cases.reconcile import OVERLAP_MS, WEBHOOK_MAY_COME_MS
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
 
 
-def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> Listed:
+def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> TwilioMessage:
     """A message whose webhook never came."""
     one = listed(sid(number), body, at=side.clock.now() - int(minutes_ago * MINUTE), **more)
     side.twilio.received.append(one)
@@ -115,7 +115,7 @@ def test_look_that_ran_out_of_time_is_no_look(side: Receiving, monkeypatch: pyte
         missed(side, number)
     asked: list[int] = []
 
-    def list_received(_: int) -> Iterator[Listed]:
+    def list_received(_: int) -> Iterator[TwilioMessage]:
         for one in side.twilio.received:
             asked.append(1)
             side.clock.sleep(10)

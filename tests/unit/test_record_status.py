@@ -29,7 +29,7 @@ def test_a_violation_of_the_limit_that_only_a_callback_shows_is_counted(
 ) -> None:
     now = side.clock.now()
     side.contacts.update(IDS.of(ASHA), {"last_accepted_at": now - minutes_after * MINUTE})
-    in_doubt = side.outgoing("doubt", status=Status.SENDING, twilio_sid=None, accepted_at=None, t0=now - 1_000)
+    in_doubt = side.outgoing("doubt", status=Status.SENDING, twilio_sid=None, accepted_at=None, claimed_at=now - 1_000)
     side.record_status(
         StatusUpdate(message_id=in_doubt.message_id, attempt="a" * 12, twilio_sid=sid(5), status="delivered")
     )
@@ -40,13 +40,13 @@ def test_a_violation_of_the_limit_that_only_a_callback_shows_is_counted(
 def test_the_patients_own_word_outweighs_an_older_failure(side: Receiving) -> None:
     now = side.clock.now()
     side.contacts.update(IDS.of(ASHA), {"last_inbound_at": now - MINUTE})
-    sent = side.outgoing("sent", t0=now - 60 * MINUTE)
+    sent = side.outgoing("sent", claimed_at=now - 60 * MINUTE)
     side.record_status(undelivered(sent.message_id, sent.twilio_sid))
     assert side.contact().suppressed_code is None
 
 
 def test_a_failure_told_after_the_patient_had_read_it_proves_nothing(side: Receiving) -> None:
-    read = side.outgoing("read", status=Status.READ, t0=side.clock.now() - MINUTE)
+    read = side.outgoing("read", status=Status.READ, claimed_at=side.clock.now() - MINUTE)
     side.record_status(undelivered(read.message_id, read.twilio_sid))
     assert side.contact().suppressed_code is None
     assert side.metrics.counts.get("MessagesFailed", 0) == 0

@@ -76,7 +76,7 @@ def world(db: DynamoDB) -> World:
         (Status.CLAIMED, Action.LEAVE),
         (Status.SENDING, Action.LEAVE),
         (Status.UNKNOWN, Action.LEAVE),
-        (Status.UNKNOWN_FINAL, Action.LEAVE),
+        (Status.UNRESOLVED, Action.LEAVE),
         (Status.SENT, Action.DROP),
         (Status.UNDELIVERED, Action.DROP),
         (Status.DELIVERED, Action.DROP),

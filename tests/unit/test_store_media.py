@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.twilio.media import CONNECT_S, READ_S, TOTAL_S
-from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, NotTold
+from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, PublishFailed
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.use_cases.store_media import LONGEST_FETCH_MS
 
@@ -132,7 +132,7 @@ def test_bucket_that_is_down_is_tried_again(side: Receiving) -> None:
 def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
     two_media(side)
     side.bus.down = True
-    with pytest.raises(NotTold):
+    with pytest.raises(PublishFailed):
         side.store_media(sid(1), side.deadline)
     assert states(side) == ["pending", "pending"]
     side.bus.down = False

@@ -49,7 +49,7 @@ class CancelMessage:
         if message.status is Status.CANCELED:
             return answer_for(message)
         if message.is_waiting:
-            canceled = self.steps.take(message, lifecycle.CANCEL, announce=EVENT)
+            canceled = self.steps.take(message, lifecycle.CANCEL, outbox=EVENT)
             return answer_for(canceled) if canceled.status is Status.CANCELED else None
         stopped = self.messages.request_stop(message, "canceled")
         if stopped is None:
@@ -57,7 +57,7 @@ class CancelMessage:
         if message.status is Status.CLAIMED:  # the fence fails on it, and the worker or the sweep writes `canceled`
             return answer_for(message).model_copy(update={"status": "canceled", "scheduled_for": None})
         raise MessagingError(
-            "too_late_to_cancel", f"the message is {message.status.face}: it can no longer be called back"
+            "too_late_to_cancel", f"the message is {message.status.public_status}: it can no longer be called back"
         )
 
     def _tombstone(self, message_id: str) -> Message:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Post, TemplateStore
+from whatsapp.domain.ports import OutgoingPost, TemplateStore
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Lane, Message
+from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.request import SendRequest
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.version import serving_version
@@ -39,7 +39,7 @@ def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, c
         request_hash=request.hash(),
         created_at=now,
         status=Status.PENDING,
-        lane=Lane.REPLY if request.in_reply_to else Lane.PROACTIVE,
+        kind=SendKind.REPLY if request.in_reply_to else SendKind.PROACTIVE,
         template=request.template,
         variables=dict(request.variables),
         text=request.text,
@@ -88,7 +88,9 @@ def localise(message: Message, request: SendRequest, contact: Contact, catalog: 
     return replace(message, language=language, text=template.render(language, message.variables).text)
 
 
-def content_of(message: Message, contact: Contact, now: int, catalog: Catalog, templates: TemplateStore) -> Post:
+def content_of(
+    message: Message, contact: Contact, now: int, catalog: Catalog, templates: TemplateStore
+) -> OutgoingPost:
     """What to hand to Twilio now: free-form inside the window where that is allowed, else the approved template.
 
     Raises:
@@ -101,10 +103,10 @@ def content_of(message: Message, contact: Contact, now: int, catalog: Catalog, t
                 "window_closed",
                 "free-form text needs a message from the patient in the last 24 h: use a template",
             )
-        return Post(to=message.to, body=message.text, media_url=message.media_url)
+        return OutgoingPost(to=message.to, body=message.text, media_url=message.media_url)
     template = catalog.get(message.template)
     if open_window and template.free_form and not message.template_only:
-        return Post(to=message.to, body=message.text)
+        return OutgoingPost(to=message.to, body=message.text)
     language = message.language or template.default_language
     version = serving_version(template, language, templates.versions(template.name))
     if version is None or version.content_sid is None:
@@ -114,7 +116,7 @@ def content_of(message: Message, contact: Contact, now: int, catalog: Catalog, t
             retryable=True,
         )
     rendered = version.wording_of(template).render(language, message.variables)
-    return Post(
+    return OutgoingPost(
         to=message.to,
         content_sid=version.content_sid,
         content_variables=rendered.content_variables,

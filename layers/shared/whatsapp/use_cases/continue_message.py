@@ -53,7 +53,7 @@ class ContinueMessage:
         """Late evidence shows that the old message went out: its continuation must not, if it still can be held."""
         successor = self.messages.get(old.continued_as) if old.continued_as else None
         if successor and successor.is_waiting:
-            self.steps.take(successor, lifecycle.CANCEL, announce=EVENT)
+            self.steps.take(successor, lifecycle.CANCEL, outbox=EVENT)
         elif successor and successor.status is Status.CLAIMED:
             self.messages.request_stop(successor, "canceled")
 
@@ -73,11 +73,11 @@ class ContinueMessage:
             status_at=now,
             attempt=None,
             attempts=attempts,
-            t0=None,
+            claimed_at=None,
             twilio_sid=None,
             accepted_at=None,
             error=None,
-            announce=frozenset(),
+            outbox=frozenset(),
             due_at=now,
             due_shard=shard_of("send", old.contact_id),
             scheduled_for=None,

@@ -107,7 +107,7 @@ class EraseContact:
         """One message, either direction. What is in flight keeps its text until it is settled; a later pass comes."""
         message = self.messages.get(message_id)
         if message and message.is_waiting:
-            message = self.steps.take(message, lifecycle.CANCEL, announce=EVENT)
+            message = self.steps.take(message, lifecycle.CANCEL, outbox=EVENT)
         if message and (message.is_waiting or message.status in _IN_FLIGHT):
             self.messages.request_stop(message, "erased")
             return False
@@ -121,8 +121,8 @@ class EraseContact:
 
     def _may_yet_show(self, message: Message) -> bool:
         """Whether a late callback may yet show that Twilio has it."""
-        is_young = self.clock.now() < (message.t0 or message.created_at) + LATEST_CALLBACK_MS
-        return message.status is Status.UNKNOWN_FINAL and not message.twilio_sid and is_young
+        is_young = self.clock.now() < (message.claimed_at or message.created_at) + LATEST_CALLBACK_MS
+        return message.status is Status.UNRESOLVED and not message.twilio_sid and is_young
 
     def _delete_at_twilio(self, twilio_sid: str | None) -> bool:
         if not twilio_sid:

@@ -21,10 +21,10 @@ from whatsapp.domain.ports import (
     InboxStore,
     MessageStore,
     Metrics,
-    NotTold,
+    PublishFailed,
 )
 from whatsapp.domain.receiving.conversation import choose_agent
-from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, Inbound, InboundForm
+from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMessage
 from whatsapp.domain.receiving.opt_out import opt_of
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message, shard_of
@@ -49,7 +49,7 @@ class ReceiveMessage:
     metrics: Metrics
     default_agent: str
 
-    def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> Inbound:
+    def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> InboundMessage:
         """Store it once and publish it at least once.
 
         Args:
@@ -68,18 +68,20 @@ class ReceiveMessage:
             return stored
         return self.publish(stored or inbound)
 
-    def publish(self, inbound: Inbound) -> Inbound:
+    def publish(self, inbound: InboundMessage) -> InboundMessage:
         """Put it on the bus and clear the marker; if the bus does not take it, the marker stands."""
         try:
             if not inbound.is_erased:
                 self.bus.publish(events_of(inbound))
-        except NotTold:
+        except PublishFailed:
             self.metrics.count("PublishFailed")
             return inbound
         self.inbox.published(inbound, self.clock.now())
         return replace(inbound, due_at=None, due_shard=None)
 
-    def _store(self, form: InboundForm, received_at: int | None, source: str) -> tuple[Inbound, Inbound | None]:
+    def _store(
+        self, form: InboundForm, received_at: int | None, source: str
+    ) -> tuple[InboundMessage, InboundMessage | None]:
         """The new record, and the one that was there before it, if any."""
         for tries_left in reversed(range(TRIES)):
             contact = self._contact(form)
@@ -101,9 +103,9 @@ class ReceiveMessage:
             self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
         return self.contacts.get(contact_id) or Contact(contact_id=contact_id)
 
-    def _record(self, form: InboundForm, contact: Contact, now: int, source: str) -> Inbound:
+    def _record(self, form: InboundForm, contact: Contact, now: int, source: str) -> InboundMessage:
         answered = self._answered(form, contact)
-        return Inbound(
+        return InboundMessage(
             message_id=form.twilio_sid,
             contact_id=contact.contact_id,
             address=form.from_.value if form.from_.is_phone_number else contact.address or form.from_.value,
@@ -144,11 +146,11 @@ class ReceiveMessage:
         """Our message that the patient replied to, if it was one of theirs."""
         if not form.replied_to_sid:
             return None
-        found = (self.messages.get(message_id) for message_id in self.messages.owners(form.replied_to_sid))
+        found = (self.messages.get(message_id) for message_id in self.messages.message_ids_for_sid(form.replied_to_sid))
         return next((m for m in found if m and m.contact_id in contact.ids), None)
 
 
-def events_of(inbound: Inbound) -> list[Event]:
+def events_of(inbound: InboundMessage) -> list[Event]:
     """The events of one inbound message: always the same for the same record."""
     about = {
         "occurred_at": iso(inbound.received_at),

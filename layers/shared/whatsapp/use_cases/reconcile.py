@@ -18,11 +18,11 @@ from whatsapp.domain.ports import (
     ErasedError,
     Gateway,
     InboxStore,
-    Listed,
     MessageStore,
     Metrics,
-    NotTold,
+    PublishFailed,
     StatusUpdate,
+    TwilioMessage,
     TwilioUnavailable,
 )
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
@@ -69,7 +69,7 @@ class Found:
         """One item by itself: what goes wrong with it is kept for the end."""
         try:
             yield
-        except (TwilioUnavailable, NotTold):
+        except (TwilioUnavailable, PublishFailed):
             self.unanswered += 1
         except Exception as error:  # noqa: BLE001 - one item's trouble must not stop the others
             self.trouble.append(error)
@@ -125,7 +125,7 @@ class Reconcile:
         if self._has_time(deadline) and not found.unanswered and not found.trouble:
             self.inbox.note_reconciled(until)
 
-    def _backfill(self, one: Listed) -> bool:
+    def _backfill(self, one: TwilioMessage) -> bool:
         sender = sender_of(one.from_)
         if sender is None:
             raise UnreadableSenderError(f"{one.twilio_sid}: its sender has a form that we do not know")
@@ -151,7 +151,7 @@ class Reconcile:
             return False
         return True
 
-    def _tapped(self, contact: Contact, one: Listed) -> str | None:
+    def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
         """A list shows a tapped button as text only: the last template's replies tell which it was."""
         since, until = one.date_created - REPLY_REFERENCE_MS, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
@@ -189,7 +189,7 @@ class Reconcile:
         return deadline.at - self.clock.now() > ENOUGH_MS
 
 
-def _kind(one: Listed, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
+def _kind(one: TwilioMessage, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
     """A list does not show a place: what has neither words nor media is of a kind that nobody can tell."""
     if tapped:
         return "button"
@@ -198,7 +198,7 @@ def _kind(one: Listed, tapped: str | None, media: Sequence[InboundMedium]) -> Ki
     return "text" if one.body else "unknown"
 
 
-def _update_of(message: Message, listed: Listed) -> StatusUpdate:
+def _update_of(message: Message, listed: TwilioMessage) -> StatusUpdate:
     return StatusUpdate(
         message_id=message.message_id,
         attempt=message.attempt or "",

@@ -47,7 +47,7 @@ class RecordStatus:
             message = self.settle.accepted_after_all(message, update.twilio_sid)
         if step not in (lifecycle.DELIVER, lifecycle.READ) or message.status not in step.sources:
             return message
-        moved = self.steps.take(message, step, twilio_sid=update.twilio_sid, announce=EVENT)
+        moved = self.steps.take(message, step, twilio_sid=update.twilio_sid, outbox=EVENT)
         if moved.status is step.target:
             self.metrics.count("MessagesDelivered" if step is lifecycle.DELIVER else "MessagesRead")
         return moved

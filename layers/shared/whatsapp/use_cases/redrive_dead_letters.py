@@ -118,7 +118,7 @@ class RedriveDeadLetters:
             return Action.LEAVE, "a worker has it right now: look again in a few minutes"
         if message.status is Status.FAILED:
             return self._judge_failed(message)
-        return Action.DROP, f"it is {message.status.face}: nothing left to do"
+        return Action.DROP, f"it is {message.status.public_status}: nothing left to do"
 
     def _judge_failed(self, message: Message) -> tuple[Action, str]:
         if message.twilio_sid:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain.ports import Clock, Gateway, Listed, MessageStore, StatusUpdate
+from whatsapp.domain.ports import Clock, Gateway, MessageStore, StatusUpdate, TwilioMessage
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Failure, Message
@@ -34,40 +34,38 @@ class ResolveDoubt:
 
     def __call__(self, message: Message) -> Message:
         """Look at a message that is due and booked."""
-        started = message.t0 or message.created_at
+        started = message.claimed_at or message.created_at
         age = self.clock.now() - started
         if age < RECONCILE_MS:
             return self.messages.book(message, started + RECONCILE_MS) or message
         candidates = self._candidates(message)
         if len(candidates) == 1 and not self._is_contested(message, candidates[0]):
             return self.record_status.apply(message, _update_of(message, candidates[0]))
-        if message.status is Status.UNKNOWN_FINAL:
+        if message.status is Status.UNRESOLVED:
             return self._resend(message, age, candidates)
         if age >= HORIZON_MS:
             lost = Failure(
                 code="twilio_unavailable",
                 detail="no evidence whether Twilio sent it; look it up before you send it anew",
             )
-            return self.steps.take(
-                message, lifecycle.END_DOUBT, error=lost, release_slot=True, announce=EVENT_AND_ALERT
-            )
+            return self.steps.take(message, lifecycle.END_DOUBT, error=lost, release_slot=True, outbox=EVENT_AND_ALERT)
         return self.messages.book(message, self.clock.now() + AGAIN_MS) or message
 
-    def _resend(self, message: Message, age: int, candidates: list[Listed]) -> Message:
+    def _resend(self, message: Message, age: int, candidates: list[TwilioMessage]) -> Message:
         if age < RESEND_MS:
-            return self.messages.book(message, (message.t0 or message.created_at) + RESEND_MS) or message
+            return self.messages.book(message, (message.claimed_at or message.created_at) + RESEND_MS) or message
         if not candidates and message.on_unknown == "resend" and self.continue_message.resend(message):
             return message
         return self.messages.announced(message, due_at=None) or message
 
-    def _candidates(self, message: Message) -> list[Listed]:
+    def _candidates(self, message: Message) -> list[TwilioMessage]:
         """What Twilio lists that may be this message and is no other record's."""
-        listed = self.gateway.list_sent_to(message.to, (message.t0 or message.created_at) - BEFORE_MS)
+        listed = self.gateway.list_sent_to(message.to, (message.claimed_at or message.created_at) - BEFORE_MS)
         alike = [one for one in listed if _may_be(message, one)]
         owned = {other.twilio_sid for other in self._others(message)} if alike else set()
         return [one for one in alike if one.twilio_sid not in owned]
 
-    def _is_contested(self, message: Message, listed: Listed) -> bool:
+    def _is_contested(self, message: Message, listed: TwilioMessage) -> bool:
         """Whether it may as well be another message to the same contact, whose fate is open too."""
         return any(
             (other.is_in_doubt or other.status is Status.CLAIMED) and _may_be(other, listed)
@@ -76,19 +74,22 @@ class ResolveDoubt:
 
     def _others(self, message: Message) -> list[Message]:
         """The contact's other messages that may have been tried near that time, as their own rows show them."""
-        started = message.t0 or message.created_at
+        started = message.claimed_at or message.created_at
         found = self.messages.of_contact(message.contact_id, started - LONGEST_WAIT_MS, started + AFTER_MS)
         return [other for other in found if other.message_id != message.message_id]
 
 
-def _may_be(message: Message, listed: Listed) -> bool:
+def _may_be(message: Message, listed: TwilioMessage) -> bool:
     """Whether a message in Twilio's list is of this time and content. Twilio may show a template's with no body."""
-    if message.t0 is None or not message.t0 - BEFORE_MS <= listed.date_created <= message.t0 + AFTER_MS:
+    if (
+        message.claimed_at is None
+        or not message.claimed_at - BEFORE_MS <= listed.date_created <= message.claimed_at + AFTER_MS
+    ):
         return False
     return listed.body == message.text or (message.content_sid is not None and listed.body == "")
 
 
-def _update_of(message: Message, found: Listed) -> StatusUpdate:
+def _update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
     return StatusUpdate(
         message_id=message.message_id,
         attempt=message.attempt or "",

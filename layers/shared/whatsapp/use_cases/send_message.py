@@ -15,13 +15,13 @@ from whatsapp.domain.ports import (
     Deadline,
     Gateway,
     MessageStore,
-    Post,
+    OutgoingPost,
     TemplateStore,
 )
 from whatsapp.domain.schedule import QuietHours, earliest, iso
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
-from whatsapp.domain.sending.message import Failure, Lane, Message, message_id_of, shard_of
+from whatsapp.domain.sending.message import Failure, Message, SendKind, message_id_of, shard_of
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.sending.twilio_codes import row_for
 from whatsapp.domain.templates.catalog import Catalog
@@ -119,7 +119,7 @@ class SendMessage:
                 post = content_of(message, contact, now, self.catalog, self.templates)
             except MessagingError as error:
                 return self._drop(message, error, is_new=is_new)
-            if message.lane is Lane.PROACTIVE and contact.slot_opens_at(now, self.policy.rate_limit_ms):
+            if message.kind is SendKind.PROACTIVE and contact.slot_opens_at(now, self.policy.rate_limit_ms):
                 return self._lost(message, contact, is_new=is_new, reject=reject)
             result = self.messages.claim(message, is_new=is_new, now=now, lease=deadline.at)
             if isinstance(result, Claimed):
@@ -127,7 +127,7 @@ class SendMessage:
             if result.message:
                 return result.message
             if result.inbound_refused:
-                message = replace(message, lane=Lane.PROACTIVE)
+                message = replace(message, kind=SendKind.PROACTIVE)
             elif result.reply_lane_busy and not waited:
                 self.clock.sleep(REPLY_LANE_WAIT_S)
             elif result.reply_lane_busy:
@@ -146,9 +146,9 @@ class SendMessage:
         """
         self._refuse_unreachable(contact)
         if message.continues and self._went_after_all(message.continues):
-            return self.steps.take(message, lifecycle.CANCEL, announce=EVENT)
+            return self.steps.take(message, lifecycle.CANCEL, outbox=EVENT)
         if message.expires_at is not None and message.expires_at <= now and not is_new:
-            return self.steps.take(message, lifecycle.EXPIRE, announce=EVENT)
+            return self.steps.take(message, lifecycle.EXPIRE, outbox=EVENT)
         if (at := self._earliest(message, now)) > now:
             return self._wait(message, at, is_new=is_new)
         if deadline.at - now >= MIN_REMAINING_MS:
@@ -173,7 +173,7 @@ class SendMessage:
 
     def _earliest(self, message: Message, now: int) -> int:
         """`send_at` binds always, quiet hours only who starts contact."""
-        exempt = message.lane is Lane.REPLY or (
+        exempt = message.kind is SendKind.REPLY or (
             message.template and self.catalog.get(message.template).quiet_hours_exempt
         )
         return earliest(now, message.send_at, None if exempt else self.policy.quiet_hours)
@@ -214,7 +214,7 @@ class SendMessage:
             due_at=due_at,
             scheduled_for=at,
             error=error,
-            announce=message.announce if again else EVENT,
+            outbox=message.outbox if again else EVENT,
         )
 
     def _keep(self, message: Message) -> Message:
@@ -224,7 +224,7 @@ class SendMessage:
             message,
             due_shard=shard_of("send", message.contact_id),
             status_at=self.clock.now(),
-            announce=EVENT if deferred else frozenset(),
+            outbox=EVENT if deferred else frozenset(),
         )
         return self.messages.put_new(kept) or self.steps.tell(kept, due_at=kept.due_at)
 
@@ -232,12 +232,12 @@ class SendMessage:
         if is_new:
             raise error
         failure = Failure(code=error.code, detail=error.detail, twilio_code=error.twilio_code)
-        announce = EVENT_AND_ALERT if error.code == "template_not_approved" else EVENT
-        return self.steps.take(message, lifecycle.DROP, error=failure, announce=announce)
+        outbox = EVENT_AND_ALERT if error.code == "template_not_approved" else EVENT
+        return self.steps.take(message, lifecycle.DROP, error=failure, outbox=outbox)
 
     # --- one POST --------------------------------------------------------------------------------------------------
 
-    def _post(self, claimed: Message, post: Post, deadline: Deadline) -> Message:
+    def _post(self, claimed: Message, post: OutgoingPost, deadline: Deadline) -> Message:
         now = self.clock.now()
         if deadline.at - now < MIN_REMAINING_MS:
             return self._put_back(claimed, "too little time was left in this invocation")
@@ -249,7 +249,7 @@ class SendMessage:
         contact = self._last_look(sending)
         if _gone(contact, sending):
             gone = Failure(code="opted_out", detail="the contact opted out or was erased just before the message went")
-            return self.steps.refund(sending, lifecycle.REFUSE, error=gone, announce=EVENT)
+            return self.steps.refund(sending, lifecycle.REFUSE, error=gone, outbox=EVENT)
         if deadline.at - self.clock.now() < MIN_REMAINING_MS:
             return self._put_back(sending, "too little time was left in this invocation")
         path = f"/twilio/status/{sending.message_id}/{sending.attempt}"

@@ -18,7 +18,7 @@ from whatsapp.domain.ports import (
 )
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import ACCEPTED
-from whatsapp.domain.sending.message import MAX_ATTEMPTS, Failure, Lane, Message
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, Failure, Message, SendKind
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
 from whatsapp.use_cases.continue_message import THROTTLED_FOR_MS, ContinueMessage
 from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, HOUR_MS, SOON_MS, Steps
@@ -75,7 +75,7 @@ class SettleMessage:
             error=Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable),
             release_slot=message.is_in_doubt,
             twilio_sid=twilio_sid,
-            announce=_audience(message, row, successor, too_late=row.retryable),
+            outbox=_audience(message, row, successor, too_late=row.retryable),
             successor=successor,
         )
         if failed.status is step.target:
@@ -87,7 +87,7 @@ class SettleMessage:
     def accepted_after_all(self, message: Message, twilio_sid: str) -> Message:
         """A callback or Twilio's list shows that a message in doubt was accepted."""
         now = self.clock.now()
-        latest = now if message.t0 is None else min(now, message.t0 + LATEST_ACCEPTANCE_MS)
+        latest = now if message.claimed_at is None else min(now, message.claimed_at + LATEST_ACCEPTANCE_MS)
         contact = self.contacts.get(message.contact_id) or Contact(contact_id=message.contact_id)
         sent = self.messages.accept(message, twilio_sid=twilio_sid, at=latest, now=now)
         if sent is None:
@@ -110,9 +110,9 @@ class SettleMessage:
 
     def _audit(self, sent: Message, contact: Contact, at: int) -> None:
         """Count what must never be, and what looks like two machines talking to each other."""
-        if sent.lane is Lane.REPLY:
+        if sent.kind is SendKind.REPLY:
             lately = self.messages.of_contact(sent.contact_id, at - HOUR_MS, at)
-            if sum(one.lane is Lane.REPLY and one.status in ACCEPTED for one in lately) >= MANY_REPLIES:
+            if sum(one.kind is SendKind.REPLY and one.status in ACCEPTED for one in lately) >= MANY_REPLIES:
                 self.metrics.count("RepliesPerContactHigh")
         elif contact.last_accepted_at and abs(at - contact.last_accepted_at) < self.rate_limit_ms:
             self.metrics.count("RateLimitViolations")
@@ -127,14 +127,14 @@ class SettleMessage:
             case Action.SLOW_DOWN:
                 return self._slow_down(sending, error, row)
             case Action.PAGE:
-                return self.steps.refund(sending, lifecycle.GIVE_UP, error=error, announce=EVERYONE)
+                return self.steps.refund(sending, lifecycle.GIVE_UP, error=error, outbox=EVERYONE)
         successor = self.continue_message.after_failure(sending, row, accepted=False)
-        announce = _audience(sending, row, successor)
-        return self.steps.refund(sending, lifecycle.REFUSE, error=error, announce=announce, successor=successor)
+        outbox = _audience(sending, row, successor)
+        return self.steps.refund(sending, lifecycle.REFUSE, error=error, outbox=outbox, successor=successor)
 
     def _note(self, message: Message, row: Row) -> None:
         """What a code proves about the contact or the template, as they were when it was sent, outlives the message."""
-        at = message.t0 or self.clock.now()
+        at = message.claimed_at or self.clock.now()
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, at)
         if row.template_status and message.template and message.content_sid:
@@ -143,7 +143,7 @@ class SettleMessage:
     def _try_later(self, sending: Message, error: Failure) -> Message:
         if sending.attempts >= MAX_ATTEMPTS:
             final = replace(error, detail=f"{error.detail}; {MAX_ATTEMPTS} attempts failed", retryable=False)
-            return self.steps.refund(sending, lifecycle.GIVE_UP, error=final, announce=EVERYONE)
+            return self.steps.refund(sending, lifecycle.GIVE_UP, error=final, outbox=EVERYONE)
         wait_ms = random.randint(5_000, 10_000) * 3 ** (sending.attempts - 1)  # noqa: S311 - jitter, not a secret
         return self.steps.refund(sending, lifecycle.RETRY, error=error, due_at=self.clock.now() + wait_ms)
 
@@ -151,9 +151,7 @@ class SettleMessage:
         now = self.clock.now()
         since = sending.throttled_since or now
         if now - since >= THROTTLED_FOR_MS:
-            return self.steps.refund(
-                sending, lifecycle.GIVE_UP, error=replace(error, retryable=False), announce=EVERYONE
-            )
+            return self.steps.refund(sending, lifecycle.GIVE_UP, error=replace(error, retryable=False), outbox=EVERYONE)
         first = sending.throttled_since is None
         alert = frozenset({"alert"}) if first and row.alert is not Audience.NOBODY else frozenset()
         wait_ms = min(max(random.randint(3_000, 6_000), (now - since) // 2), 15 * SOON_MS)  # noqa: S311 - jitter
@@ -164,7 +162,7 @@ class SettleMessage:
             due_at=now + wait_ms,
             attempts=sending.attempts - 1,
             throttled_since=since,
-            announce=alert,
+            outbox=alert,
         )
 
 

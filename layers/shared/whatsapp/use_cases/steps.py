@@ -7,7 +7,7 @@ it there, and the sweep tells it: nothing is silently lost, and a consumer that 
 from dataclasses import dataclass
 
 from whatsapp.domain.events import EventError, MessageStatusChanged
-from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, Metrics, NotTold, Queue
+from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, Metrics, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status, Step
@@ -46,7 +46,7 @@ class Steps:
         scheduled_for: int | None = None,
         release_slot: bool = False,
         twilio_sid: str | None = None,
-        announce: frozenset[str] = frozenset(),
+        outbox: frozenset[str] = frozenset(),
         successor: Message | None = None,
     ) -> Message:
         """Take a step on the message itself. If it was not ours to take, the record as somebody else made it."""
@@ -55,12 +55,12 @@ class Steps:
             message,
             step,
             now=now,
-            due_at=_first_look(due_at, announce, now),
+            due_at=_first_look(due_at, outbox, now),
             error=error,
             scheduled_for=scheduled_for,
             release_slot=release_slot,
             twilio_sid=twilio_sid,
-            announce=announce,
+            outbox=outbox,
             successor=successor,
         )
         return self._current(message) if after is None else self.tell(after, due_at=due_at)
@@ -74,7 +74,7 @@ class Steps:
         due_at: int | None = None,
         attempts: int | None = None,
         throttled_since: int | None = None,
-        announce: frozenset[str] = frozenset(),
+        outbox: frozenset[str] = frozenset(),
         successor: Message | None = None,
     ) -> Message:
         """Take a step that gives the contact's slot back, since certainly nothing was sent.
@@ -86,29 +86,29 @@ class Steps:
             message,
             step,
             now=now,
-            due_at=_first_look(due_at, announce, now),
+            due_at=_first_look(due_at, outbox, now),
             scheduled_for=due_at,
             error=error,
             attempts=attempts,
             throttled_since=throttled_since,
-            announce=announce,
+            outbox=outbox,
             successor=successor,
         )
         if after:
             return self.tell(after, due_at=due_at)
         current = self._current(message)
         canceled = current.stop and current.attempt == message.attempt and current.status in lifecycle.STOP.sources
-        return self.refund(current, lifecycle.STOP, announce=EVENT) if canceled else current
+        return self.refund(current, lifecycle.STOP, outbox=EVENT) if canceled else current
 
     def tell(self, message: Message, *, due_at: int | None = None) -> Message:
         """Tell what is still to be told about the message's status, and note what is told.
 
         `due_at`: when a message that waits is looked at next.
         """
-        if not message.announce:
+        if not message.outbox:
             return message
-        untold = frozenset(what for what in _IN_ORDER if what in message.announce and not self._told(what, message))
-        if untold == message.announce:
+        untold = frozenset(what for what in _IN_ORDER if what in message.outbox and not self._told(what, message))
+        if untold == message.outbox:
             return message  # the mark stands: the sweep tells it
         next_due, shard = (message.due_at, "send") if untold else _next_look(message, due_at)
         noted = self.messages.announced(message, untold=untold, due_at=next_due, shard=shard)
@@ -123,7 +123,7 @@ class Steps:
                 self.queue.dead_letter(message)
             else:
                 self.alerts.about(message)
-        except NotTold:
+        except PublishFailed:
             self.metrics.count("NotTold")
             return False
         return True
@@ -132,9 +132,9 @@ class Steps:
         return self.messages.get(message.message_id) or message
 
 
-def _first_look(due_at: int | None, announce: frozenset[str], now: int) -> int | None:
+def _first_look(due_at: int | None, outbox: frozenset[str], now: int) -> int | None:
     """What is to be told is looked after soon, in case the telling does not come off."""
-    looks = [at for at in (due_at, now + SOON_MS if announce else None) if at is not None]
+    looks = [at for at in (due_at, now + SOON_MS if outbox else None) if at is not None]
     return min(looks, default=None)
 
 
@@ -144,8 +144,8 @@ def _next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
         return due_at or message.due_at, "send"
     if message.status is Status.SENT:
         return (message.accepted_at or message.created_at) + ASK_AFTER_MS, "status"
-    if message.status is Status.UNKNOWN_FINAL and message.on_unknown == "resend" and message.t0 is not None:
-        return message.t0 + RESEND_MS, "send"
+    if message.status is Status.UNRESOLVED and message.on_unknown == "resend" and message.claimed_at is not None:
+        return message.claimed_at + RESEND_MS, "send"
     return None, "send"
 
 
@@ -154,14 +154,14 @@ def status_changed(message: Message) -> MessageStatusChanged:
     at = message.scheduled_for if message.status is Status.DEFERRED else None
     error = message.error
     return MessageStatusChanged(
-        event_id=f"{message.message_id}#{message.status.face}" + (f"#{at}" if at else ""),
+        event_id=f"{message.message_id}#{message.status.public_status}" + (f"#{at}" if at else ""),
         occurred_at=iso(message.status_at or message.created_at),
         contact_id=message.contact_id,
         address=message.to,
         user_id=message.user_id,
         agent=message.agent,
         message_id=message.message_id,
-        status=message.status.face,  # type: ignore[arg-type]  # only statuses that the event knows are announced
+        status=message.status.public_status,  # type: ignore[arg-type]  # only statuses that the event knows are announced
         twilio_sid=message.twilio_sid,
         template=message.template,
         scheduled_for=iso(at) if at else None,

@@ -13,9 +13,9 @@ from whatsapp.domain.ports import (
     MediumRefusedError,
     MediumUnavailableError,
     Metrics,
-    NotTold,
+    PublishFailed,
 )
-from whatsapp.domain.receiving.inbound import Inbound, InboundMedium
+from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import SHARDS
 
@@ -76,7 +76,7 @@ class StoreMedia:
                 try:
                     if self.inbox.book(inbound, self.clock.now() + AGAIN_MS):
                         stored += self(inbound.message_id, deadline)
-                except NotTold:
+                except PublishFailed:
                     self.metrics.count("PublishFailed")
                 except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
                     trouble.append(error)
@@ -84,7 +84,7 @@ class StoreMedia:
             raise ExceptionGroup("not all media could be looked at", trouble)
         return stored
 
-    def _settled(self, inbound: Inbound, index: int, medium: InboundMedium, deadline: Deadline) -> InboundMedium:
+    def _settled(self, inbound: InboundMessage, index: int, medium: InboundMedium, deadline: Deadline) -> InboundMedium:
         """The medium stored, or failed for good, or as it was."""
         if medium.status != "pending" or medium.url is None:
             return medium
@@ -107,7 +107,7 @@ class StoreMedia:
         given_up = self.clock.now() - inbound.received_at > GIVE_UP_MS
         return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
-    def _note(self, inbound: Inbound, media: tuple[InboundMedium, ...]) -> bool:
+    def _note(self, inbound: InboundMessage, media: tuple[InboundMedium, ...]) -> bool:
         """Note what became of the media, and whether they are looked at again."""
         waits = any(medium.status == "pending" or self._is_to_be_deleted(medium) for medium in media)
         return self.inbox.note_media(inbound, media, self.clock.now() + AGAIN_MS if waits else None)
@@ -115,7 +115,7 @@ class StoreMedia:
     def _is_to_be_deleted(self, medium: InboundMedium) -> bool:
         return self.delete_at_twilio and medium.status == "stored" and medium.url is not None
 
-    def _delete_at_twilio(self, inbound: Inbound) -> None:
+    def _delete_at_twilio(self, inbound: InboundMessage) -> None:
         """Delete what lies in our bucket now. What Twilio does not delete this time, the sweep asks for again."""
         deleted = tuple(self._deleted(medium) for medium in inbound.media)
         if deleted != inbound.media:
@@ -131,7 +131,7 @@ class StoreMedia:
         return replace(medium, url=None)
 
 
-def _event(inbound: Inbound, index: int, medium: InboundMedium, now: int) -> MessageMediaStored:
+def _event(inbound: InboundMessage, index: int, medium: InboundMedium, now: int) -> MessageMediaStored:
     return MessageMediaStored(
         event_id=f"{inbound.message_id}#media#{index}",
         occurred_at=iso(now),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from whatsapp.domain.ports import Clock, Deadline, MessageStore, Metrics, Queue
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import MAX_ATTEMPTS, SHARDS, Failure, Lane, Message
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, SHARDS, Failure, Message, SendKind
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
 from whatsapp.use_cases.steps import EVENT, EVERYONE, SOON_MS, Steps
 
@@ -72,7 +72,7 @@ class SweepDue:
     def _wake(self, message: Message, seen: Sequence[Message]) -> None:
         now = self.clock.now()
         if message.expires_at is not None and message.expires_at <= now:
-            self.steps.take(message, lifecycle.EXPIRE, announce=EVENT)
+            self.steps.take(message, lifecycle.EXPIRE, outbox=EVENT)
         elif _has_turn(message, seen):
             self.queue.nudge(message.message_id)
 
@@ -80,16 +80,16 @@ class SweepDue:
         """Its worker's lease has passed, and it did not reach the fence: certainly nothing was sent."""
         died = Failure(code="twilio_unavailable", detail="the worker died before it could send", retryable=True)
         if message.attempts >= MAX_ATTEMPTS:
-            self.steps.refund(message, lifecycle.GIVE_UP, error=died, announce=EVERYONE)
+            self.steps.refund(message, lifecycle.GIVE_UP, error=died, outbox=EVERYONE)
         else:
             self.steps.refund(message, lifecycle.TAKE_BACK, error=died, due_at=self.clock.now())
 
 
 def _has_turn(message: Message, seen: Sequence[Message]) -> bool:
     """Of a contact's waiting proactive messages only the one that expires first goes: the slot takes one."""
-    if message.lane is Lane.REPLY:
+    if message.kind is SendKind.REPLY:
         return True
-    rivals = [m for m in seen if m.contact_id == message.contact_id and m.is_waiting and m.lane is Lane.PROACTIVE]
+    rivals = [m for m in seen if m.contact_id == message.contact_id and m.is_waiting and m.kind is SendKind.PROACTIVE]
     first = min(
         [message, *rivals],
         key=lambda m: (m.expires_at is None, m.expires_at or 0, m.created_at, m.message_id),

@@ -20,7 +20,7 @@ from whatsapp.domain.ports import (
     EventBus,
     LeaseLost,
     Metrics,
-    NotTold,
+    PublishFailed,
     TemplateStore,
 )
 from whatsapp.domain.schedule import iso
@@ -272,7 +272,7 @@ class _Run:
                     self.sync.bus.publish([_event(version, news, int(at))])
                 if news not in _GOOD_NEWS:
                     self.sync.alerts.about_template(version, news, serving)
-            except NotTold:
+            except PublishFailed:
                 self.sync.metrics.count("PublishFailed")
             else:
                 told.add(one)

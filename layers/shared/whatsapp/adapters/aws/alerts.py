@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import NotTold
+from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Audience, row_for
@@ -62,7 +62,7 @@ class SnsAlerts:
             NotTold: SNS did not take it.
         """
         what = message.template or "free-form message"
-        self._send(f"WhatsApp {what} {message.status.face}", text_about(message))
+        self._send(f"WhatsApp {what} {message.status.public_status}", text_about(message))
 
     def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
         """Alert about what WhatsApp, or somebody at Twilio's console, did to a template.
@@ -91,7 +91,7 @@ class SnsAlerts:
         try:
             self._client().publish(TopicArn=self._topic_arn, Subject=subject[:_SUBJECT_LIMIT], Message=text)
         except (ClientError, BotoCoreError) as error:
-            raise NotTold(f"the topic did not take it ({type(error).__name__})") from None
+            raise PublishFailed(f"the topic did not take it ({type(error).__name__})") from None
 
 
 def text_about_template(version: TemplateVersion, news: str, serving: TemplateVersion | None) -> str:
@@ -119,7 +119,7 @@ def text_about(message: Message) -> str:
     code = error.code if error else "none"
     twilio = f", Twilio code {error.twilio_code}" if error and error.twilio_code else ""
     lines = [
-        f"What:     {message.template or 'free-form message'} is {message.status.face}",
+        f"What:     {message.template or 'free-form message'} is {message.status.public_status}",
         f"To:       {Address(message.to).masked if message.to else 'erased'} (contact {message.contact_id})",
         f"Why:      {code}{twilio}: {error.detail if error else 'no reason known'}",
         f"Attempts: {message.attempts}",
@@ -132,6 +132,6 @@ def text_about(message: Message) -> str:
 
 
 def _to_do(message: Message, code: str) -> str:
-    if message.status is not Status.UNKNOWN_FINAL:
+    if message.status is not Status.UNRESOLVED:
         return _WHAT_TO_DO.get(code, "Look the code up in docs/codes.md.")
     return _RESENT if message.on_unknown == "resend" and not message.stop else _IN_DOUBT

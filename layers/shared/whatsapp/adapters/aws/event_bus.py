@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain.events import Event, as_entry
-from whatsapp.domain.ports import NotTold
+from whatsapp.domain.ports import PublishFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -37,7 +37,9 @@ class EventBridgeBus:
         try:
             answer = self._client.put_events(Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            raise NotTold(f"the bus did not answer ({type(error).__name__})") from None
+            raise PublishFailed(f"the bus did not answer ({type(error).__name__})") from None
         if answer.get("FailedEntryCount"):
             codes = sorted({entry.get("ErrorCode", "") for entry in answer["Entries"] if entry.get("ErrorCode")})
-            raise NotTold(f"the bus refused {answer['FailedEntryCount']} of {len(entries)} events: {', '.join(codes)}")
+            raise PublishFailed(
+                f"the bus refused {answer['FailedEntryCount']} of {len(entries)} events: {', '.join(codes)}"
+            )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import NotTold
+from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.message import Message
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ class SendQueue:
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=delay_seconds
             )
         except (ClientError, BotoCoreError) as error:
-            raise NotTold(f"the queue did not take it ({type(error).__name__})") from None
+            raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
 
     def _send(self, url: str, body: dict[str, object], delay_seconds: int) -> None:
         try:
             self._client().send_message(QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds)
         except (ClientError, BotoCoreError) as error:
-            raise NotTold(f"the queue did not take it ({type(error).__name__})") from None
+            raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None

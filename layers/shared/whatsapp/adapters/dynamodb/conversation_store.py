@@ -73,7 +73,7 @@ class DynamoConversationStore:
         if item.get("error"):
             shown["error"] = item["error"]
         if item["direction"] == "outbound":
-            return {**shown, "status": message_from(item).status.face}
+            return {**shown, "status": message_from(item).status.public_status}
         media = [self._medium(n, medium) for n, medium in enumerate(item.get("media") or ())]
         return {**shown, "status": "received", "media": media, "location": item.get("location")}
 

@@ -10,13 +10,13 @@ from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import Location
 from whatsapp.domain.ports import ContactMovedError
-from whatsapp.domain.receiving.inbound import Inbound, InboundMedium
+from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.sending.message import shard_of
 
 MEDIA_AGAIN_MS = 240_000
 """Media that are still at Twilio after this long are fetched again: the bus's rule may have failed."""
 _RECONCILE = {"message_id": "reconcile", "entry": "mark"}
-_FIELDS = {f.name for f in fields(Inbound)}
+_FIELDS = {f.name for f in fields(InboundMessage)}
 
 
 class DynamoInboxStore:
@@ -28,7 +28,7 @@ class DynamoInboxStore:
         self._contacts = contacts_table
         self._retention_days = retention_days
 
-    def get(self, message_id: str) -> Inbound | None:
+    def get(self, message_id: str) -> InboundMessage | None:
         """The inbound message with this sid of Twilio's."""
         item = self._db.get(self._messages, message_key(message_id))
         return inbound_from(item) if item and item.get("direction") == "inbound" else None
@@ -38,7 +38,7 @@ class DynamoInboxStore:
         stored = self._db.get_many(self._messages, [message_key(message_id) for message_id in set(message_ids)])
         return set(message_ids) - {item["message_id"] for item in stored}
 
-    def put(self, inbound: Inbound, contact: Contact) -> Inbound | None:
+    def put(self, inbound: InboundMessage, contact: Contact) -> InboundMessage | None:
         """Store message, marker, window and any opt-out in one transaction. The stored one if it was there.
 
         Raises:
@@ -54,25 +54,25 @@ class DynamoInboxStore:
             return inbound_from(failed.items[0])
         return None
 
-    def published(self, inbound: Inbound, now: int) -> None:
+    def published(self, inbound: InboundMessage, now: int) -> None:
         """Clear the outbox marker; while media are pending, one of theirs takes its place."""
         self._mark(inbound, now + MEDIA_AGAIN_MS if inbound.media_pending else None, {}, not_published())
 
-    def note_media(self, inbound: Inbound, media: Sequence[InboundMedium], due_at: int | None) -> bool:
+    def note_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
         """Note what became of the media, and when they are looked at next. False if somebody else was faster."""
         seen = _is("media", _media_items(inbound.media))
         news = {"media": _media_items(media)}
         # The outbox marker is the publisher's alone: not every event of the message may be on the bus yet.
         return self._mark(inbound, due_at, news, seen & ~not_published()) or self._write(inbound, news, seen)
 
-    def due(self, shard: str, until: int) -> Iterator[Inbound]:
+    def due(self, shard: str, until: int) -> Iterator[InboundMessage]:
         """What has waited in a shard until that time, page after page. A hint: the index lags."""
         span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
             yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
 
-    def book(self, inbound: Inbound, due_at: int) -> bool:
+    def book(self, inbound: InboundMessage, due_at: int) -> bool:
         """Move the marker before acting on it, so that two sweeps at once act on it once."""
         return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
 
@@ -87,12 +87,12 @@ class DynamoInboxStore:
         with suppress(ConditionFailed):
             self._db.write(Change(table=self._messages, key=_RECONCILE, set={"until": until}, condition=newer))
 
-    def _mark(self, inbound: Inbound, due_at: int | None, values: dict[str, Any], condition: Any) -> bool:
+    def _mark(self, inbound: InboundMessage, due_at: int | None, values: dict[str, Any], condition: Any) -> bool:
         """Set or clear the marker of pending media."""
         shard = shard_of("media", inbound.contact_id) if due_at else None
         return self._write(inbound, {**values, "due_shard": shard, "due_at": due_at}, condition)
 
-    def _write(self, inbound: Inbound, values: dict[str, Any], condition: Any) -> bool:
+    def _write(self, inbound: InboundMessage, values: dict[str, Any], condition: Any) -> bool:
         key = message_key(inbound.message_id)
         try:
             self._db.write(Change(table=self._messages, key=key, set=values, condition=condition))
@@ -100,7 +100,7 @@ class DynamoInboxStore:
             return False
         return True
 
-    def _contact_change(self, inbound: Inbound, contact: Contact) -> Change:
+    def _contact_change(self, inbound: InboundMessage, contact: Contact) -> Change:
         changes: dict[str, Any] = {
             "address": inbound.address,
             "suppressed_code": None,  # who writes to us can be reached
@@ -127,7 +127,7 @@ def _is(attribute: str, value: Any) -> Any:
     return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
 
 
-def inbound_item(inbound: Inbound) -> dict[str, Any]:
+def inbound_item(inbound: InboundMessage) -> dict[str, Any]:
     """An inbound message's item; `at` places it in the conversation."""
     item = asdict(inbound)
     if inbound.location:  # DynamoDB takes no floats
@@ -149,7 +149,7 @@ def _media_items(media: Sequence[InboundMedium]) -> list[dict[str, Any]] | None:
     return [{name: value for name, value in asdict(medium).items() if value is not None} for medium in media] or None
 
 
-def inbound_from(item: dict[str, Any]) -> Inbound:
+def inbound_from(item: dict[str, Any]) -> InboundMessage:
     """An inbound message from its item."""
     values = {name: value for name, value in item.items() if name in _FIELDS}
     values.setdefault("address", "")  # erased
@@ -161,4 +161,4 @@ def inbound_from(item: dict[str, Any]) -> Inbound:
             label=place.get("label"),
             address=place.get("address"),
         )
-    return Inbound(**values)
+    return InboundMessage(**values)

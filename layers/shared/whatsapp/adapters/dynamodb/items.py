@@ -5,11 +5,13 @@ from typing import Any
 
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Failure, Lane, Message
+from whatsapp.domain.sending.message import Failure, Message, SendKind
 
 MESSAGE_ENTRY = "message"
 """The sort key of a message itself; its status callbacks are `status#…` beside it."""
 
+_STORED_AS = {"claimed_at": "t0", "kind": "lane", "outbox": "announce"}
+"""The attributes of a message whose name is not the field's: older records have them."""
 _MESSAGE_FIELDS = {f.name for f in fields(Message)}
 _CONTACT_FIELDS = {f.name for f in fields(Contact)}
 
@@ -26,7 +28,7 @@ def message_key(message_id: str) -> dict[str, str]:
 
 def message_item(message: Message, ttl: int) -> dict[str, Any]:
     """An outgoing message's item; `at` places it in the conversation."""
-    item = asdict(message)
+    item = {_STORED_AS.get(name, name): value for name, value in asdict(message).items()}
     item["error"] = failure_item(message.error)
     item["variables"] = message.variables or None
     item["contact_id"] = message.contact_id or None  # a tombstone has none, and an index key cannot be empty
@@ -40,12 +42,12 @@ def failure_item(error: Failure | None) -> dict[str, Any] | None:
 
 def message_from(item: dict[str, Any]) -> Message:
     """An outgoing message from its item."""
-    values = {name: value for name, value in item.items() if name in _MESSAGE_FIELDS}
+    values = {name: item[stored] for name in _MESSAGE_FIELDS if (stored := _STORED_AS.get(name, name)) in item}
     values.setdefault("contact_id", "")
     values.setdefault("to", "")  # erased
     values["status"] = Status(item["status"])
-    values["lane"] = Lane(item.get("lane", Lane.PROACTIVE))
-    values["announce"] = frozenset(item.get("announce", ()))
+    values["kind"] = SendKind(item.get("lane", SendKind.PROACTIVE))
+    values["outbox"] = frozenset(item.get("announce", ()))
     values["error"] = Failure(**item["error"]) if item.get("error") else None
     return Message(**values)
 

@@ -66,7 +66,7 @@ class DynamoMessageStore:
             message_from(item) for item in self._db.get_many(self._messages, keys) if item["direction"] == "outbound"
         ]
 
-    def owners(self, twilio_sid: str) -> Sequence[str]:
+    def message_ids_for_sid(self, twilio_sid: str) -> Sequence[str]:
         """The ids of the messages that own this sid: one at most, if Twilio's sids are what they should be."""
         return [
             item["message_id"]
@@ -90,12 +90,12 @@ class DynamoMessageStore:
             status=Status.CLAIMED,
             attempt=new_attempt_id(),
             attempts=message.attempts + 1,
-            t0=now,
+            claimed_at=now,
             status_at=now,
             due_at=lease + 5_000,
             due_shard=shard_of("send", message.contact_id),
             scheduled_for=None,
-            announce=frozenset(),
+            outbox=frozenset(),
         )
         own = (
             self._put(claimed)
@@ -127,10 +127,10 @@ class DynamoMessageStore:
             error=None,
             due_at=now + TELL_MS,
             due_shard=shard_of("send", message.contact_id),
-            announce=frozenset({"event"}),
+            outbox=frozenset({"event"}),
         )
         change = self._change(message, sent, lifecycle.ACCEPT)
-        if message.status is Status.UNKNOWN_FINAL:
+        if message.status is Status.UNRESOLVED:
             return sent if self._try(change) else None
         return sent if self._try(change, self._slots.accepted(message, at)) else None
 
@@ -145,7 +145,7 @@ class DynamoMessageStore:
         error: Failure | None = None,
         attempts: int | None = None,
         throttled_since: int | None = None,
-        announce: frozenset[str] = frozenset(),
+        outbox: frozenset[str] = frozenset(),
         successor: Message | None = None,
     ) -> Message | None:
         """Nothing was sent: give the slot (or the reply's place) back and take the step.
@@ -159,7 +159,7 @@ class DynamoMessageStore:
             due_at=due_at,
             scheduled_for=scheduled_for,
             error=error,
-            announce=announce,
+            outbox=outbox,
             attempts=message.attempts if attempts is None else attempts,
             throttled_since=throttled_since,
             due_shard=shard_of("send", message.contact_id) if due_at else None,
@@ -180,7 +180,7 @@ class DynamoMessageStore:
         scheduled_for: int | None = None,
         release_slot: bool = False,
         twilio_sid: str | None = None,
-        announce: frozenset[str] = frozenset(),
+        outbox: frozenset[str] = frozenset(),
         successor: Message | None = None,
     ) -> Message | None:
         """Take a step on the message alone; `release_slot` also ends the contact's in-flight mark, without a refund.
@@ -193,7 +193,7 @@ class DynamoMessageStore:
             status_at=now,
             due_at=due_at,
             error=error or (None if step.target in ACCEPTED else message.error),
-            announce=announce,
+            outbox=outbox,
             scheduled_for=scheduled_for,
             twilio_sid=twilio_sid or message.twilio_sid,
             due_shard=shard_of("send", message.contact_id) if due_at else None,

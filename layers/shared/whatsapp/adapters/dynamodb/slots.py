@@ -16,7 +16,7 @@ from typing import Any
 from whatsapp.adapters.dynamodb.client import Attr, Change, Old, absent_or
 from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.domain.contact import WINDOW_MS
-from whatsapp.domain.sending.message import Lane, Message
+from whatsapp.domain.sending.message import Message, SendKind
 
 GUARD_MS = 900_000
 """Added to the limit while a send is in flight: more than a worker's lease and Twilio's latest acceptance together."""
@@ -35,7 +35,7 @@ class Slots:
 
     def take(self, claimed: Message, now: int, lease: int) -> list[Change]:
         """What a claim needs of the contact, and of the inbound message that a reply answers."""
-        if claimed.lane is Lane.REPLY:
+        if claimed.kind is SendKind.REPLY:
             return [self._take_reply_lane(claimed, now, lease), self._take_place(claimed, now)]
         free = Attr("inflight").not_exists() & absent_or("next_allowed_at", Attr("next_allowed_at").lte(now))
         change = self._contact(
@@ -43,7 +43,7 @@ class Slots:
             _may_be_written_to(claimed) & free,
             prev_next=Old("next_allowed_at", 0),
             next_allowed_at=now + self.rate_limit_ms + GUARD_MS,
-            inflight=claimed.holder,
+            inflight=claimed.slot_holder,
             inflight_at=now,
             **_speaker(claimed),
         )
@@ -51,14 +51,14 @@ class Slots:
 
     def refund(self, message: Message) -> tuple[Change, list[Change]]:
         """Nothing was sent: the slot as it was before the claim, and the reply's place in its inbound message."""
-        if message.lane is Lane.REPLY:
+        if message.kind is SendKind.REPLY:
             return self.release(message), [self._leave_place(message)]
         return self._release(message, next_allowed_at=Old("prev_next", 0)), []
 
     def accepted(self, message: Message, at: int) -> Change:
         """Twilio took it at `at` (epoch ms) at the latest: the slot opens a limit after that."""
         spoken = {"last_outbound_at": at}
-        if message.lane is Lane.PROACTIVE:
+        if message.kind is SendKind.PROACTIVE:
             opens = at + self.rate_limit_ms + EPSILON_MS
             spoken |= {"next_allowed_at": opens, "last_accepted_at": at}
         return self._release(message, **spoken)
@@ -68,10 +68,10 @@ class Slots:
         return self._release(message)
 
     def _release(self, message: Message, **values: Any) -> Change:
-        if message.lane is Lane.REPLY:
-            mine = Attr("reply_inflight").eq(message.holder)
+        if message.kind is SendKind.REPLY:
+            mine = Attr("reply_inflight").eq(message.slot_holder)
             return self._contact(message, mine, reply_inflight=None, reply_until=None, **values)
-        mine = Attr("inflight").eq(message.holder)
+        mine = Attr("inflight").eq(message.slot_holder)
         return self._contact(message, mine, inflight=None, inflight_at=None, prev_next=None, **values)
 
     def _take_reply_lane(self, claimed: Message, now: int, lease: int) -> Change:
@@ -79,7 +79,7 @@ class Slots:
         return self._contact(
             claimed,
             _may_be_written_to(claimed) & free,
-            reply_inflight=claimed.holder,
+            reply_inflight=claimed.slot_holder,
             reply_until=lease,
             **_speaker(claimed),
         )

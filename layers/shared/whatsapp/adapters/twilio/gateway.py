@@ -17,7 +17,16 @@ from twilio.rest import Client
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Accepted, InDoubt, Listed, NotSent, Outcome, Post, Rejected, TwilioUnavailable
+from whatsapp.domain.ports import (
+    Accepted,
+    InDoubt,
+    NotSent,
+    Outcome,
+    OutgoingPost,
+    Rejected,
+    TwilioMessage,
+    TwilioUnavailable,
+)
 from whatsapp.domain.receiving.inbound import InboundMedium
 
 LIST_LIMIT = 200
@@ -42,7 +51,7 @@ class TwilioGateway:
         self._sender = sender
         self._public_url = public_url.rstrip("/")
 
-    def post(self, post: Post) -> Outcome:
+    def post(self, post: OutgoingPost) -> Outcome:
         """Hand a message to Twilio, once."""
         try:
             client = self._client()
@@ -59,7 +68,7 @@ class TwilioGateway:
         to, from_ = _channel(post.to), self._sender.whatsapp
         return outcome_of(lambda: client.messages.create(to=to, from_=from_, **given).sid)
 
-    def list_sent_to(self, to: str, since: int) -> Sequence[Listed]:
+    def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         """What Twilio's list shows of ours to that address, newest first, back to `since` (epoch ms).
 
         Twilio filters by the date of sending, which a message that is not yet sent lacks: so by address alone.
@@ -71,7 +80,7 @@ class TwilioGateway:
             sent = self._client().messages.stream(to=_channel(to), from_=self._sender.whatsapp, limit=LIST_LIMIT)
             return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
 
-    def list_received(self, since: int) -> Iterator[Listed]:
+    def list_received(self, since: int) -> Iterator[TwilioMessage]:
         """What patients wrote to our sender, newest first, back to `since` (epoch ms), page by page as they are read.
 
         Raises:
@@ -113,7 +122,7 @@ class TwilioGateway:
                 if error.status != 404:
                     raise
 
-    def fetch(self, twilio_sid: str) -> Listed | None:
+    def fetch(self, twilio_sid: str) -> TwilioMessage | None:
         """One message; None if Twilio no longer has it.
 
         Raises:
@@ -188,9 +197,9 @@ def _channel(address: str) -> str:
     return Address(address).whatsapp
 
 
-def _listed(message: Any) -> Listed:
+def _listed(message: Any) -> TwilioMessage:
     created: datetime = message.date_created
-    return Listed(
+    return TwilioMessage(
         twilio_sid=message.sid,
         status=str(message.status),
         direction=str(message.direction),

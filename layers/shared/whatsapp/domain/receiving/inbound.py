@@ -50,7 +50,7 @@ class InboundForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inbound:
+class InboundMessage:
     """An inbound message's record; its event is made from it, so that publishing twice publishes the same."""
 
     message_id: str

@@ -16,7 +16,7 @@ class Status(StrEnum):
     CLAIMED = "claimed"
     SENDING = "sending"
     UNKNOWN = "unknown"
-    UNKNOWN_FINAL = "unknown_final"
+    UNRESOLVED = "unknown_final"
     SENT = "sent"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
@@ -28,14 +28,14 @@ class Status(StrEnum):
     RECEIVED = "received"
 
     @property
-    def face(self) -> str:
+    def public_status(self) -> str:
         """The status that callers see."""
-        return {Status.CLAIMED: "sending", Status.UNKNOWN_FINAL: "unknown"}.get(self, self.value)
+        return {Status.CLAIMED: "sending", Status.UNRESOLVED: "unknown"}.get(self, self.value)
 
 
 WAITING = frozenset({Status.PENDING, Status.DEFERRED, Status.RETRYING})
 """Certainly not at Twilio; a claim may take it."""
-IN_DOUBT = frozenset({Status.SENDING, Status.UNKNOWN, Status.UNKNOWN_FINAL})
+IN_DOUBT = frozenset({Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED})
 """Perhaps at Twilio: never posted again, settled by evidence only."""
 ACCEPTED = frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED, Status.READ})
 """Certainly at Twilio."""
@@ -47,7 +47,7 @@ RANK = {
     Status.CLAIMED: 0,
     Status.SENDING: 0,
     Status.UNKNOWN: 1,
-    Status.UNKNOWN_FINAL: 1,
+    Status.UNRESOLVED: 1,
     Status.SENT: 2,
     Status.UNDELIVERED: 3,
     Status.FAILED: 3,
@@ -97,13 +97,13 @@ DOUBT = _step("doubt", {Status.SENDING}, Status.UNKNOWN, "no clear answer: the s
 END_DOUBT = _step(
     "end doubt",
     {Status.SENDING, Status.UNKNOWN},
-    Status.UNKNOWN_FINAL,
+    Status.UNRESOLVED,
     "no evidence after the horizon: alert",
 )
 RESEND = _step(
     "resend",
-    {Status.UNKNOWN_FINAL},
-    Status.UNKNOWN_FINAL,
+    {Status.UNRESOLVED},
+    Status.UNRESOLVED,
     "Twilio's list shows nothing, and the caller asked for it: a new record continues this one",
 )
 REDRIVE = _step(

@@ -12,7 +12,7 @@ MAX_ATTEMPTS = 3
 SHARDS = 4
 
 
-class Lane(StrEnum):
+class SendKind(StrEnum):
     """Proactive sends start contact and are under the hourly limit; replies answer one inbound message."""
 
     PROACTIVE = "proactive"
@@ -39,7 +39,7 @@ class Message:
     request_hash: str
     created_at: int
     status: Status
-    lane: Lane = Lane.PROACTIVE
+    kind: SendKind = SendKind.PROACTIVE
     template: str | None = None
     language: str | None = None
     variables: dict[str, str] = field(default_factory=dict, repr=False)
@@ -58,7 +58,7 @@ class Message:
     """Random id of the current attempt: every write of it requires that it still is the current one."""
     attempts: int = 0
     """Counted attempts: the third failure is the last. Throttled ones are not counted."""
-    t0: int | None = None
+    claimed_at: int | None = None
     """When the current attempt was claimed."""
     due_shard: str | None = None
     due_at: int | None = None
@@ -69,7 +69,7 @@ class Message:
     throttled_since: int | None = None
     stop: str | None = None
     """`canceled` or `erased`: asked for while a worker held the message."""
-    announce: frozenset[str] = frozenset()
+    outbox: frozenset[str] = frozenset()
     """What is still to be told about the present status: `event`, `alert`, `dlq`."""
     twilio_sid: str | None = None
     accepted_at: int | None = None
@@ -102,7 +102,7 @@ class Message:
         return self.status in IN_DOUBT
 
     @property
-    def holder(self) -> str:
+    def slot_holder(self) -> str:
         """What the contact's row shows while this message's current attempt holds its slot."""
         return f"{self.message_id}#{self.attempt}"
 

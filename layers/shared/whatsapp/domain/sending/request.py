@@ -204,7 +204,7 @@ def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
         {
             "message_id": message.message_id,
             "contact_id": message.contact_id or None,
-            "status": message.status.face,
+            "status": message.status.public_status,
             "twilio_sid": message.twilio_sid,
             "duplicate": duplicate,
             "scheduled_for": iso(scheduled_for) if scheduled_for else None,
@@ -229,5 +229,7 @@ def _error_face(error: Failure | None) -> dict[str, Any] | None:
 
 def refusal(error: MessagingError) -> SendAnswer:
     """The answer to a request that was refused before anything was stored; its key is still free."""
-    face = ErrorFace(code=error.code, detail=error.detail, twilio_code=error.twilio_code, retryable=error.retryable)
-    return SendAnswer(message_id=None, status="refused", error=face)
+    public_status = ErrorFace(
+        code=error.code, detail=error.detail, twilio_code=error.twilio_code, retryable=error.retryable
+    )
+    return SendAnswer(message_id=None, status="refused", error=public_status)
