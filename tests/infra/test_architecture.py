@@ -1,5 +1,7 @@
 """The import arrows: functions → use cases → domain ← adapters, and `bootstrap` alone joins the sides.
 
+Use cases know the DynamoDB stores by name: no other store will ever be behind them. All else comes through a port.
+
 Every import counts, also one inside a function or only for types: an arrow is an arrow.
 """
 
@@ -26,7 +28,7 @@ SHARED = ROOT / "layers" / "shared"
 MAY_IMPORT: dict[str, set[str]] = {
     "whatsapp.domain": {"whatsapp.domain"},
     "whatsapp.catalog": {"whatsapp.domain"},
-    "whatsapp.use_cases": {"whatsapp.domain", "whatsapp.use_cases"},
+    "whatsapp.use_cases": {"whatsapp.domain", "whatsapp.use_cases", "whatsapp.adapters.dynamodb"},
     "whatsapp.adapters": {"whatsapp.domain", "whatsapp.adapters"},
     "whatsapp.settings": set(),
     "whatsapp.observability": {"whatsapp.domain"},

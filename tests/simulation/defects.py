@@ -16,14 +16,15 @@ from whatsapp.adapters.dynamodb import clock, message_store, slots
 from whatsapp.adapters.dynamodb.client import Attr, Change, absent_or
 from whatsapp.adapters.dynamodb.clock import DynamoClock
 from whatsapp.adapters.dynamodb.items import message_key
-from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore
-from whatsapp.adapters.dynamodb.slots import EPSILON_MS, Slots
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.adapters.dynamodb.slots import Slots
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt, NotSent
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import BY_CALLBACK, Status
 from whatsapp.domain.sending.message import SendKind
-from whatsapp.use_cases import resolve_doubt, send_message, steps, sweep_due
+from whatsapp.use_cases import send_message, steps, sweep_due
 from whatsapp.use_cases.cancel_message import CancelMessage
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
 from whatsapp.use_cases.send_message import SendMessage
@@ -73,7 +74,7 @@ def _replace(stack: ExitStack, owner: Any, name: str, make: Callable[[Any], Any]
 @_defect("the write before the POST asks for nothing: a claim taken back, canceled or expired goes all the same")
 def no_fence(stack: ExitStack) -> None:
     def fence(_: Any) -> Any:
-        def unconditional(self: DynamoMessageStore, message: Any, *, now: int, text: Any, content_sid: Any) -> Any:
+        def unconditional(self: MessageStore, message: Any, *, now: int, text: Any, content_sid: Any) -> Any:
             sending = replace(message, status=Status.SENDING, status_at=now, text=text, content_sid=content_sid)
             change = self._change(message, sending, lifecycle.FENCE)
             self._db.write(replace(change, condition=None))
@@ -81,7 +82,7 @@ def no_fence(stack: ExitStack) -> None:
 
         return unconditional
 
-    _replace(stack, DynamoMessageStore, "fence", fence)
+    _replace(stack, MessageStore, "fence", fence)
 
 
 @_defect("the contact is not read again before the POST: an opt-out in between is overlooked")
@@ -133,7 +134,7 @@ def hour_buckets(stack: ExitStack) -> None:
 
 @_defect("while a message is in flight the limit counts from its claim, with nothing to spare")
 def no_guard(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(slots, "GUARD_MS", 0))
+    stack.enter_context(patch.object(periods, "SLOT_GUARD", 0))
 
 
 @_defect("a sandbox believes its own clock, however wrong")
@@ -188,9 +189,8 @@ def refund_on_ambiguity(stack: ExitStack) -> None:
 @_defect("a message found neither in callbacks nor in the list after half an hour is sent again")
 def resend_too_soon(stack: ExitStack) -> None:
     minute = 60_000
-    stack.enter_context(patch.object(resolve_doubt, "HORIZON_MS", 26 * minute))
-    stack.enter_context(patch.object(resolve_doubt, "RESEND_MS", 27 * minute))
-    stack.enter_context(patch.object(steps, "RESEND_MS", 27 * minute))
+    stack.enter_context(patch.object(periods, "DOUBT_HORIZON", 26 * minute))
+    stack.enter_context(patch.object(periods, "RESEND", 27 * minute))
 
 
 @_defect("the list's first message with the same body is taken for ours")
@@ -210,7 +210,7 @@ def replies_move_the_slot(stack: ExitStack) -> None:
     def accepted(original: Any) -> Any:
         def moving(self: Slots, message: Any, at: int) -> Any:
             change = original(self, message, at)
-            return replace(change, set={**change.set, "next_allowed_at": at + EPSILON_MS})
+            return replace(change, set={**change.set, "next_allowed_at": at + periods.SLOT_EPSILON})
 
         return moving
 
@@ -256,7 +256,7 @@ def refund_forgets_the_cancel(stack: ExitStack) -> None:
             self, before, after, step, None if step in refunds else condition
         )
 
-    _replace(stack, DynamoMessageStore, "_change", change)
+    _replace(stack, MessageStore, "_change", change)
 
 
 @_defect("a sweep acts without booking first")

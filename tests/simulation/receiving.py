@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 from whatsapp.adapters.dynamodb.client import _load
-from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
+from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
@@ -195,7 +195,7 @@ class ReceivingApp(SimulatedApp):
         return EraseContact(
             contacts=self.contacts,
             messages=self.messages,
-            erasures=DynamoErasureStore(self.db, "messages", "contacts", 400),
+            erasures=ErasureStore(self.db, "messages", "contacts", 400),
             gateway=self.gateway,
             media=self.world.files,
             clock=self.clock,

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.dynamodb.client import Attr, ConditionFailed, Put
-from whatsapp.adapters.dynamodb.inbox_store import DynamoInboxStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.receiving.opt_out import opt_of
 from whatsapp.domain.sending import lifecycle
@@ -75,7 +75,7 @@ def cleared_too_soon(stack: ExitStack) -> None:
 @_defect("a marker says first that this message was seen, and the message is stored next")
 def seen_before_stored(stack: ExitStack) -> None:
     def put(original: Any) -> Any:
-        def twice(self: DynamoInboxStore, inbound: Any, contact: Any) -> Any:
+        def twice(self: InboxStore, inbound: Any, contact: Any) -> Any:
             seen = {"message_id": inbound.message_id, "entry": "seen"}
             try:
                 self._db.write(Put(table=self._messages, item=seen, condition=Attr("message_id").not_exists()))
@@ -85,7 +85,7 @@ def seen_before_stored(stack: ExitStack) -> None:
 
         return twice
 
-    _replace(stack, DynamoInboxStore, "put", put)
+    _replace(stack, InboxStore, "put", put)
 
 
 @_defect("each delivery is an event of its own")
@@ -110,14 +110,14 @@ def late_words_count(stack: ExitStack) -> None:
 @_defect("whatever message comes last opens the window, however old it is")
 def any_message_opens_the_window(stack: ExitStack) -> None:
     def change(original: Any) -> Any:
-        def blind(self: DynamoInboxStore, inbound: Any, contact: Any) -> Any:
+        def blind(self: InboxStore, inbound: Any, contact: Any) -> Any:
             made = original(self, inbound, contact)
             window = {"last_inbound_at": inbound.received_at}
             return replace(made, set={**made.set, **window}, condition=Attr("alias_of").not_exists())
 
         return blind
 
-    _replace(stack, DynamoInboxStore, "_contact_change", change)
+    _replace(stack, InboxStore, "_contact_change", change)
 
 
 @_defect("a backfill brings back what was erased")

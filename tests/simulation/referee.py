@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
-from whatsapp.domain.contact import WINDOW_MS, ContactIds
+from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.schedule import QuietHours
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, WAITING, Status
 from whatsapp.domain.sending.message import Message, SendKind
@@ -142,7 +143,7 @@ def replies_answer(case: Case) -> Iterator[Violation]:
         if inbound is None:
             yield Violation(RATE, f"reply {entry.message_id} answers nothing")
             continue
-        if entry.posted_at > int(inbound["received_at"]["N"]) + WINDOW_MS + INVOCATION:
+        if entry.posted_at > int(inbound["received_at"]["N"]) + periods.WINDOW + INVOCATION:
             yield Violation(RATE, f"reply {entry.message_id} came after the window")
         answered[inbound["message_id"]["S"]] += 1
     for sid, count in answered.items():

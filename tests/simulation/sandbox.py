@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from whatsapp.adapters.dynamodb.clock import DynamoClock
-from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.bootstrap import App
 from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.templates.catalog import load_catalog
@@ -87,7 +87,7 @@ def settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
     )
 
 
-def approve_templates(store: DynamoTemplateStore, content_sid: Callable[[], str], now: int) -> None:
+def approve_templates(store: TemplateStore, content_sid: Callable[[], str], now: int) -> None:
     """WhatsApp has approved the catalog, in English."""
     for template in load_catalog():
         version = TemplateVersion(

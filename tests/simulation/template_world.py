@@ -20,7 +20,7 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 from whatsapp.adapters.dynamodb.client import DynamoDB
-from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.content import TwilioContent
 from whatsapp.domain.events import Event, TemplateStatusChanged
 from whatsapp.domain.ports import Deadline, PublishFailed
@@ -236,7 +236,7 @@ class World:
         self._http = TwilioInProcess(self.account, self.gate)
         Tables()
         Line.call = self._dynamodb
-        self.store = DynamoTemplateStore(DynamoDB(dynamodb_client(), self.clock.sleep), "templates")
+        self.store = TemplateStore(DynamoDB(dynamodb_client(), self.clock.sleep), "templates")
         twilio = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=self._http)
         self.gateway = TwilioContent(lambda: twilio)
         self.catalog = Edition([])

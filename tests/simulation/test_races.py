@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
-from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
-from whatsapp.domain.ports import Claimed, ClaimLost
+from whatsapp.adapters.dynamodb.message_store import Claimed, ClaimLost, Limits, MessageStore
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
@@ -55,11 +54,11 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture
-def store(dynamo: Any) -> DynamoMessageStore:
-    return DynamoMessageStore(DynamoDB(dynamo, lambda _: None), "messages", "contacts", Limits(HOUR, 3, 400))
+def store(dynamo: Any) -> MessageStore:
+    return MessageStore(DynamoDB(dynamo, lambda _: None), "messages", "contacts", Limits(HOUR, 3, 400))
 
 
-def test_one_of_sixteen_claims_the_slot(store: DynamoMessageStore) -> None:
+def test_one_of_sixteen_claims_the_slot(store: MessageStore) -> None:
     barrier = Barrier(THREADS)
     now = 1_795_000_000_000
     with ThreadPoolExecutor(THREADS) as threads:
@@ -79,7 +78,7 @@ def test_one_of_sixteen_claims_the_slot(store: DynamoMessageStore) -> None:
             assert store.refund(winners[0], lifecycle.RETRY, now=now, due_at=now)
 
 
-def test_one_of_sixteen_stores_the_message(store: DynamoMessageStore) -> None:
+def test_one_of_sixteen_stores_the_message(store: MessageStore) -> None:
     barrier = Barrier(THREADS)
     with ThreadPoolExecutor(THREADS) as threads:
         for number in range(ROUNDS):

@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from whatsapp.domain.templates.plan import GRACE_MS, Move
+from whatsapp.domain import periods
+from whatsapp.domain.templates.plan import Move
 from whatsapp.domain.templates.version import (
     APPROVED,
     DISABLED,
@@ -20,12 +21,10 @@ from whatsapp.domain.templates.version import (
     PENDING,
     RECEIVED,
     REJECTED,
-    REPORT_STANDS_MS,
     UNSUBMITTED,
     TemplateVersion,
     serving_version,
 )
-from whatsapp.use_cases.sync_templates import LEASE_MS
 
 from tests.simulation.template_world import DAY, HOUR, MINUTE, Died, Edition, World, template
 
@@ -123,7 +122,7 @@ class TemplateSync(RuleBasedStateMachine):
         """A copy is made and its submission fails. Twilio allows its rewording now: somebody does, and submits that."""
         self.fresh += 1
         self.edit(where, self.fresh)
-        self.world.wait(LEASE_MS)
+        self.world.wait(periods.SYNC_LEASE)
         self.world.strike("POST .*/ApprovalRequests/.*", "http_500")
         self.world.sync()
         self.world.strikes.clear()
@@ -155,7 +154,7 @@ class TemplateSync(RuleBasedStateMachine):
     @rule(times=st.integers(1, 2))
     def sync(self, times: int) -> None:
         """Undisturbed: afterwards all that serves is approved at Twilio."""
-        self.world.wait(LEASE_MS)
+        self.world.wait(periods.SYNC_LEASE)
         for _ in range(times):
             self.world.sync()
         self.what_serves_is_approved()
@@ -164,7 +163,7 @@ class TemplateSync(RuleBasedStateMachine):
     def all_is_approved(self) -> None:
         """A good day, after which the sync has seen everything."""
         self.whatsapp_acted = True
-        self.world.wait(LEASE_MS)
+        self.world.wait(periods.SYNC_LEASE)
         self.world.sync()
         self.world.review_all()
         for _ in range(2):
@@ -173,7 +172,7 @@ class TemplateSync(RuleBasedStateMachine):
 
     @rule()
     def a_week_goes_by(self) -> None:
-        self.world.wait(GRACE_MS)
+        self.world.wait(periods.OLD_WORDING_KEPT)
         self.world.sync()
 
     @rule(where=st.sampled_from(LANGUAGES), verdict=st.sampled_from(["paused", "disabled"]))
@@ -184,7 +183,7 @@ class TemplateSync(RuleBasedStateMachine):
         self.edit(where, self.fresh)
         self.all_is_approved()
         self.see_approvals()
-        self.world.wait(GRACE_MS)
+        self.world.wait(periods.OLD_WORDING_KEPT)
         sid = self.world.version(*where).content_sid or ""
         if self.status_at_twilio(sid) == APPROVED:
             self.world.review(sid, verdict)
@@ -239,7 +238,7 @@ class TemplateSync(RuleBasedStateMachine):
     def the_bus_breaks_or_is_mended(self) -> None:
         self.world.listeners.broken = not self.world.listeners.broken
 
-    @rule(time=st.sampled_from([MINUTE, 15 * MINUTE, HOUR, DAY, GRACE_MS]))
+    @rule(time=st.sampled_from([MINUTE, 15 * MINUTE, HOUR, DAY, periods.OLD_WORDING_KEPT]))
     def time_passes(self, time: int) -> None:
         self.world.wait(time)
 
@@ -320,7 +319,7 @@ class TemplateSync(RuleBasedStateMachine):
         for sid in self.by_hand:
             world.account.contents.pop(sid, None)
         for _ in range(4):
-            world.wait(LEASE_MS + REPORT_STANDS_MS)
+            world.wait(periods.SYNC_LEASE + periods.REPORT_STANDS)
             world.sync(recreate=True)
             self.reword_what_was_refused()
             for sid in self.ours():
@@ -352,7 +351,7 @@ class TemplateSync(RuleBasedStateMachine):
 
     def what_was_superseded_goes(self) -> None:
         self.world.sync()
-        self.world.wait(GRACE_MS)
+        self.world.wait(periods.OLD_WORDING_KEPT)
         self.world.sync()
         assert sorted(self.ours()) == sorted(str(self.world.version(*where).content_sid) for where in LANGUAGES)
 

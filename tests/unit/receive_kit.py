@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from whatsapp.adapters.dynamodb.callback_store import DynamoCallbackStore
+from whatsapp.adapters.dynamodb.callback_store import CallbackStore
 from whatsapp.adapters.dynamodb.client import DynamoDB, Item
-from whatsapp.adapters.dynamodb.contact_store import DynamoContactStore
-from whatsapp.adapters.dynamodb.conversation_store import DynamoConversationStore
-from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
-from whatsapp.adapters.dynamodb.inbox_store import DynamoInboxStore
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
+from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.items import message_key
-from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
+from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumUnavailableError, TwilioMessage, TwilioUnavailable
@@ -95,7 +95,7 @@ class FakeTwilio:
 
 @dataclass
 class FakeBucket:
-    """The `MediaStore` port."""
+    """TODO MediaStore"""
 
     files: dict[str, FetchedMedium] = field(default_factory=dict)
     down: bool = False
@@ -131,10 +131,10 @@ class Receiving:
         self.clock = FrozenClock()
         self.bus, self.metrics = RecordingBus(), CountingMetrics()
         self.twilio, self.bucket = FakeTwilio(), FakeBucket()
-        self.inbox = DynamoInboxStore(db, MESSAGES, CONTACTS, 400)
-        self.contacts = DynamoContactStore(db, CONTACTS)
-        self.messages = DynamoMessageStore(db, MESSAGES, CONTACTS, Limits(HOUR, 3, 400))
-        callbacks = DynamoCallbackStore(db, MESSAGES, 400)
+        self.inbox = InboxStore(db, MESSAGES, CONTACTS, 400)
+        self.contacts = ContactStore(db, CONTACTS)
+        self.messages = MessageStore(db, MESSAGES, CONTACTS, Limits(HOUR, 3, 400))
+        callbacks = CallbackStore(db, MESSAGES, 400)
         alerts, queue = RecordingAlerts(), RecordingQueue()
         steps = Steps(
             messages=self.messages, bus=self.bus, alerts=alerts, queue=queue, clock=self.clock, metrics=self.metrics
@@ -196,12 +196,12 @@ class Receiving:
             receive_message=self.receive,
             record_status=self.record_status,
         )
-        self.conversations = DynamoConversationStore(db, MESSAGES, lambda key: f"https://bucket/{key}?signed")
+        self.conversations = ConversationStore(db, MESSAGES, lambda key: f"https://bucket/{key}?signed")
         self.manage = ManageContacts(contacts=self.contacts, conversations=self.conversations, contact_ids=IDS)
         self.erase = EraseContact(
             contacts=self.contacts,
             messages=self.messages,
-            erasures=DynamoErasureStore(db, MESSAGES, CONTACTS, 400),
+            erasures=ErasureStore(db, MESSAGES, CONTACTS, 400),
             gateway=self.twilio,  # type: ignore[arg-type]  # as above
             media=self.bucket,
             clock=self.clock,

@@ -2,7 +2,7 @@
 
 import pytest
 from whatsapp.adapters.dynamodb.client import ConditionFailed, DynamoDB
-from whatsapp.adapters.dynamodb.contact_store import DynamoContactStore
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
 
 from tests.fakes import NOON
 
@@ -10,15 +10,15 @@ TABLE = "ContactsTable"
 
 
 @pytest.fixture
-def contacts(db: DynamoDB) -> DynamoContactStore:
-    return DynamoContactStore(db, TABLE)
+def contacts(db: DynamoDB) -> ContactStore:
+    return ContactStore(db, TABLE)
 
 
-def test_nobody_knows_a_stranger(contacts: DynamoContactStore) -> None:
+def test_nobody_knows_a_stranger(contacts: ContactStore) -> None:
     assert contacts.get("c1") is None
 
 
-def test_what_the_caller_knows_is_kept_and_null_removes_it(contacts: DynamoContactStore) -> None:
+def test_what_the_caller_knows_is_kept_and_null_removes_it(contacts: ContactStore) -> None:
     contacts.update("c1", {"user_id": "u", "language": "hi"})
     contacts.update("c1", {"language": None, "agent": "mood"})
     contact = contacts.get("c1")
@@ -26,7 +26,7 @@ def test_what_the_caller_knows_is_kept_and_null_removes_it(contacts: DynamoConta
     assert (contact.user_id, contact.language, contact.agent) == ("u", None, "mood")
 
 
-def test_second_address_leads_to_the_one_row(contacts: DynamoContactStore) -> None:
+def test_second_address_leads_to_the_one_row(contacts: ContactStore) -> None:
     contacts.update("number", {"user_id": "u"})
     contacts.tie("id", "number")
     contact = contacts.get("id")
@@ -36,7 +36,7 @@ def test_second_address_leads_to_the_one_row(contacts: DynamoContactStore) -> No
         contacts.update("id", {"user_id": "somebody else"})
 
 
-def test_of_two_rows_the_later_limit_and_either_opt_out_bind(contacts: DynamoContactStore) -> None:
+def test_of_two_rows_the_later_limit_and_either_opt_out_bind(contacts: ContactStore) -> None:
     contacts.update("number", {"next_allowed_at": NOON, "last_inbound_at": NOON})
     contacts.update("id", {"next_allowed_at": NOON + 7, "opted_out_at": NOON, "last_inbound_at": NOON - 9})
     contacts.tie("id", "number")
@@ -46,7 +46,7 @@ def test_of_two_rows_the_later_limit_and_either_opt_out_bind(contacts: DynamoCon
 
 
 @pytest.mark.parametrize("flying", ["number", "id"])
-def test_rows_are_not_joined_while_a_message_is_in_flight(contacts: DynamoContactStore, flying: str) -> None:
+def test_rows_are_not_joined_while_a_message_is_in_flight(contacts: ContactStore, flying: str) -> None:
     contacts.update("number", {"next_allowed_at": NOON})
     contacts.update("id", {"next_allowed_at": NOON})
     contacts.update(flying, {"inflight": "m#a"})
@@ -56,7 +56,7 @@ def test_rows_are_not_joined_while_a_message_is_in_flight(contacts: DynamoContac
     assert own.contact_id == "id"
 
 
-def test_suppression_needs_evidence_newer_than_the_last_sign_of_life(contacts: DynamoContactStore) -> None:
+def test_suppression_needs_evidence_newer_than_the_last_sign_of_life(contacts: ContactStore) -> None:
     contacts.update("c1", {"last_inbound_at": NOON})
     contacts.suppress("c1", 63024, NOON)
     assert getattr(contacts.get("c1"), "suppressed_code", 0) is None

@@ -1,8 +1,9 @@
 """Whose the patient's answer is."""
 
 import pytest
-from whatsapp.domain.contact import WINDOW_MS, Contact
-from whatsapp.domain.receiving.conversation import AGENT_MEMORY_MS, agent_of_payload, choose_agent
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.receiving.conversation import agent_of_payload, choose_agent
 
 from tests.fakes import NOON
 
@@ -35,14 +36,14 @@ def test_order_of_claims() -> None:
 
 def test_latest_agent_is_forgotten_after_72_hours() -> None:
     spoke_at = NOON - 1000
-    assert choose_agent(None, None, SPOKEN, spoke_at + AGENT_MEMORY_MS, "front_desk") == "reminders"
-    assert choose_agent(None, None, SPOKEN, spoke_at + AGENT_MEMORY_MS + 1, "front_desk") == "mood"
+    assert choose_agent(None, None, SPOKEN, spoke_at + periods.AGENT_REMEMBERED, "front_desk") == "reminders"
+    assert choose_agent(None, None, SPOKEN, spoke_at + periods.AGENT_REMEMBERED + 1, "front_desk") == "mood"
 
 
 def test_window_is_24_hours_from_the_last_inbound() -> None:
     contact = Contact(contact_id="c", last_inbound_at=NOON)
-    assert contact.window_open(NOON + WINDOW_MS - 1)
-    assert not contact.window_open(NOON + WINDOW_MS)
+    assert contact.window_open(NOON + periods.WINDOW - 1)
+    assert not contact.window_open(NOON + periods.WINDOW)
     assert not Contact(contact_id="c").window_open(NOON)
 
 

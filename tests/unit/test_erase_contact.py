@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from whatsapp.adapters.dynamodb.message_store import Claimed
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Location
-from whatsapp.domain.ports import Claimed, Deadline, StatusUpdate
+from whatsapp.domain.ports import Deadline, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
@@ -130,7 +131,7 @@ def test_what_is_in_flight_keeps_its_text_until_it_is_settled(side: Receiving, s
     assert sweep(side, 121) == 0
 
 
-@pytest.mark.parametrize("lane", SendKind)
+@pytest.mark.parametrize("kind", SendKind)
 def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, kind: SendKind) -> None:
     """The message was at Twilio when the erasure began; Twilio's yes comes after."""
     side.receive(side.form(1))

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError
 from whatsapp.adapters.twilio.form import MAX_BODY_BYTES, read_inbound
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
-from whatsapp.domain.ports import ContactMovedError, ErasedError, PublishFailed
+from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.receiving.inbound import InboundMedium
-from whatsapp.use_cases.receive_message import MARKER_MS, TRIES, events_of
+from whatsapp.use_cases.receive_message import TRIES, ErasedError, events_of
 
 from tests.unit import webhook_kit
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, Receiving, sid
@@ -44,7 +46,7 @@ def test_bus_down_everything_else_is_written(side: Receiving) -> None:
     assert side.contact().opted_out_at == side.clock.now()
     assert side.contact().last_inbound_at == side.clock.now()
     assert side.metrics.counts == {"MessagesReceived": 1, "PublishFailed": 1}
-    assert side.item(sid(1))["due_at"] == side.clock.now() + MARKER_MS
+    assert side.item(sid(1))["due_at"] == side.clock.now() + periods.OUTBOX_RETRY
 
 
 def test_duplicate_publishes_again_while_the_marker_stands(side: Receiving) -> None:
@@ -63,11 +65,11 @@ def test_sweep_publishes_what_the_bus_did_not_take_in_any_number(
     side.bus.down = True
     for number in range(8):
         side.receive(side.form(number))
-    side.clock.sleep(MARKER_MS / 1000)
+    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     assert side.publish_waiting(side.deadline)["published"] == 0
     side.bus.down = False
     assert side.publish_waiting(side.deadline)["published"] == 0  # booked: they wait for their minute
-    side.clock.sleep(MARKER_MS / 1000)
+    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     assert side.publish_waiting(side.deadline)["published"] == 8
     assert {event.event_id for event in side.told()} == {sid(number) for number in range(8)}
     assert side.publish_waiting(side.deadline)["published"] == 0
@@ -77,10 +79,10 @@ def test_two_sweeps_at_once_publish_once(side: Receiving) -> None:
     side.bus.down = True
     side.receive(side.form(1))
     side.bus.down = False
-    side.clock.sleep(MARKER_MS / 1000)
+    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     shard = str(side.item(sid(1))["due_shard"])
     seen_by_both = next(side.inbox.due(shard, side.clock.now()))
-    booked = [side.inbox.book(seen_by_both, side.clock.now() + MARKER_MS) for _ in range(2)]
+    booked = [side.inbox.book(seen_by_both, side.clock.now() + periods.OUTBOX_RETRY) for _ in range(2)]
     assert booked == [True, False]
 
 
@@ -89,7 +91,7 @@ def test_sweep_is_not_stopped_by_one_that_goes_wrong(side: Receiving, monkeypatc
     for number in range(3):
         side.receive(side.form(number))
     side.bus.down = False
-    side.clock.sleep(MARKER_MS / 1000)
+    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     real = side.inbox.published
 
     def published(inbound: Any, now: int) -> None:

@@ -5,11 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from whatsapp.domain import periods
 from whatsapp.domain.ports import Deadline, TwilioMessage
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
-from whatsapp.use_cases.reconcile import OVERLAP_MS, WEBHOOK_MAY_COME_MS
 
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
 
@@ -53,7 +53,9 @@ def test_webhook_has_two_minutes_to_come(side: Receiving) -> None:
     assert side.reconcile(side.deadline)["backfilled"] == 1
 
 
-@pytest.mark.parametrize(("ago", "found"), [(OVERLAP_MS - 1, 1), (OVERLAP_MS + WEBHOOK_MAY_COME_MS + 1, 0)])
+@pytest.mark.parametrize(
+    ("ago", "found"), [(periods.RECONCILE_OVERLAP - 1, 1), (periods.RECONCILE_OVERLAP + periods.RECONCILE_AFTER + 1, 0)]
+)
 def test_first_look_goes_back_six_hours(side: Receiving, ago: int, found: int) -> None:
     missed(side, 1, minutes_ago=ago / MINUTE)
     assert side.reconcile(side.deadline)["backfilled"] == found
@@ -106,7 +108,7 @@ def test_incomplete_look_is_no_look(side: Receiving, trouble: Callable[[Receivin
     side.twilio.refuses, side.twilio.received = set(), []
     missed(side, 1, minutes_ago=9 * 60)
     assert side.reconcile(side.deadline)["backfilled"] == 1
-    assert side.inbox.reconciled_until() == side.clock.now() - WEBHOOK_MAY_COME_MS
+    assert side.inbox.reconciled_until() == side.clock.now() - periods.RECONCILE_AFTER
 
 
 def test_look_that_ran_out_of_time_is_no_look(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
-from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
+from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Failure, Message, continuation_id_of, message_id_of
 from whatsapp.use_cases.continue_message import ContinueMessage
@@ -25,7 +25,7 @@ class World:
 
     def __init__(self, db: DynamoDB) -> None:
         clock = FrozenClock()
-        self.messages = DynamoMessageStore(db, "MessagesTable", "ContactsTable", Limits(HOUR, 3, 400))
+        self.messages = MessageStore(db, "MessagesTable", "ContactsTable", Limits(HOUR, 3, 400))
         self.queue: list[dict[str, Any]] = []
         steps = Steps(
             messages=self.messages,

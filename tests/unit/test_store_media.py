@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.twilio.media import CONNECT_S, READ_S, TOTAL_S
+from whatsapp.domain import periods
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, PublishFailed
 from whatsapp.domain.receiving.inbound import InboundMedium
-from whatsapp.use_cases.store_media import LONGEST_FETCH_MS
 
 from tests.unit.receive_kit import ASHA, IDS, JPEG, MINUTE, Receiving, sid
 
@@ -101,13 +101,13 @@ def test_one_messages_trouble_does_not_stop_the_others(side: Receiving, monkeypa
 def test_sweep_begins_nothing_it_could_not_end(side: Receiving) -> None:
     two_media(side)
     side.clock.at += 6 * MINUTE
-    assert side.store_media.sweep(Deadline(side.clock.now() + LONGEST_FETCH_MS - 1)) == 0
+    assert side.store_media.sweep(Deadline(side.clock.now() + periods.MEDIUM_FETCH - 1)) == 0
     assert later(side, 0) == 2
 
 
 def test_longest_fetch_is_as_long_as_its_parts() -> None:
     """Two hosts, the content, and its last read."""
-    assert 2 * (CONNECT_S + READ_S) + TOTAL_S + READ_S < LONGEST_FETCH_MS / 1_000 < 45
+    assert 2 * (CONNECT_S + READ_S) + TOTAL_S + READ_S < periods.MEDIUM_FETCH / 1_000 < 45
 
 
 def test_refused_is_final_at_once(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:

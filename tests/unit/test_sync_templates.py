@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from whatsapp.domain.templates.plan import GRACE_MS, Move, outlook, standing
-from whatsapp.use_cases.sync_templates import LEASE_MS
+from whatsapp.domain import periods
+from whatsapp.domain.templates.plan import Move, outlook, standing
 
 from local.deploy import read_template
 from tests.simulation.template_world import HOUR, MINUTE, Died, Edition, World, template
@@ -130,7 +130,7 @@ def test_a_new_wording_takes_over_when_approved_and_the_old_one_is_retired_after
 
     approved.wait(15 * MINUTE)
     approved.sync()
-    approved.wait(GRACE_MS - MINUTE)
+    approved.wait(periods.OLD_WORDING_KEPT - MINUTE)
     approved.sync()
     assert old.content_sid in approved.account.contents
     approved.wait(2 * MINUTE)
@@ -154,7 +154,7 @@ def test_the_old_wording_goes_out_again_while_the_new_one_is_paused(approved: Wo
     assert (news, version.content_sid) == ("paused", sid(approved))
     assert instead
     assert instead.content_sid == old
-    approved.wait(2 * GRACE_MS)
+    approved.wait(2 * periods.OLD_WORDING_KEPT)
     for _ in range(3):
         approved.sync()
     assert old in approved.account.contents  # it serves: no grace ends that
@@ -170,7 +170,7 @@ def paused_after_its_week(approved: World) -> str | None:
     approved.review(sid(approved), "approved")
     for _ in range(2):
         approved.sync()
-    approved.wait(GRACE_MS)
+    approved.wait(periods.OLD_WORDING_KEPT)
     approved.review(sid(approved), "paused")
     return old
 
@@ -185,7 +185,7 @@ def test_the_sync_that_sees_the_new_wording_paused_keeps_the_one_to_fall_back_on
 def test_a_fallback_is_kept_though_the_paused_wording_is_held_by_a_dead_sync(approved: World) -> None:
     old = paused_after_its_week(approved)
     now = approved.clock.now()
-    approved.store.lease(approved.version("mood", "en"), listed_at=now, until=now + LEASE_MS)
+    approved.store.lease(approved.version("mood", "en"), listed_at=now, until=now + periods.SYNC_LEASE)
     approved.sync()
     assert old in approved.account.contents
 
@@ -213,7 +213,7 @@ def test_going_back_to_a_retired_wording_makes_its_copy_anew(approved: World) ->
     approved.review_all()
     for _ in range(2):
         approved.sync()
-    approved.wait(GRACE_MS)
+    approved.wait(periods.OLD_WORDING_KEPT)
     approved.sync()
     assert first not in approved.account.contents
     second = sid(approved)
@@ -243,7 +243,7 @@ def test_a_language_that_was_dropped_is_retired(approved: World) -> None:
     hindi = sid(approved, "hi")
     approved.catalog = Edition([template("mood", {"en": OLD["en"]}, buttons=True)])
     approved.sync()
-    approved.wait(GRACE_MS)
+    approved.wait(periods.OLD_WORDING_KEPT)
     approved.sync()
     assert [content.language for content in approved.contents()] == ["en"]
     assert hindi not in approved.account.contents
@@ -292,7 +292,7 @@ def test_a_create_whose_answer_is_lost_makes_no_second_copy(world: World, kind: 
     world.wait(MINUTE)
     again = world.sync()  # too early: what was asked may yet happen
     assert "another sync" in " ".join(step.why for step in again.steps)
-    world.wait(LEASE_MS)
+    world.wait(periods.SYNC_LEASE)
     final = world.sync()
     assert final.problems == []
     assert Move.ADOPT in [step.move for step in final.steps]
@@ -304,12 +304,12 @@ def test_a_lost_copy_of_a_wording_replaced_meanwhile_is_ours_and_is_retired(worl
     world.strike("POST .*/Content", "accept_then_500")
     world.sync()
     reworded(world)
-    world.wait(LEASE_MS)
+    world.wait(periods.SYNC_LEASE)
     assert world.sync().problems == []
     world.review_all()
     for _ in range(2):  # the new wording goes out, and then the old one is superseded
         assert world.sync().problems == []
-    world.wait(GRACE_MS)
+    world.wait(periods.OLD_WORDING_KEPT)
     world.sync()
     assert sorted(c.sid for c in world.contents()) == sorted([sid(world), sid(world, "hi")])
 
@@ -351,7 +351,7 @@ def test_no_time_left_leaves_the_rest_to_the_next_sync(world: World) -> None:
 
 def test_a_lease_outlives_the_function_that_holds_it() -> None:
     function = read_template()["Resources"]["TemplateSyncFunction"]["Properties"]
-    assert function["Timeout"] * 1000 + 10_000 < LEASE_MS
+    assert function["Timeout"] * 1000 + 10_000 < periods.SYNC_LEASE
 
 
 # --- two at once, and deaths -----------------------------------------------------------------------------------------
@@ -389,7 +389,7 @@ def test_a_sync_that_dies_is_healed_wherever_it_died(world: World) -> None:
         with pytest.raises(Died):
             fresh.sync()
         fresh.on_call = None
-        fresh.wait(LEASE_MS)
+        fresh.wait(periods.SYNC_LEASE)
         result = fresh.sync()
         assert result.problems == [], f"died at call {number} of {length}"
         assert [version.status for version in result.versions] in (
@@ -425,7 +425,7 @@ def test_news_survives_a_death_between_storing_and_telling(approved: World) -> N
         approved.sync()
     approved.on_call = None
     assert approved.listeners.alerts == []
-    approved.wait(LEASE_MS)
+    approved.wait(periods.SYNC_LEASE)
     approved.sync()
     assert (approved.listeners.heard, approved.listeners.alerted) == (["disabled en"], ["disabled en"])
 
@@ -513,7 +513,7 @@ def test_a_copy_without_a_review_that_the_list_lacks_is_not_missing(world: World
             world.fault("error", "/ApprovalRequests", code=20404)
 
     world.on_call = show_again
-    world.wait(LEASE_MS)
+    world.wait(periods.SYNC_LEASE)
     result = world.sync()
     assert (result.problems, world.version("mood", "en").status) == ([], "received")
 
@@ -522,7 +522,7 @@ def test_a_missing_copy_that_appears_again_unsubmitted_is_submitted(world: World
     world.fault("http_500", "/ApprovalRequests", times=2)
     world.sync()
     hidden = world.account.contents.pop(sid(world))
-    world.wait(LEASE_MS)
+    world.wait(periods.SYNC_LEASE)
     world.sync()
     assert world.version("mood", "en").status == "missing"
     world.account.contents[hidden.sid] = hidden
@@ -535,7 +535,7 @@ def test_words_changed_by_hand_are_told_and_not_submitted(world: World) -> None:
     world.sync()
     changed = next(content for content in world.contents() if content.language == "en")
     changed.types["twilio/quick-reply"]["body"] = "Hello {{1}}, do visit us again soon!"
-    world.wait(LEASE_MS)
+    world.wait(periods.SYNC_LEASE)
     for _ in range(2):
         result = world.sync()
     assert [p for p in result.problems if "not ours" in p]
@@ -551,7 +551,7 @@ def test_words_changed_by_hand_never_go_out_though_whatsapp_approves_them(world:
     changed.types["twilio/quick-reply"]["body"] = "Hello {{1}}, do visit us again soon!"
     world.gateway.submit(changed.sid, changed.friendly_name, "UTILITY")
     world.review(changed.sid, "approved")
-    world.wait(LEASE_MS)
+    world.wait(periods.SYNC_LEASE)
     for _ in range(2):
         world.sync()
     assert serving(world) is None

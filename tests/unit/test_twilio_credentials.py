@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from whatsapp.adapters.twilio.credentials import (
-    KEEP_S,
-    REFRESH_AT_MOST_EVERY_S,
     TwilioCredentials,
     TwilioSecret,
     parse_credentials,
 )
+from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 
 GOOD = {"account_sid": "AC1", "auth_token": "canary-token"}
@@ -77,7 +76,7 @@ def test_secret_is_read_once_then_kept_then_read_again() -> None:
     for _ in range(3):
         secret.get()
     assert secrets.reads == 1
-    time.now += KEEP_S + 1
+    time.now += periods.SECRET_KEPT_S + 1
     secret.get()
     assert secrets.reads == 2
 
@@ -88,7 +87,7 @@ def test_refresh_is_bounded_so_that_forgers_cannot_make_us_ask() -> None:
     for _ in range(100):
         secret.get(refresh=True)
     assert secrets.reads == 1
-    time.now += REFRESH_AT_MOST_EVERY_S + 1
+    time.now += periods.SECRET_REFRESH_S + 1
     secrets.text = json.dumps({**GOOD, "auth_token": "new"})
     assert secret.get(refresh=True).auth_token == "new"
 
@@ -98,5 +97,5 @@ def test_what_served_serves_on_while_secrets_manager_is_away() -> None:
     secret = TwilioSecret(secrets, "s", time)  # type: ignore[arg-type]  # a stand-in
     secret.get()
     secrets.down = True
-    time.now += KEEP_S + 1
+    time.now += periods.SECRET_KEPT_S + 1
     assert secret.get().auth_token == "canary-token"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from whatsapp.adapters.twilio.credentials import REFRESH_AT_MOST_EVERY_S, TwilioSecret
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.adapters.twilio.form import MAX_BODY_BYTES
+from whatsapp.domain import periods
 
 from tests.unit import webhook_kit as kit
 from tests.unit.webhook_kit import (
@@ -319,7 +320,7 @@ def test_forged_requests_read_the_secret_at_a_bounded_rate() -> None:
     for _ in range(1_000):
         time[0] += 0.1
         kept.get(refresh=True)
-    assert vault.reads == 1 + int(100 / REFRESH_AT_MOST_EVERY_S)
+    assert vault.reads == 1 + int(100 / periods.SECRET_REFRESH_S)
 
 
 def test_stranger_without_our_account_causes_no_reading_and_no_count() -> None:

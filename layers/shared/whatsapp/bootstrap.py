@@ -12,13 +12,13 @@ from botocore.config import Config
 from whatsapp.adapters.aws.alerts import SnsAlerts
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
-from whatsapp.adapters.dynamodb.callback_store import DynamoCallbackStore
+from whatsapp.adapters.dynamodb.callback_store import CallbackStore
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.clock import DynamoClock
-from whatsapp.adapters.dynamodb.contact_store import DynamoContactStore
-from whatsapp.adapters.dynamodb.inbox_store import DynamoInboxStore
-from whatsapp.adapters.dynamodb.message_store import DynamoMessageStore, Limits
-from whatsapp.adapters.dynamodb.template_store import DynamoTemplateStore
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
@@ -112,32 +112,32 @@ class App:
         return load_catalog()
 
     @cached_property
-    def messages(self) -> DynamoMessageStore:
+    def messages(self) -> MessageStore:
         """Outgoing messages."""
         s = self.settings
         limits = Limits(s.rate_limit_seconds * 1000, s.replies_per_inbound, s.retention_days)
-        return DynamoMessageStore(self.db, s.messages_table, s.contacts_table, limits)
+        return MessageStore(self.db, s.messages_table, s.contacts_table, limits)
 
     @cached_property
-    def contacts(self) -> DynamoContactStore:
+    def contacts(self) -> ContactStore:
         """Contacts."""
-        return DynamoContactStore(self.db, self.settings.contacts_table)
+        return ContactStore(self.db, self.settings.contacts_table)
 
     @cached_property
-    def templates(self) -> DynamoTemplateStore:
+    def templates(self) -> TemplateStore:
         """The templates' copies at Twilio."""
-        return DynamoTemplateStore(self.db, self.settings.templates_table)
+        return TemplateStore(self.db, self.settings.templates_table)
 
     @cached_property
-    def inbox(self) -> DynamoInboxStore:
+    def inbox(self) -> InboxStore:
         """Inbound messages."""
         s = self.settings
-        return DynamoInboxStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
+        return InboxStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
     @cached_property
-    def callbacks(self) -> DynamoCallbackStore:
+    def callbacks(self) -> CallbackStore:
         """Status callbacks."""
-        return DynamoCallbackStore(self.db, self.settings.messages_table, self.settings.retention_days)
+        return CallbackStore(self.db, self.settings.messages_table, self.settings.retention_days)
 
     @cached_property
     def bus(self) -> EventBridgeBus:
@@ -309,23 +309,23 @@ class App:
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
         """The contact routes."""
-        from whatsapp.adapters.dynamodb.conversation_store import DynamoConversationStore
+        from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
-        conversations = DynamoConversationStore(self.db, self.settings.messages_table, self.media_store.url)
+        conversations = ConversationStore(self.db, self.settings.messages_table, self.media_store.url)
         return ManageContacts(contacts=self.contacts, conversations=conversations, contact_ids=self.contact_ids)
 
     @cached_property
     def erase_contact(self) -> "EraseContact":
         """Forgetting a person."""
-        from whatsapp.adapters.dynamodb.erasure_store import DynamoErasureStore
+        from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
         from whatsapp.use_cases.erase_contact import EraseContact
 
         s = self.settings
         return EraseContact(
             contacts=self.contacts,
             messages=self.messages,
-            erasures=DynamoErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days),
+            erasures=ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days),
             gateway=self.gateway,
             media=self.media_store,
             clock=self.clock,

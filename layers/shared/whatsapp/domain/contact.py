@@ -4,10 +4,8 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
-
-WINDOW_MS = 24 * 3600 * 1000
-"""WhatsApp's customer-service window: free-form text may go out for 24 h after each inbound message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ class Contact:
 
     def window_open(self, now: int) -> bool:
         """Whether free-form text may go out now."""
-        return self.last_inbound_at is not None and now < self.last_inbound_at + WINDOW_MS
+        return self.last_inbound_at is not None and now < self.last_inbound_at + periods.WINDOW
 
     def slot_opens_at(self, now: int, limit_ms: int) -> int | None:
         """When a proactive message could go, or None if one could go now.

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Clock, MessageStore
+from whatsapp.domain.ports import Clock
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, is_message_id

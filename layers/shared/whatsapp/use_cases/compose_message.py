@@ -2,18 +2,17 @@
 
 from dataclasses import replace
 
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import OutgoingPost, TemplateStore
+from whatsapp.domain.ports import OutgoingPost
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.request import SendRequest
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.version import serving_version
-
-MOST_AHEAD_MS = 30 * 24 * 3_600_000
-"""How far ahead a message may be asked for: records are only sure to be kept for 35 days."""
 
 
 def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, contact_ids: ContactIds) -> Message:
@@ -28,7 +27,7 @@ def compose(request: SendRequest, message_id: str, now: int, catalog: Catalog, c
     send_at = int(request.send_at.timestamp() * 1000) if request.send_at else None
     if expires_at is None and template and template.expires_after:
         expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
-    if send_at is not None and send_at > now + MOST_AHEAD_MS:
+    if send_at is not None and send_at > now + periods.SEND_AT_MOST_AHEAD:
         raise MessagingError("invalid_request", "send_at: at most 30 days ahead; ask again when it is nearer")
     if expires_at is not None and expires_at <= now:
         raise MessagingError("expired", "`expires_at` has passed: nothing was sent")

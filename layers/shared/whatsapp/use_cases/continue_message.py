@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from whatsapp.domain.ports import Clock, MessageStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
+from whatsapp.domain.ports import Clock
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, continuation_id_of, shard_of
 from whatsapp.domain.sending.twilio_codes import Action, Row
 from whatsapp.use_cases.steps import EVENT, Steps
-
-THROTTLED_FOR_MS = 4 * 3_600_000
-"""How long a message that is only ever throttled is tried before it fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +34,7 @@ class ContinueMessage:
         if accepted and row.action is Action.RETRY and old.attempts < MAX_ATTEMPTS:
             return self._successor(old, attempts=old.attempts)
         throttled_since = old.throttled_since or now
-        if accepted and row.action is Action.SLOW_DOWN and now - throttled_since < THROTTLED_FOR_MS:
+        if accepted and row.action is Action.SLOW_DOWN and now - throttled_since < periods.THROTTLED_FOR:
             return self._successor(old, attempts=old.attempts - 1, throttled_since=throttled_since)
         return None
 

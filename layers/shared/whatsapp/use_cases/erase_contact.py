@@ -6,31 +6,17 @@ more, until nothing is left that could not be erased yet.
 
 from dataclasses import dataclass, replace
 
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import (
-    Clock,
-    ContactStore,
-    Deadline,
-    ErasureJob,
-    ErasureStore,
-    Gateway,
-    MediaStore,
-    MessageStore,
-    TwilioUnavailable,
-)
+from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, TwilioUnavailable
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
 from whatsapp.use_cases.steps import EVENT, Steps
 
-MINUTE_MS = 60_000
-PASSES_AFTER_MS = (15 * MINUTE_MS, 120 * MINUTE_MS)
-AGAIN_MS = 120 * MINUTE_MS
-LATEST_CALLBACK_MS = 48 * 60 * MINUTE_MS
-"""After this long, a message that nobody heard of is taken for never sent."""
-BOOKED_FOR_MS = 5 * MINUTE_MS
-ENOUGH_MS = 15_000
-"""Stop before the invocation ends: one answer of Twilio's may take 13 s."""
 _IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 
 
@@ -58,7 +44,7 @@ class EraseContact:
                 "not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address"
             )
         now = self.clock.now()
-        job = ErasureJob(contact_id=contact.contact_id, erased_at=now, passes=0, due_at=now + BOOKED_FOR_MS)
+        job = ErasureJob(contact_id=contact.contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)
         return {"contact_id": contact.contact_id, "status": "erasing"}
@@ -73,7 +59,7 @@ class EraseContact:
         trouble: list[Exception] = []
         for shard in range(SHARDS):
             for job in self.erasures.due(f"erase#{shard}", self.clock.now()):
-                booked = replace(job, due_at=self.clock.now() + BOOKED_FOR_MS)
+                booked = replace(job, due_at=self.clock.now() + periods.ERASURE_POSTPONED)
                 if not self._has_time(deadline) or not self.erasures.book(job, booked):
                     continue
                 try:
@@ -99,9 +85,9 @@ class EraseContact:
 
     def _next_pass(self, job: ErasureJob, is_all_erased: bool) -> int | None:
         now = self.clock.now()
-        if job.passes < len(PASSES_AFTER_MS):
-            return max(job.erased_at + PASSES_AFTER_MS[job.passes], now + MINUTE_MS)
-        return None if is_all_erased else now + AGAIN_MS
+        if job.passes < len(periods.ERASURE_PASSES):
+            return max(job.erased_at + periods.ERASURE_PASSES[job.passes], now + periods.MINUTE)
+        return None if is_all_erased else now + periods.ERASURE_AGAIN
 
     def _erase(self, message_id: str) -> bool:
         """One message, either direction. What is in flight keeps its text until it is settled; a later pass comes."""
@@ -121,7 +107,7 @@ class EraseContact:
 
     def _may_yet_show(self, message: Message) -> bool:
         """Whether a late callback may yet show that Twilio has it."""
-        is_young = self.clock.now() < (message.claimed_at or message.created_at) + LATEST_CALLBACK_MS
+        is_young = self.clock.now() < (message.claimed_at or message.created_at) + periods.LATEST_CALLBACK
         return message.status is Status.UNRESOLVED and not message.twilio_sid and is_young
 
     def _delete_at_twilio(self, twilio_sid: str | None) -> bool:
@@ -134,4 +120,4 @@ class EraseContact:
         return True
 
     def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > ENOUGH_MS
+        return deadline.at - self.clock.now() > periods.TWILIO_QUESTION

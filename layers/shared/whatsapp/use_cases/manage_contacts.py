@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import ContactStore, ConversationStore
 from whatsapp.domain.schedule import iso
 
 PAGE = 50

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain.ports import CallbackStore, Clock, Deadline, InboxStore
+from whatsapp.adapters.dynamodb.callback_store import CallbackStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.domain import periods
+from whatsapp.domain.ports import Clock, Deadline
 from whatsapp.domain.sending.message import SHARDS
-from whatsapp.use_cases.receive_message import MARKER_MS, ReceiveMessage
+from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
-
-ENOUGH_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class PublishWaiting:
                 if not self._has_time(deadline):
                     break
                 try:
-                    if self.inbox.book(inbound, now + MARKER_MS):
+                    if self.inbox.book(inbound, now + periods.OUTBOX_RETRY):
                         published += self.receive_message.publish(inbound).is_published
                 except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
                     trouble.append(error)
@@ -51,4 +52,4 @@ class PublishWaiting:
         return {"published": published, "finished": finished}
 
     def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > ENOUGH_MS
+        return deadline.at - self.clock.now() > periods.SWEEP_NEEDS

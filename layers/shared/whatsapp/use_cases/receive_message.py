@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from whatsapp.domain.contact import WINDOW_MS, Contact, ContactIds
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError, InboxStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.events import (
     Button,
     ContactOptedIn,
@@ -12,28 +16,18 @@ from whatsapp.domain.events import (
     Medium,
     MessageReceived,
 )
-from whatsapp.domain.ports import (
-    Clock,
-    ContactMovedError,
-    ContactStore,
-    ErasedError,
-    EventBus,
-    InboxStore,
-    MessageStore,
-    Metrics,
-    PublishFailed,
-)
+from whatsapp.domain.ports import Clock, EventBus, Metrics, PublishFailed
 from whatsapp.domain.receiving.conversation import choose_agent
 from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMessage
 from whatsapp.domain.receiving.opt_out import opt_of
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message, shard_of
 
-MARKER_MS = 60_000
-"""What is still unpublished after this long, the sweep publishes."""
-WEBHOOK_RETRIED_MS = 15_000
-"""For so long Twilio tries to bring a message."""
 TRIES = 5
+
+
+class ErasedError(Exception):
+    """The person was erased after they wrote this: it must not come back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +121,7 @@ class ReceiveMessage:
             opt=self._opt(form, contact, now),
             more=form.more,
             due_shard=shard_of("publish", contact.contact_id),
-            due_at=self.clock.now() + MARKER_MS,
+            due_at=self.clock.now() + periods.OUTBOX_RETRY,
         )
 
     def _opt(self, form: InboundForm, contact: Contact, at: int) -> str | None:
@@ -139,7 +133,7 @@ class ReceiveMessage:
         opt = opt_of(form.text, form.opt_out_type)
         out_at = contact.opted_out_at or 0
         in_at = contact.opted_in_at or 0 if contact.opt_in_source == "message" else 0
-        is_late = at < max(out_at, in_at) if opt == "in" else at < max(out_at, in_at - WEBHOOK_RETRIED_MS)
+        is_late = at < max(out_at, in_at) if opt == "in" else at < max(out_at, in_at - periods.WEBHOOK_RETRIES)
         return None if is_late else opt
 
     def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
@@ -182,7 +176,7 @@ def events_of(inbound: InboundMessage) -> list[Event]:
             location=inbound.location,
             profile_name=inbound.profile_name,
             in_reply_to=reply,
-            window_expires_at=iso(inbound.received_at + WINDOW_MS),
+            window_expires_at=iso(inbound.received_at + periods.WINDOW),
             source="backfill" if inbound.source == "backfill" else "webhook",
         )
     ]

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.events import Kind
 from whatsapp.domain.ports import (
     Clock,
-    ContactStore,
     Deadline,
-    ErasedError,
     Gateway,
-    InboxStore,
-    MessageStore,
     Metrics,
     PublishFailed,
     StatusUpdate,
@@ -29,26 +29,8 @@ from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, cleane
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
 from whatsapp.domain.templates.catalog import Catalog
-from whatsapp.use_cases.receive_message import ReceiveMessage
+from whatsapp.use_cases.receive_message import ErasedError, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
-
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
-WEBHOOK_MAY_COME_MS = 2 * MINUTE_MS
-OVERLAP_MS = 6 * HOUR_MS
-"""Each look begins so long before where the last complete one ended: Twilio's list shows some messages late."""
-LONGEST_LOOK_BACK_MS = 30 * DAY_MS
-"""Less than the least retention: a record that was deleted for its age would look like one that never came."""
-BEHIND_MS = 30 * MINUTE_MS
-REPLY_REFERENCE_MS = 7 * DAY_MS
-"""A quick reply older than this is not taken for the one that was tapped."""
-ASKS_MS = (HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS)
-"""How long after acceptance a message that is still `sent` is asked about."""
-STOP_ASKING_MS = 48 * HOUR_MS
-"""If Twilio did not answer the last question, it is asked again each hour until then."""
-ENOUGH_MS = 15_000
-"""Stop before the invocation ends: one answer of Twilio's may take 13 s."""
 
 
 class UnreadableSenderError(Exception):
@@ -109,10 +91,10 @@ class Reconcile:
     # --- inbound messages that never arrived -----------------------------------------------------------------------
 
     def _inbound(self, found: Found, deadline: Deadline) -> None:
-        until = self.clock.now() - WEBHOOK_MAY_COME_MS
+        until = self.clock.now() - periods.RECONCILE_AFTER
         looked_until = self.inbox.reconciled_until() or until
-        self.metrics.count("ReconcileBehind", int(until - looked_until > BEHIND_MS))
-        since = max(min(looked_until, until) - OVERLAP_MS, until - LONGEST_LOOK_BACK_MS)
+        self.metrics.count("ReconcileBehind", int(until - looked_until > periods.RECONCILE_BEHIND))
+        since = max(min(looked_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
         in_time = takewhile(lambda _: self._has_time(deadline), self.gateway.list_received(since))
         listed = [one for one in in_time if one.date_created <= until]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
@@ -153,7 +135,7 @@ class Reconcile:
 
     def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
         """A list shows a tapped button as text only: the last template's replies tell which it was."""
-        since, until = one.date_created - REPLY_REFERENCE_MS, one.date_created
+        since, until = one.date_created - periods.TAPPED_REPLY, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
         templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]
         if not templates:
@@ -174,19 +156,19 @@ class Reconcile:
     def _ask(self, message: Message) -> bool:
         """Book, ask, and only then note when to ask next: an answer that did not come is asked for in an hour."""
         age = self.clock.now() - (message.accepted_at or message.created_at)
-        booked = self.messages.book(message, self.clock.now() + HOUR_MS, "status")
+        booked = self.messages.book(message, self.clock.now() + periods.HOUR, "status")
         if booked is None:
             return False
-        listed = self.gateway.fetch(message.twilio_sid or "") if age < STOP_ASKING_MS else None
+        listed = self.gateway.fetch(message.twilio_sid or "") if age < periods.ASK_STATUS_UNTIL else None
         asked = self.record_status.apply(booked, _update_of(booked, listed)) if listed else booked
         if asked.status is Status.SENT:
-            next_ask = next((after for after in ASKS_MS if after > age), None) if listed else None
+            next_ask = next((after for after in periods.ASK_STATUS if after > age), None) if listed else None
             due_at = self.clock.now() - age + next_ask if next_ask else None
             self.messages.announced(booked, due_at=due_at, shard="status")
         return True
 
     def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > ENOUGH_MS
+        return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
 
 
 def _kind(one: TwilioMessage, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain.ports import CallbackStore, Clock, MessageStore, Metrics, StatusUpdate
+from whatsapp.adapters.dynamodb.callback_store import CallbackStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain.ports import Clock, Metrics, StatusUpdate
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import BY_CALLBACK
 from whatsapp.domain.sending.message import Message

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from whatsapp.domain.ports import Clock, MessageStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain.ports import Clock
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
 from whatsapp.use_cases.continue_message import ContinueMessage

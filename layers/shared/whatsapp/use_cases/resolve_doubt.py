@@ -2,23 +2,15 @@
 
 from dataclasses import dataclass
 
-from whatsapp.domain.ports import Clock, Gateway, MessageStore, StatusUpdate, TwilioMessage
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
+from whatsapp.domain.ports import Clock, Gateway, StatusUpdate, TwilioMessage
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Failure, Message
 from whatsapp.use_cases.continue_message import ContinueMessage
 from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.steps import EVENT_AND_ALERT, RESEND_MS, Steps
-
-RECONCILE_MS = 25 * 60_000
-HORIZON_MS = 70 * 60_000
-"""No evidence by then: the doubt is final."""
-AGAIN_MS = 10 * 60_000
-BEFORE_MS = 60_000
-AFTER_MS = 12 * 60_000
-"""Twilio accepts within ten minutes of the claim; the rest is for clocks that differ."""
-LONGEST_WAIT_MS = 35 * 24 * 3_600_000
-"""How long before its attempt a message may have been asked for (`send_at`)."""
+from whatsapp.use_cases.steps import EVENT_AND_ALERT, Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,31 +28,31 @@ class ResolveDoubt:
         """Look at a message that is due and booked."""
         started = message.claimed_at or message.created_at
         age = self.clock.now() - started
-        if age < RECONCILE_MS:
-            return self.messages.book(message, started + RECONCILE_MS) or message
+        if age < periods.RECONCILE_DOUBT:
+            return self.messages.book(message, started + periods.RECONCILE_DOUBT) or message
         candidates = self._candidates(message)
         if len(candidates) == 1 and not self._is_contested(message, candidates[0]):
             return self.record_status.apply(message, _update_of(message, candidates[0]))
         if message.status is Status.UNRESOLVED:
             return self._resend(message, age, candidates)
-        if age >= HORIZON_MS:
+        if age >= periods.DOUBT_HORIZON:
             lost = Failure(
                 code="twilio_unavailable",
                 detail="no evidence whether Twilio sent it; look it up before you send it anew",
             )
             return self.steps.take(message, lifecycle.END_DOUBT, error=lost, release_slot=True, outbox=EVENT_AND_ALERT)
-        return self.messages.book(message, self.clock.now() + AGAIN_MS) or message
+        return self.messages.book(message, self.clock.now() + periods.RECONCILE_AGAIN) or message
 
     def _resend(self, message: Message, age: int, candidates: list[TwilioMessage]) -> Message:
-        if age < RESEND_MS:
-            return self.messages.book(message, (message.claimed_at or message.created_at) + RESEND_MS) or message
+        if age < periods.RESEND:
+            return self.messages.book(message, (message.claimed_at or message.created_at) + periods.RESEND) or message
         if not candidates and message.on_unknown == "resend" and self.continue_message.resend(message):
             return message
         return self.messages.announced(message, due_at=None) or message
 
     def _candidates(self, message: Message) -> list[TwilioMessage]:
         """What Twilio lists that may be this message and is no other record's."""
-        listed = self.gateway.list_sent_to(message.to, (message.claimed_at or message.created_at) - BEFORE_MS)
+        listed = self.gateway.list_sent_to(message.to, (message.claimed_at or message.created_at) - periods.LIST_FROM)
         alike = [one for one in listed if _may_be(message, one)]
         owned = {other.twilio_sid for other in self._others(message)} if alike else set()
         return [one for one in alike if one.twilio_sid not in owned]
@@ -75,7 +67,9 @@ class ResolveDoubt:
     def _others(self, message: Message) -> list[Message]:
         """The contact's other messages that may have been tried near that time, as their own rows show them."""
         started = message.claimed_at or message.created_at
-        found = self.messages.of_contact(message.contact_id, started - LONGEST_WAIT_MS, started + AFTER_MS)
+        found = self.messages.of_contact(
+            message.contact_id, started - periods.LONGEST_DEFERRAL, started + periods.LIST_UNTIL
+        )
         return [other for other in found if other.message_id != message.message_id]
 
 
@@ -83,7 +77,7 @@ def _may_be(message: Message, listed: TwilioMessage) -> bool:
     """Whether a message in Twilio's list is of this time and content. Twilio may show a template's with no body."""
     if (
         message.claimed_at is None
-        or not message.claimed_at - BEFORE_MS <= listed.date_created <= message.claimed_at + AFTER_MS
+        or not message.claimed_at - periods.LIST_FROM <= listed.date_created <= message.claimed_at + periods.LIST_UNTIL
     ):
         return False
     return listed.body == message.text or (message.content_sid is not None and listed.body == "")

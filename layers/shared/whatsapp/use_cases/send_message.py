@@ -6,18 +6,13 @@ One record stands for at most one message at Twilio. What is in doubt is held, n
 import random
 from dataclasses import dataclass, replace
 
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.message_store import Claimed, MessageStore
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import (
-    Claimed,
-    Clock,
-    ContactStore,
-    Deadline,
-    Gateway,
-    MessageStore,
-    OutgoingPost,
-    TemplateStore,
-)
+from whatsapp.domain.ports import Clock, Deadline, Gateway, OutgoingPost
 from whatsapp.domain.schedule import QuietHours, earliest, iso
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
@@ -27,15 +22,7 @@ from whatsapp.domain.sending.twilio_codes import row_for
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.compose_message import compose, content_of, localise, reach
 from whatsapp.use_cases.settle_message import SettleMessage
-from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, SOON_MS, Steps
-
-MIN_REMAINING_MS = 12_000
-"""A claim and a POST need this much of the invocation left: nobody may POST after its lease."""
-FRESH_MS = 2_000
-"""How old the last look at the contact may be when the POST starts."""
-PENDING_FOR_MS = 5_000
-REPLY_LANE_WAIT_S = 2
-REPLY_LANE_DEFER_MS = 15_000
+from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +116,12 @@ class SendMessage:
             if result.inbound_refused:
                 message = replace(message, kind=SendKind.PROACTIVE)
             elif result.reply_lane_busy and not waited:
-                self.clock.sleep(REPLY_LANE_WAIT_S)
+                self.clock.sleep(periods.REPLY_WAITS_S)
             elif result.reply_lane_busy:
                 break
             elif not (result.contact and result.contact.alias_of):
                 return self._lost(message, result.contact or contact, is_new=is_new, reject=reject)
-        return self._wait(message, self.clock.now() + REPLY_LANE_DEFER_MS, is_new=is_new)
+        return self._wait(message, self.clock.now() + periods.REPLY_DEFERRED, is_new=is_new)
 
     def _before_claim(
         self, message: Message, contact: Contact, now: int, deadline: Deadline, *, is_new: bool
@@ -151,9 +138,9 @@ class SendMessage:
             return self.steps.take(message, lifecycle.EXPIRE, outbox=EVENT)
         if (at := self._earliest(message, now)) > now:
             return self._wait(message, at, is_new=is_new)
-        if deadline.at - now >= MIN_REMAINING_MS:
+        if deadline.at - now >= periods.POST_NEEDS:
             return None
-        return self._keep(replace(message, due_at=now + PENDING_FOR_MS)) if is_new else message
+        return self._keep(replace(message, due_at=now + periods.PENDING_FOR)) if is_new else message
 
     def _refuse_unreachable(self, contact: Contact) -> None:
         if contact.opted_out_at:
@@ -194,9 +181,9 @@ class SendMessage:
         )
         if reject and is_new:
             raise MessagingError(limited.code, limited.detail, retryable=True)
-        look_at = opens if opens > now else now + random.randint(SOON_MS, 5 * SOON_MS)  # noqa: S311 - jitter, not a secret
-        if contact.inflight and message.expires_at and message.expires_at <= look_at + 5 * SOON_MS:
-            look_at = min(look_at, now + 2 * SOON_MS)  # a refund may free the slot in time
+        look_at = opens if opens > now else now + random.randint(periods.MINUTE, 5 * periods.MINUTE)  # noqa: S311 - jitter, not a secret
+        if contact.inflight and message.expires_at and message.expires_at <= look_at + 5 * periods.MINUTE:
+            look_at = min(look_at, now + 2 * periods.MINUTE)  # a refund may free the slot in time
         return self._wait(message, max(opens, now), is_new=is_new, look_at=look_at, error=limited)
 
     def _wait(
@@ -239,7 +226,7 @@ class SendMessage:
 
     def _post(self, claimed: Message, post: OutgoingPost, deadline: Deadline) -> Message:
         now = self.clock.now()
-        if deadline.at - now < MIN_REMAINING_MS:
+        if deadline.at - now < periods.POST_NEEDS:
             return self._put_back(claimed, "too little time was left in this invocation")
         sending = self.messages.fence(
             claimed, now=now, text=post.rendered or claimed.text, content_sid=post.content_sid
@@ -250,7 +237,7 @@ class SendMessage:
         if _gone(contact, sending):
             gone = Failure(code="opted_out", detail="the contact opted out or was erased just before the message went")
             return self.steps.refund(sending, lifecycle.REFUSE, error=gone, outbox=EVENT)
-        if deadline.at - self.clock.now() < MIN_REMAINING_MS:
+        if deadline.at - self.clock.now() < periods.POST_NEEDS:
             return self._put_back(sending, "too little time was left in this invocation")
         path = f"/twilio/status/{sending.message_id}/{sending.attempt}"
         return self.settle(sending, contact, self.gateway.post(replace(post, status_path=path)))
@@ -260,7 +247,7 @@ class SendMessage:
         while True:
             seen_at = self.clock.now()
             contact = self._contact_of(sending)
-            if self.clock.now() - seen_at <= FRESH_MS:
+            if self.clock.now() - seen_at <= periods.FRESH_CONTACT:
                 return contact
 
     def _stopped(self, claimed: Message) -> Message:

@@ -3,30 +3,21 @@
 import random
 from dataclasses import dataclass, replace
 
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.ports import (
-    Accepted,
-    Clock,
-    ContactStore,
-    InDoubt,
-    MessageStore,
-    Metrics,
-    NotSent,
-    Outcome,
-    Rejected,
-    TemplateStore,
-)
+from whatsapp.domain.ports import Accepted, Clock, InDoubt, Metrics, NotSent, Outcome, Rejected
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import ACCEPTED
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Failure, Message, SendKind
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
-from whatsapp.use_cases.continue_message import THROTTLED_FOR_MS, ContinueMessage
-from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, HOUR_MS, SOON_MS, Steps
+from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.steps import EVENT, EVENT_AND_ALERT, EVERYONE, Steps
 
 MANY_REPLIES = 20
 """Replies to one contact within an hour from which on an alarm goes off."""
-LATEST_ACCEPTANCE_MS = 890_000
-"""How long after its claim Twilio may have accepted a message: the claim's guard, less what clocks differ by."""
 _CODE_OF_STATUS = {401: 20003, 403: 20003, 429: 20429}
 """What an HTTP status says where Twilio gave no code of its own."""
 
@@ -87,7 +78,7 @@ class SettleMessage:
     def accepted_after_all(self, message: Message, twilio_sid: str) -> Message:
         """A callback or Twilio's list shows that a message in doubt was accepted."""
         now = self.clock.now()
-        latest = now if message.claimed_at is None else min(now, message.claimed_at + LATEST_ACCEPTANCE_MS)
+        latest = now if message.claimed_at is None else min(now, message.claimed_at + periods.LATEST_ACCEPTANCE)
         contact = self.contacts.get(message.contact_id) or Contact(contact_id=message.contact_id)
         sent = self.messages.accept(message, twilio_sid=twilio_sid, at=latest, now=now)
         if sent is None:
@@ -111,7 +102,7 @@ class SettleMessage:
     def _audit(self, sent: Message, contact: Contact, at: int) -> None:
         """Count what must never be, and what looks like two machines talking to each other."""
         if sent.kind is SendKind.REPLY:
-            lately = self.messages.of_contact(sent.contact_id, at - HOUR_MS, at)
+            lately = self.messages.of_contact(sent.contact_id, at - periods.HOUR, at)
             if sum(one.kind is SendKind.REPLY and one.status in ACCEPTED for one in lately) >= MANY_REPLIES:
                 self.metrics.count("RepliesPerContactHigh")
         elif contact.last_accepted_at and abs(at - contact.last_accepted_at) < self.rate_limit_ms:
@@ -150,11 +141,11 @@ class SettleMessage:
     def _slow_down(self, sending: Message, error: Failure, row: Row) -> Message:
         now = self.clock.now()
         since = sending.throttled_since or now
-        if now - since >= THROTTLED_FOR_MS:
+        if now - since >= periods.THROTTLED_FOR:
             return self.steps.refund(sending, lifecycle.GIVE_UP, error=replace(error, retryable=False), outbox=EVERYONE)
         first = sending.throttled_since is None
         alert = frozenset({"alert"}) if first and row.alert is not Audience.NOBODY else frozenset()
-        wait_ms = min(max(random.randint(3_000, 6_000), (now - since) // 2), 15 * SOON_MS)  # noqa: S311 - jitter
+        wait_ms = min(max(random.randint(3_000, 6_000), (now - since) // 2), 15 * periods.MINUTE)  # noqa: S311 - jitter
         return self.steps.refund(
             sending,
             lifecycle.RETRY,

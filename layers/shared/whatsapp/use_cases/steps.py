@@ -6,19 +6,15 @@ it there, and the sweep tells it: nothing is silently lost, and a consumer that 
 
 from dataclasses import dataclass
 
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
 from whatsapp.domain.events import EventError, MessageStatusChanged
-from whatsapp.domain.ports import Alerts, Clock, EventBus, MessageStore, Metrics, PublishFailed, Queue
+from whatsapp.domain.ports import Alerts, Clock, EventBus, Metrics, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status, Step
 from whatsapp.domain.sending.message import Failure, Message
 
-SOON_MS = 60_000
-HOUR_MS = 3_600_000
-ASK_AFTER_MS = HOUR_MS
-"""A message that stays `sent` this long is asked about at Twilio."""
-RESEND_MS = 76 * 60_000
-"""After a claim: the limit has passed, and Twilio's latest acceptance with it. Only then may doubt be resent."""
 EVENT = frozenset({"event"})
 EVENT_AND_ALERT = frozenset({"event", "alert"})
 EVERYONE = frozenset({"event", "alert", "dlq"})
@@ -134,7 +130,7 @@ class Steps:
 
 def _first_look(due_at: int | None, outbox: frozenset[str], now: int) -> int | None:
     """What is to be told is looked after soon, in case the telling does not come off."""
-    looks = [at for at in (due_at, now + SOON_MS if outbox else None) if at is not None]
+    looks = [at for at in (due_at, now + periods.OUTBOX_RETRY if outbox else None) if at is not None]
     return min(looks, default=None)
 
 
@@ -143,9 +139,9 @@ def _next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
     if message.is_waiting:
         return due_at or message.due_at, "send"
     if message.status is Status.SENT:
-        return (message.accepted_at or message.created_at) + ASK_AFTER_MS, "status"
+        return (message.accepted_at or message.created_at) + periods.ASK_STATUS[0], "status"
     if message.status is Status.UNRESOLVED and message.on_unknown == "resend" and message.claimed_at is not None:
-        return message.claimed_at + RESEND_MS, "send"
+        return message.claimed_at + periods.RESEND, "send"
     return None, "send"
 
 

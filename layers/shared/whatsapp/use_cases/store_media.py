@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.domain import periods
 from whatsapp.domain.events import MessageMediaStored
 from whatsapp.domain.ports import (
     Clock,
     Deadline,
     EventBus,
-    InboxStore,
     MediaSource,
     MediaStore,
     MediumRefusedError,
@@ -18,13 +19,6 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import SHARDS
-
-RETRY_AFTER_S = (1.0, 3.0)
-"""Twilio answers 404 for a medium that is only just arriving."""
-LONGEST_FETCH_MS = 40_000
-"""Both hosts at their slowest (36 s, as `TwilioMedia` bounds them), and the bucket: no fetch begins with less left."""
-AGAIN_MS = 5 * 60_000
-GIVE_UP_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +65,10 @@ class StoreMedia:
         trouble: list[Exception] = []
         for shard in range(SHARDS):
             for inbound in self.inbox.due(f"media#{shard}", self.clock.now()):
-                if deadline.at - self.clock.now() < LONGEST_FETCH_MS:
+                if deadline.at - self.clock.now() < periods.MEDIUM_FETCH:
                     break
                 try:
-                    if self.inbox.book(inbound, self.clock.now() + AGAIN_MS):
+                    if self.inbox.book(inbound, self.clock.now() + periods.MEDIA_AGAIN):
                         stored += self(inbound.message_id, deadline)
                 except PublishFailed:
                     self.metrics.count("PublishFailed")
@@ -90,8 +84,8 @@ class StoreMedia:
             return medium
         # No personal data in the key, and the same key each time: a second try leaves no orphan.
         key = f"media/{inbound.contact_id}/{inbound.message_id}/{index}"
-        for wait_s in (0.0, *RETRY_AFTER_S):
-            if deadline.at - self.clock.now() < LONGEST_FETCH_MS:
+        for wait_s in (0.0, *periods.MEDIUM_RETRIES_S):
+            if deadline.at - self.clock.now() < periods.MEDIUM_FETCH:
                 return medium
             self.clock.sleep(wait_s)
             try:
@@ -104,13 +98,13 @@ class StoreMedia:
             else:
                 size, content_type = len(fetched.content), fetched.content_type
                 return replace(medium, status="stored", key=key, size=size, content_type=content_type, reason=None)
-        given_up = self.clock.now() - inbound.received_at > GIVE_UP_MS
+        given_up = self.clock.now() - inbound.received_at > periods.MEDIA_GIVE_UP
         return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
     def _note(self, inbound: InboundMessage, media: tuple[InboundMedium, ...]) -> bool:
         """Note what became of the media, and whether they are looked at again."""
         waits = any(medium.status == "pending" or self._is_to_be_deleted(medium) for medium in media)
-        return self.inbox.note_media(inbound, media, self.clock.now() + AGAIN_MS if waits else None)
+        return self.inbox.note_media(inbound, media, self.clock.now() + periods.MEDIA_AGAIN if waits else None)
 
     def _is_to_be_deleted(self, medium: InboundMedium) -> bool:
         return self.delete_at_twilio and medium.status == "stored" and medium.url is not None

@@ -6,19 +6,14 @@ A sweep books an item before acting on it, so two at once, or a backlog, act on 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whatsapp.domain.ports import Clock, Deadline, MessageStore, Metrics, Queue
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
+from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, SHARDS, Failure, Message, SendKind
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
-from whatsapp.use_cases.steps import EVENT, EVERYONE, SOON_MS, Steps
-
-BOOKED_FOR_MS = 2 * SOON_MS
-STALE_MS = 10 * SOON_MS
-ENOUGH_MS = 5_000
-"""Stop before the invocation ends."""
-LONGEST_QUESTION_MS = 15_000
-"""What it takes to ask Twilio for a list, at worst, and to write down what it shows."""
+from whatsapp.use_cases.steps import EVENT, EVERYONE, Steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +36,16 @@ class SweepDue:
         acted = stale = 0
         trouble: list[Exception] = []
         now = self.clock.now()
-        seen = [m for shard in range(SHARDS) for m in self.messages.due(f"send#{shard}", now + BOOKED_FOR_MS)]
+        seen = [m for shard in range(SHARDS) for m in self.messages.due(f"send#{shard}", now + periods.POSTPONED)]
         due = [message for message in seen if message.due_at is not None and message.due_at <= now]
         for message in sorted(due, key=lambda m: (m.is_in_doubt, m.due_at)):  # a question to Twilio may take long
-            stale += now - (message.due_at or now) > STALE_MS
-            if deadline.at - self.clock.now() < (LONGEST_QUESTION_MS if message.is_in_doubt else ENOUGH_MS):
+            stale += now - (message.due_at or now) > periods.STALE
+            if deadline.at - self.clock.now() < (
+                periods.TWILIO_QUESTION if message.is_in_doubt else periods.SWEEP_NEEDS
+            ):
                 continue
             try:
-                if booked := self.messages.book(message, self.clock.now() + BOOKED_FOR_MS):
+                if booked := self.messages.book(message, self.clock.now() + periods.POSTPONED):
                     self._act(booked, seen)
                     acted += 1
             except Exception as error:  # noqa: BLE001 - one item's trouble must not stop the others

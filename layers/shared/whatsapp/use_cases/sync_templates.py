@@ -9,6 +9,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
+from whatsapp.adapters.dynamodb.template_store import LeaseLost, TemplateStore
+from whatsapp.domain import periods
 from whatsapp.domain.events import TemplateStatusChanged
 from whatsapp.domain.ports import (
     Alerts,
@@ -18,10 +20,8 @@ from whatsapp.domain.ports import (
     ContentUnavailable,
     Deadline,
     EventBus,
-    LeaseLost,
     Metrics,
     PublishFailed,
-    TemplateStore,
 )
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.templates.catalog import Catalog
@@ -52,12 +52,6 @@ from whatsapp.domain.templates.version import (
     TemplateVersion,
     serving_version,
 )
-
-LEASE_MS = 150_000
-"""How long a sync has a version to itself. Longer than the function may run (120 s) and clocks may differ: when it has
-passed, its holder is dead, and what it asked of Twilio is done or never will be."""
-ENOUGH_MS = 15_000
-"""Time left for one more version: a call of Twilio takes up to 13 s."""
 
 _TOLD = frozenset({APPROVED, REJECTED, PAUSED, DISABLED, MISSING})
 _GOOD_NEWS = frozenset({APPROVED})
@@ -156,7 +150,7 @@ class _Run:
             versions = store.versions(self.template.name)
         self._name_strangers(versions)
         for version in versions:
-            if deadline.at - self.sync.clock.now() < ENOUGH_MS:
+            if deadline.at - self.sync.clock.now() < periods.TWILIO_QUESTION:
                 self._problem(version, "no time was left for it; the next sync goes on")
                 self._keep_present(version)
             else:
@@ -167,7 +161,7 @@ class _Run:
         store = self.sync.templates
         try:
             content = self._copy(version)
-            version = store.lease(version, listed_at=self.listed_at, until=self.sync.clock.now() + LEASE_MS)
+            version = store.lease(version, listed_at=self.listed_at, until=self.sync.clock.now() + periods.SYNC_LEASE)
             version = self._move_on(version, versions, content)
             told = self._tell(version, versions)
             return store.release(version, told=told, checked_at=self.sync.clock.now())

@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from whatsapp.domain import periods
 from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-SHOWN_FOR_S = 900
 
 
 class S3MediaStore:
@@ -39,7 +38,7 @@ class S3MediaStore:
     def url(self, key: str) -> str:
         """A link that reads one medium for 15 minutes."""
         read = {"Bucket": self._bucket, "Key": key}
-        return self._client.generate_presigned_url("get_object", Params=read, ExpiresIn=SHOWN_FOR_S)
+        return self._client.generate_presigned_url("get_object", Params=read, ExpiresIn=periods.MEDIUM_LINK_S)
 
     def delete_all(self, contact_id: str) -> None:
         """Delete all of a contact's media."""

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.message import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-LONGEST_DELAY_S = 900
-"""SQS delays a message by 15 minutes at most; the sweep does the rest."""
 
 
 class SendQueue:
@@ -27,7 +25,7 @@ class SendQueue:
 
     def nudge(self, message_id: str, delay_seconds: int = 0) -> None:
         """Ask for a message to be looked at. If SQS does not take it, the sweep looks all the same."""
-        self._send(self._url, {"message_id": message_id}, min(delay_seconds, LONGEST_DELAY_S))
+        self._send(self._url, {"message_id": message_id}, min(delay_seconds, periods.SQS_LONGEST_DELAY_S))
 
     def dead_letter(self, message: Message) -> None:
         """Put a nudge of a message that failed where people look, with its id and why.

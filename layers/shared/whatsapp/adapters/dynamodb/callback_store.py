@@ -6,14 +6,13 @@ from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
 from whatsapp.adapters.dynamodb.items import kept_until
+from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate
 from whatsapp.domain.sending.message import shard_of
 
-MARKER_MS = 60_000
 
-
-class DynamoCallbackStore:
-    """The `CallbackStore` port."""
+class CallbackStore:
+    """Every status callback as an item of its own, marked until it is processed."""
 
     def __init__(self, db: DynamoDB, messages_table: str, retention_days: int) -> None:
         self._db = db
@@ -27,7 +26,7 @@ class DynamoCallbackStore:
             "update": {name: value for name, value in asdict(update).items() if value is not None},
             "noted_at": now,
             "due_shard": shard_of("publish", update.message_id),
-            "due_at": now + MARKER_MS,
+            "due_at": now + periods.OUTBOX_RETRY,
             "ttl": kept_until(now, self._retention_days),
         }
         try:

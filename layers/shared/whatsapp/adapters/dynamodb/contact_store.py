@@ -14,8 +14,8 @@ _KNOWN = ("user_id", "language", "agent", "opted_in_at", "opt_in_source", "last_
 """What one row knows and the other does not, is known."""
 
 
-class DynamoContactStore:
-    """The `ContactStore` port."""
+class ContactStore:
+    """Contacts. A second address of one person leads to the one row."""
 
     def __init__(self, db: DynamoDB, contacts_table: str) -> None:
         self._db = db

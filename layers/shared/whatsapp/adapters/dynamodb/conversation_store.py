@@ -33,8 +33,8 @@ _SHOWN = (
 )
 
 
-class DynamoConversationStore:
-    """The `ConversationStore` port."""
+class ConversationStore:
+    """A contact's messages in order of time."""
 
     def __init__(self, db: DynamoDB, messages_table: str, media_url: Callable[[str], str]) -> None:
         self._db = db

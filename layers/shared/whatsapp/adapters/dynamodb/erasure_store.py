@@ -1,10 +1,10 @@
 """What erasing a person does in DynamoDB: jobs, and messages stripped to bare keys and states."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
-from whatsapp.domain.ports import ErasureJob
 from whatsapp.domain.sending.message import shard_of
 
 _PERSONAL_ON_CONTACTS = (
@@ -34,8 +34,18 @@ _PERSONAL_ON_MESSAGES = (
 )
 
 
-class DynamoErasureStore:
-    """The `ErasureStore` port."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureJob:
+    """A person who is being erased: how many passes are done, and when the next is due (epoch ms)."""
+
+    contact_id: str
+    erased_at: int
+    passes: int
+    due_at: int | None
+
+
+class ErasureStore:
+    """Erasure jobs, and what they strip."""
 
     def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, retention_days: int) -> None:
         self._db = db

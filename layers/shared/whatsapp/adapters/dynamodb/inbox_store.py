@@ -7,20 +7,22 @@ from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import Location
-from whatsapp.domain.ports import ContactMovedError
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.sending.message import shard_of
 
-MEDIA_AGAIN_MS = 240_000
-"""Media that are still at Twilio after this long are fetched again: the bus's rule may have failed."""
 _RECONCILE = {"message_id": "reconcile", "entry": "mark"}
 _FIELDS = {f.name for f in fields(InboundMessage)}
 
 
-class DynamoInboxStore:
-    """The `InboxStore` port."""
+class ContactMovedError(Exception):
+    """The contact's row changed since it was read, or became an alias of another: read it again."""
+
+
+class InboxStore:
+    """Inbound messages, each with an outbox marker until it is on the bus."""
 
     def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, retention_days: int) -> None:
         self._db = db
@@ -56,7 +58,7 @@ class DynamoInboxStore:
 
     def published(self, inbound: InboundMessage, now: int) -> None:
         """Clear the outbox marker; while media are pending, one of theirs takes its place."""
-        self._mark(inbound, now + MEDIA_AGAIN_MS if inbound.media_pending else None, {}, not_published())
+        self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
 
     def note_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
         """Note what became of the media, and when they are looked at next. False if somebody else was faster."""

@@ -10,14 +10,13 @@ from typing import Any
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
-from whatsapp.domain.ports import Claimed, ClaimLost
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status, Step
 from whatsapp.domain.sending.message import Failure, Message, new_attempt_id, shard_of
 
 _DECIDED = frozenset({"status", "status_at", "due_at", "due_shard", "error", "announce", "contact_id", "lane"})
-TELL_MS = 60_000
-"""If what a step is to tell is still untold after this long, the sweep tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,26 @@ class Limits:
     retention_days: int
 
 
-class DynamoMessageStore:
-    """The `MessageStore` port."""
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The claim held: this worker's message, and the contact as it was just before."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLost:
+    """The claim did not hold. `message`: the stored one, if another worker has it; else what stood in the way."""
+
+    message: Message | None = None
+    contact: Contact | None = None
+    inbound_refused: bool = False
+    """The inbound message is over 24 h old or has had all its replies."""
+    reply_lane_busy: bool = False
+
+
+class MessageStore:
+    """Outgoing messages and the contact's slot."""
 
     def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, limits: Limits) -> None:
         self._db = db
@@ -125,7 +142,7 @@ class DynamoMessageStore:
             twilio_sid=twilio_sid,
             accepted_at=at,
             error=None,
-            due_at=now + TELL_MS,
+            due_at=now + periods.OUTBOX_RETRY,
             due_shard=shard_of("send", message.contact_id),
             outbox=frozenset({"event"}),
         )

@@ -15,13 +15,8 @@ from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, Old, absent_or
 from whatsapp.adapters.dynamodb.items import message_key
-from whatsapp.domain.contact import WINDOW_MS
+from whatsapp.domain import periods
 from whatsapp.domain.sending.message import Message, SendKind
-
-GUARD_MS = 900_000
-"""Added to the limit while a send is in flight: more than a worker's lease and Twilio's latest acceptance together."""
-EPSILON_MS = 4_000
-"""Added to the limit after acceptance: clocks differ by up to two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Slots:
             claimed,
             _may_be_written_to(claimed) & free,
             prev_next=Old("next_allowed_at", 0),
-            next_allowed_at=now + self.rate_limit_ms + GUARD_MS,
+            next_allowed_at=now + self.rate_limit_ms + periods.SLOT_GUARD,
             inflight=claimed.slot_holder,
             inflight_at=now,
             **_speaker(claimed),
@@ -59,7 +54,7 @@ class Slots:
         """Twilio took it at `at` (epoch ms) at the latest: the slot opens a limit after that."""
         spoken = {"last_outbound_at": at}
         if message.kind is SendKind.PROACTIVE:
-            opens = at + self.rate_limit_ms + EPSILON_MS
+            opens = at + self.rate_limit_ms + periods.SLOT_EPSILON
             spoken |= {"next_allowed_at": opens, "last_accepted_at": at}
         return self._release(message, **spoken)
 
@@ -92,7 +87,7 @@ class Slots:
         return Change(
             table=self.messages_table,
             key=message_key(claimed.in_reply_to or ""),
-            condition=Attr("received_at").gt(now - WINDOW_MS) & Attr("contact_id").eq(claimed.contact_id) & room,
+            condition=Attr("received_at").gt(now - periods.WINDOW) & Attr("contact_id").eq(claimed.contact_id) & room,
             add={"replied_by": {claimed.message_id}},
         )
 

@@ -5,14 +5,18 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
-from whatsapp.domain.ports import LeaseLost
+from whatsapp.domain import periods
 from whatsapp.domain.templates.template import QuickReply
-from whatsapp.domain.templates.version import APPROVED, REPORT_STANDS_MS, TemplateVersion
+from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 
 _FIELDS = {f.name for f in fields(TemplateVersion)}
 
 
-class DynamoTemplateStore:
+class LeaseLost(Exception):
+    """Another sync has the version now: leave it alone."""
+
+
+class TemplateStore:
     """The `TemplateStore` port. Nothing is cached: what WhatsApp took back must not go out a minute longer."""
 
     def __init__(self, db: DynamoDB, templates_table: str) -> None:
@@ -69,7 +73,7 @@ class DynamoTemplateStore:
         A list of Twilio that is over an hour younger than the message and says approved knows better. The news is
         told by the next sync.
         """
-        newest = absent_or("checked_at", Attr("checked_at").lt(at + REPORT_STANDS_MS))
+        newest = absent_or("checked_at", Attr("checked_at").lt(at + periods.REPORT_STANDS))
         known = {
             "status": status,
             "status_at": at,

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-KEEP_S = 900.0
-REFRESH_AT_MOST_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class TwilioSecret:
             MessagingError: `account_problem`, if the secret is not filled in.
         """
         age = self._monotonic() - self._read_at
-        if self._credentials is None or age > KEEP_S or (refresh and age > REFRESH_AT_MOST_EVERY_S):
+        if self._credentials is None or age > periods.SECRET_KEPT_S or (refresh and age > periods.SECRET_REFRESH_S):
             self._read_at = self._monotonic()
             self._credentials = self._read()
         return self._credentials

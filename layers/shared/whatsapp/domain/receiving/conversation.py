@@ -1,9 +1,7 @@
 """Which agent owns a conversation's next answer."""
 
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
-
-AGENT_MEMORY_MS = 72 * 3600 * 1000
-"""How long the agent of our latest message stays the one that answers."""
 
 
 def agent_of_payload(payload: str | None) -> str | None:
@@ -20,6 +18,6 @@ def choose_agent(
     """By button payload, by the message replied to, by the latest outbound message within 72 h, by default."""
     if agent := agent_of_payload(payload) or replied_to_agent:
         return agent
-    if contact and contact.last_outbound_agent and now - (contact.last_outbound_at or 0) <= AGENT_MEMORY_MS:
+    if contact and contact.last_outbound_agent and now - (contact.last_outbound_at or 0) <= periods.AGENT_REMEMBERED:
         return contact.last_outbound_agent
     return (contact.agent if contact else None) or default

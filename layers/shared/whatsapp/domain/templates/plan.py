@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from whatsapp.domain import periods
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.templates.template import QuickReply, Template, numbered
 from whatsapp.domain.templates.version import (
@@ -21,7 +22,6 @@ from whatsapp.domain.templates.version import (
     PROBLEM,
     RECEIVED,
     REJECTED,
-    REPORT_STANDS_MS,
     RETIRED,
     UNSUBMITTED,
     WHATSAPPS_WORDS,
@@ -29,11 +29,6 @@ from whatsapp.domain.templates.version import (
     current_version,
     serving_version,
 )
-
-GRACE_MS = 7 * 24 * 3_600_000
-"""How long a superseded wording stays at Twilio. WhatsApp pauses a wording that patients dislike within its first days,
-and then this one goes out again. It is far over the 4 h for which Twilio may queue a message. Messages that wait with
-us choose their wording when they go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +118,7 @@ def next_move(
         return Move.SUPERSEDE, "a later wording goes out in its place, or the catalog dropped the language"
     if version.superseded_at is not None and not stands.superseded:
         return Move.RESUME, "no later wording goes out in its place"
-    if version.superseded_at is not None and now - version.superseded_at >= GRACE_MS:
+    if version.superseded_at is not None and now - version.superseded_at >= periods.OLD_WORDING_KEPT:
         return Move.RETIRE, f"superseded since {iso(version.superseded_at)}"
     if version.content_sid is None:
         if content:
@@ -152,7 +147,7 @@ def _by_verdict(version: TemplateVersion, stands: Standing, content: Content, no
         if version.status in (UNSUBMITTED, MISSING) and stands.is_current:
             return Move.SUBMIT, "not submitted yet"
         return Move.KEEP, "Twilio shows no review of it"
-    if verdict.status == APPROVED and version.reported_at and now - version.reported_at < REPORT_STANDS_MS:
+    if verdict.status == APPROVED and version.reported_at and now - version.reported_at < periods.REPORT_STANDS:
         return Move.KEEP, "a send was refused within the last hour: that outranks the list"
     if verdict.status == APPROVED == version.status and stands.is_current and version.served_at is None:
         return Move.NOTE, "it begins to go out"
@@ -260,7 +255,8 @@ def outlook(version: TemplateVersion, stands: Standing) -> str:
     if stands.serves:
         return "It goes out." if stands.is_current else "It goes out until the present wording is approved."
     if version.superseded_at is not None and version.status != RETIRED:
-        return f"A later wording goes out. This one's copy is deleted after {iso(version.superseded_at + GRACE_MS)}."
+        deleted_at = iso(version.superseded_at + periods.OLD_WORDING_KEPT)
+        return f"A later wording goes out. This one's copy is deleted after {deleted_at}."
     if version.status == UNSUBMITTED and not stands.is_current:
         return "Replaced before it was submitted: it never goes out."
     if version.status == APPROVED:

@@ -17,10 +17,6 @@ RETIRED = "retired"
 CATEGORY_CHANGED, PROBLEM = "category_changed", "problem"
 """News that are not a status."""
 
-REPORT_STANDS_MS = 3_600_000
-"""How long a send's evidence (63040, 63041, 63042) outranks a list that still says approved. The list follows WhatsApp
-within minutes; and if the evidence was wrong, one message an hour finds out, not every message."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateVersion:
@@ -46,7 +42,7 @@ class TemplateVersion:
     checked_at: int | None = None
     """What Twilio listed before this moment says nothing new about it."""
     reported_at: int | None = None
-    """When WhatsApp refused a message because of this template: see `REPORT_STANDS_MS`."""
+    """When WhatsApp refused a message because of this template: see `periods.REPORT_STANDS`."""
     served_at: int | None = None
     """Since when it went out as the catalog's own wording. Without it, it is never fallen back on."""
     superseded_at: int | None = None

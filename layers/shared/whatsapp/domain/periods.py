@@ -1,0 +1,153 @@
+"""Every period of the product, once, each with its reason. Milliseconds, unless the name ends in `_S` or `_DAYS`.
+
+Sending a message never twice rests on how some of these compare. `tests/unit/test_periods.py` states each comparison,
+against each other and against `template.yaml`.
+"""
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+# --- what others take ------------------------------------------------------------------------------------------------
+
+TWILIO_CONNECT_S = 3.0
+TWILIO_READ_S = 10.0
+"""The SDK itself waits without end (measured on 9.13.0)."""
+TWILIO_CALL = int((TWILIO_CONNECT_S + TWILIO_READ_S) * SECOND)
+"""The longest that one call of Twilio's API takes."""
+TWILIO_ACCEPTS_WITHIN = 10 * MINUTE
+"""A POST that timed out here may still be accepted this long after it."""
+TWILIO_LIST_LAG = 15 * MINUTE
+"""How late Twilio's list may show a message (twilio-java#442)."""
+WEBHOOK_RETRIES = 15 * SECOND
+"""Twilio retries a webhook for this long in all (its connection overrides, `tt`)."""
+AWS_CONNECT_S = 3.0
+AWS_READ_S = 8.0
+"""botocore waits 60 s by default, which is longer than the send function lives."""
+CLOCK_ERROR = 2 * SECOND
+"""How far a sandbox's corrected clock may be off."""
+SQS_LONGEST_DELAY_S = 900
+SQS_LONGEST_VISIBILITY_S = 43_200
+
+# --- WhatsApp --------------------------------------------------------------------------------------------------------
+
+WINDOW = 24 * HOUR
+"""The customer-service window: free-form text may go out this long after each inbound message."""
+
+# --- the claim -------------------------------------------------------------------------------------------------------
+
+POST_NEEDS = TWILIO_CALL + 2 * SECOND
+"""A claim or a POST is not started with less of the invocation left: the call, and storing its outcome."""
+FRESH_CONTACT = 2 * SECOND
+"""How old the last reading of the contact may be when the POST starts. It bounds how late an opt-out is seen."""
+LEASE_MARGIN = 5 * SECOND
+"""A claim is taken back this long after its lease: Lambda kills late (0.7 s), and clocks differ."""
+SLOT_GUARD = 15 * MINUTE
+"""Added to the rate limit while a message is in flight: the lease and Twilio's latest acceptance fit in."""
+SLOT_EPSILON = 4 * SECOND
+"""Added to the rate limit after acceptance: two clocks may each be off by `CLOCK_ERROR`."""
+LATEST_ACCEPTANCE = SLOT_GUARD - 10 * SECOND
+"""After the claim: where only a callback or the list shows an acceptance, it was no later than this."""
+REPLY_WAITS_S = 2
+"""How long a reply waits for another reply in flight before it is deferred."""
+REPLY_DEFERRED = 15 * SECOND
+
+# --- doubt -----------------------------------------------------------------------------------------------------------
+
+LIST_FROM = MINUTE
+"""Before the claim: Twilio's clock and ours differ."""
+LIST_UNTIL = 12 * MINUTE
+"""After the claim: a message that Twilio's list dates later is not ours."""
+RECONCILE_DOUBT = 25 * MINUTE
+"""After the claim: first look into Twilio's list. Callbacks may settle the doubt before."""
+RECONCILE_AGAIN = 10 * MINUTE
+DOUBT_HORIZON = 70 * MINUTE
+"""After the claim: without evidence by then, the doubt is final."""
+RESEND = 76 * MINUTE
+"""After the claim: an unresolved message whose caller asked for it is sent again as a new record."""
+LONGEST_DEFERRAL = 35 * DAY
+"""How long before its claim a message may have been created."""
+
+# --- retries ---------------------------------------------------------------------------------------------------------
+
+RETRY_PAUSE = (5 * SECOND, 10 * SECOND)
+"""Before the second attempt: a random time between these. Three times as long before the third."""
+THROTTLE_PAUSE = (3 * SECOND, 6 * SECOND)
+"""After the first 429. Later ones wait half as long as the throttling has lasted."""
+THROTTLE_LONGEST_PAUSE = 15 * MINUTE
+THROTTLED_FOR = 4 * HOUR
+"""A message that is only ever throttled fails after this long: Twilio's own queue holds a message no longer."""
+OUTBOX_RETRY = MINUTE
+"""What a worker has not published by then, the sweep publishes."""
+
+# --- the sweeps ------------------------------------------------------------------------------------------------------
+
+POSTPONED = 2 * MINUTE
+"""How far a sweep moves an item before it acts on it: the next sweep leaves it alone."""
+STALE = 10 * MINUTE
+"""What has been due for longer is counted: the sweep does not keep up."""
+SWEEP_NEEDS = 5 * SECOND
+"""A sweep starts nothing with less of the invocation left."""
+TWILIO_QUESTION = TWILIO_CALL + 2 * SECOND
+"""The same, where the item means one call of Twilio's API."""
+PENDING_FOR = 5 * SECOND
+"""A new message that this invocation has no time for is looked at after this long."""
+ASK_STATUS = (HOUR, 12 * HOUR, 24 * HOUR)
+"""After acceptance: a message that is still `sent` is asked about."""
+ASK_STATUS_UNTIL = 48 * HOUR
+"""Without an answer of Twilio's, it is asked about each hour until then."""
+RECONCILE_AFTER = 2 * MINUTE
+"""An inbound message is missing if its webhook has not come by then."""
+RECONCILE_OVERLAP = 6 * HOUR
+"""Each look at the list of inbound messages starts this long before the end of the last complete one."""
+RECONCILE_LOOK_BACK = 30 * DAY
+"""Less than the least retention: an item that was deleted for its age would look as if it never came."""
+RECONCILE_BEHIND = 30 * MINUTE
+TAPPED_REPLY = 7 * DAY
+"""A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+MEDIUM_RETRIES_S = (1.0, 3.0)
+"""Twilio answers 404 for a medium that is only just arriving."""
+MEDIUM_FETCH = 40 * SECOND
+"""The longest fetch: two hosts (36 s, as `TwilioMedia` bounds them) and the bucket."""
+MEDIA_FIRST_SWEEP = 4 * MINUTE
+"""Media still pending after this long: the bus's rule may have failed."""
+MEDIA_AGAIN = 5 * MINUTE
+MEDIA_GIVE_UP = 24 * HOUR
+MEDIUM_LINK_S = 900
+"""How long a link to a medium works."""
+
+# --- erasure ---------------------------------------------------------------------------------------------------------
+
+ERASURE_PASSES = (15 * MINUTE, 120 * MINUTE)
+"""After the request: indexes lag, and a message may be in flight."""
+ERASURE_AGAIN = 120 * MINUTE
+ERASURE_POSTPONED = 5 * MINUTE
+LATEST_CALLBACK = 48 * HOUR
+"""An unresolved message without a callback by then was never sent."""
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+SYNC_LEASE = 150 * SECOND
+"""Longer than the sync function lives."""
+OLD_WORDING_KEPT = 7 * DAY
+"""An old wording stays at Twilio this long after a newer one serves: deferred messages may name it."""
+REPORT_STANDS = HOUR
+"""A status that a send reported stands this long against what Twilio's list says."""
+
+# --- conversations and records ---------------------------------------------------------------------------------------
+
+AGENT_REMEMBERED = 72 * HOUR
+"""The agent of the latest outbound message answers replies for this long."""
+SEND_AT_MOST_AHEAD = 30 * DAY
+RETENTION_LEAST_DAYS = 35
+"""A redelivered request must still find its record."""
+
+# --- credentials and callers -----------------------------------------------------------------------------------------
+
+SECRET_KEPT_S = 900.0
+SECRET_REFRESH_S = 30.0
+"""A refused signature or login reads the secret again at most this often."""

@@ -1,0 +1,62 @@
+"""One pass over what is due: the loop that every sweep shares."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from whatsapp.domain.ports import Clock, Deadline
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Claims each due item, acts on it while time is left, and keeps errors for the end.
+
+    One item's error must not stop the others: it is still due, so the next sweep finds it again.
+    """
+
+    clock: Clock
+    deadline: Deadline
+    outages: tuple[type[Exception], ...] = ()
+    """Errors that say that somebody else is down. They are counted in `unanswered`, not raised."""
+    errors: list[Exception] = field(default_factory=list)
+    unanswered: list[Exception] = field(default_factory=list)
+
+    def each(
+        self,
+        due: Iterable[T],
+        act: Callable[[T], object],
+        *,
+        claim: Callable[[T], T | bool | None] = lambda item: item,
+        needs: int,
+    ) -> int:
+        """Act on every item; returns for how many `act` gave something true.
+
+        Args:
+            due: the items, as the index shows them: a hint.
+            act: takes what `claim` returned, or the item where that is `True`.
+            claim: postpones the item, so that two sweeps at once act on it once. False or None: another one has it.
+            needs: the time in ms that one item may take. Nothing is started with less left.
+        """
+        done = 0
+        for item in due:
+            if self.deadline.at - self.clock.now() < needs:
+                break
+            try:
+                if claimed := claim(item):
+                    done += bool(act(item if claimed is True else claimed))
+            except self.outages as error:
+                self.unanswered.append(error)
+            except Exception as error:  # noqa: BLE001 - see above
+                self.errors.append(error)
+        return done
+
+    def raise_errors(self, what: str) -> None:
+        """Raise what went wrong, after everything else is done.
+
+        Raises:
+            ExceptionGroup: the errors, under `what`.
+        """
+        if self.errors:
+            raise ExceptionGroup(what, self.errors)
