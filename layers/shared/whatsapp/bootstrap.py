@@ -26,6 +26,7 @@ from whatsapp.domain.templates.catalog import Catalog, load_catalog
 from whatsapp.observability import PowertoolsMetrics
 from whatsapp.settings import Settings
 from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
@@ -168,6 +169,11 @@ class App:
             Address.parse(self.settings.sender_address),
             self.settings.public_url or self.api_url,
         )
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Everything that is told to others."""
+        return Outbox(bus=self.bus, alerts=self.alerts, queue=self.queue, metrics=self.metrics)
 
     # --- what we do ------------------------------------------------------------------------------------------------
 
