@@ -36,7 +36,6 @@ def test_refusal_names_the_field(more: dict[str, Any], says: str) -> None:
         parse_request({**GOOD, **more})
     assert told.value.code == "invalid_request"
     assert says in told.value.detail
-    assert told.value.http_status == 400
 
 
 @pytest.mark.parametrize("field", sorted(SendRequest.model_fields))

@@ -25,13 +25,11 @@ from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.templates.catalog import Catalog, load_catalog
 from whatsapp.observability import PowertoolsMetrics
 from whatsapp.settings import Settings
-from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.settle_message import SettleMessage
-from whatsapp.use_cases.steps import Steps
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
+    from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
 # Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
 _S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
@@ -178,33 +177,14 @@ class App:
     # --- what we do ------------------------------------------------------------------------------------------------
 
     @cached_property
-    def steps(self) -> Steps:
-        """The lifecycle's steps."""
-        return Steps(
-            messages=self.messages,
-            bus=self.bus,
-            alerts=self.alerts,
-            queue=self.queue,
-            clock=self.clock,
-            metrics=self.metrics,
-        )
-
-    @cached_property
-    def continue_message(self) -> ContinueMessage:
-        """A new record for an old message."""
-        return ContinueMessage(messages=self.messages, clock=self.clock, steps=self.steps)
-
-    @cached_property
-    def settle(self) -> SettleMessage:
-        """What became of a POST."""
-        return SettleMessage(
+    def commit(self) -> Commit:
+        return Commit(
             messages=self.messages,
             contacts=self.contacts,
             templates=self.templates,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
-            steps=self.steps,
-            continue_message=self.continue_message,
             rate_limit_ms=self.settings.rate_limit_seconds * 1000,
         )
 
@@ -213,11 +193,11 @@ class App:
         """Status callbacks."""
         return RecordStatus(
             messages=self.messages,
+            contacts=self.contacts,
             callbacks=self.callbacks,
             clock=self.clock,
             metrics=self.metrics,
-            steps=self.steps,
-            settle=self.settle,
+            commit=self.commit,
         )
 
     @cached_property
@@ -284,7 +264,8 @@ class App:
     def send_message(self) -> "SendMessage":
         """The outgoing story."""
         from whatsapp.domain.schedule import QuietHours
-        from whatsapp.use_cases.send_message import SendMessage, SendPolicy
+        from whatsapp.domain.sending.before_claim import SendPolicy
+        from whatsapp.use_cases.send_message import SendMessage
 
         s = self.settings
         policy = SendPolicy(
@@ -297,12 +278,24 @@ class App:
             contacts=self.contacts,
             templates=self.templates,
             gateway=self.gateway,
+            queue=self.queue,
             catalog=self.catalog,
             contact_ids=self.contact_ids,
             clock=self.clock,
-            steps=self.steps,
-            settle=self.settle,
+            commit=self.commit,
             policy=policy,
+        )
+
+    @cached_property
+    def work_queue_message(self) -> "WorkQueueMessage":
+        from whatsapp.use_cases.work_queue_message import WorkQueueMessage
+
+        return WorkQueueMessage(
+            send_message=self.send_message,
+            messages=self.messages,
+            queue=self.queue,
+            outbox=self.outbox,
+            clock=self.clock,
         )
 
     @cached_property
@@ -310,7 +303,7 @@ class App:
         """Calling a message off."""
         from whatsapp.use_cases.cancel_message import CancelMessage
 
-        return CancelMessage(messages=self.messages, clock=self.clock, steps=self.steps)
+        return CancelMessage(messages=self.messages, clock=self.clock, commit=self.commit)
 
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
@@ -335,7 +328,7 @@ class App:
             gateway=self.gateway,
             media=self.media_store,
             clock=self.clock,
-            steps=self.steps,
+            commit=self.commit,
         )
 
     @cached_property
@@ -355,16 +348,15 @@ class App:
             messages=self.messages,
             gateway=self.gateway,
             clock=self.clock,
-            steps=self.steps,
+            commit=self.commit,
             record_status=self.record_status,
-            continue_message=self.continue_message,
         )
         return SweepDue(
             messages=self.messages,
             queue=self.queue,
             clock=self.clock,
             metrics=self.metrics,
-            steps=self.steps,
+            commit=self.commit,
             resolve_doubt=resolve,
         )
 

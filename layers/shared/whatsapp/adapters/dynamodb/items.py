@@ -4,8 +4,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Failure, Message, SendKind
+from whatsapp.domain.sending.message import Message, SendKind
 
 MESSAGE_ENTRY = "message"
 """The sort key of a message itself; its status callbacks are `status#…` beside it."""

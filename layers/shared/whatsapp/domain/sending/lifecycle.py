@@ -1,6 +1,6 @@
 """The states of an outgoing message and every step between them: one table.
 
-The DynamoDB adapter builds each write's condition from this table, and `docs/lifecycle.md` is generated from it.
+The message store builds each write's condition from this table, and `docs/lifecycle.md` is generated from it.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a message stands. `CLAIMED` shows as sending, `UNKNOWN_FINAL` as unknown (see `face`)."""
+    """Where a message stands. Callers see `public_status`."""
 
     PENDING = "pending"
     DEFERRED = "deferred"
@@ -35,26 +35,26 @@ class Status(StrEnum):
 
 WAITING = frozenset({Status.PENDING, Status.DEFERRED, Status.RETRYING})
 """Certainly not at Twilio; a claim may take it."""
+IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
+"""Its current attempt holds the contact's slot."""
 IN_DOUBT = frozenset({Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED})
 """Perhaps at Twilio: never posted again, settled by evidence only."""
 ACCEPTED = frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED, Status.READ})
 """Certainly at Twilio."""
 
-RANK = {
-    Status.PENDING: 0,
-    Status.DEFERRED: 0,
-    Status.RETRYING: 0,
-    Status.CLAIMED: 0,
-    Status.SENDING: 0,
-    Status.UNKNOWN: 1,
-    Status.UNRESOLVED: 1,
-    Status.SENT: 2,
-    Status.UNDELIVERED: 3,
-    Status.FAILED: 3,
-    Status.DELIVERED: 4,
-    Status.READ: 5,
-}
-"""Callbacks arrive in any order: a status only ever replaces one of a lower rank."""
+
+class Slot(StrEnum):
+    """What a step does to the contact's slot, if the message holds it. A reply's slot is its own."""
+
+    UNTOUCHED = "untouched"
+    TAKEN = "taken"
+    """A proactive message holds it: no other one is claimed until the rate limit and a guard have passed."""
+    REFUNDED = "refunded"
+    """As it was before the claim: certainly nothing was sent."""
+    OPENS_LATER = "opens after the rate limit"
+    """Counted from Twilio's acceptance."""
+    RELEASED = "released"
+    """No longer in flight. It opens when the claim said: something may have been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,73 +65,85 @@ class Step:
     sources: frozenset[Status]
     target: Status
     meaning: str
+    slot: Slot = Slot.UNTOUCHED
+    stoppable: bool = False
+    """Fails if someone asked the message to stop meanwhile (a cancel or an erasure)."""
 
 
-def _step(name: str, sources: frozenset[Status] | set[Status], target: Status, meaning: str) -> Step:
-    return Step(name, frozenset(sources), target, meaning)
+_HELD = frozenset({Status.CLAIMED, Status.SENDING})
+_MAY_FAIL = IN_DOUBT | {Status.SENT}
 
-
-CLAIM = _step("claim", WAITING, Status.CLAIMED, "one worker takes the message and, if proactive, the contact's slot")
-FENCE = _step(
-    "fence", {Status.CLAIMED}, Status.SENDING, "the last write before the POST; a claim taken back fails here"
+STORE = Step("store", frozenset({Status.PENDING}), Status.PENDING, "a new message; this invocation has no time for it")
+CLAIM = Step(
+    "claim", WAITING, Status.CLAIMED, "one worker takes the message and the contact's slot", Slot.TAKEN, stoppable=True
 )
-ACCEPT = _step("accept", IN_DOUBT, Status.SENT, "Twilio's answer, callback or list shows that it accepted")
-RETRY = _step(
-    "retry", {Status.CLAIMED, Status.SENDING}, Status.RETRYING, "certainly not sent: slot refunded, try again"
+FENCE = Step(
+    "fence",
+    frozenset({Status.CLAIMED}),
+    Status.SENDING,
+    "the last write before the POST; a claim that was taken back fails here",
+    stoppable=True,
 )
-TAKE_BACK = _step("take back", {Status.CLAIMED}, Status.RETRYING, "the worker died before the fence: slot refunded")
-REFUSE = _step(
-    "refuse",
-    {Status.CLAIMED, Status.SENDING},
-    Status.FAILED,
-    "Twilio or our own last look refused: slot refunded",
+ACCEPT = Step(
+    "accept", IN_DOUBT, Status.SENT, "Twilio's answer, callback or list shows that it accepted", Slot.OPENS_LATER
 )
-GIVE_UP = _step(
+RETRY = Step("retry", _HELD, Status.RETRYING, "certainly not sent: try again", Slot.REFUNDED, stoppable=True)
+TAKE_BACK = Step(
+    "take back",
+    frozenset({Status.CLAIMED}),
+    Status.RETRYING,
+    "the worker died before the fence",
+    Slot.REFUNDED,
+    stoppable=True,
+)
+REFUSE = Step("refuse", _HELD, Status.FAILED, "Twilio or our own last look refused", Slot.REFUNDED, stoppable=True)
+GIVE_UP = Step(
     "give up",
-    {Status.CLAIMED, Status.SENDING},
+    _HELD,
     Status.FAILED,
-    "the third counted attempt failed: dead-letter queue",
+    "the third counted attempt failed, or the account is broken: dead-letter queue",
+    Slot.REFUNDED,
+    stoppable=True,
 )
-STOP = _step("stop", {Status.CLAIMED, Status.SENDING}, Status.CANCELED, "canceled in time: slot refunded")
-DOUBT = _step("doubt", {Status.SENDING}, Status.UNKNOWN, "no clear answer: the slot stays held")
-END_DOUBT = _step(
+STOP = Step("stop", _HELD, Status.CANCELED, "canceled in time", Slot.REFUNDED)
+DOUBT = Step("doubt", frozenset({Status.SENDING}), Status.UNKNOWN, "no clear answer: the slot stays held")
+END_DOUBT = Step(
     "end doubt",
-    {Status.SENDING, Status.UNKNOWN},
+    frozenset({Status.SENDING, Status.UNKNOWN}),
     Status.UNRESOLVED,
-    "no evidence after the horizon: alert",
+    "no evidence within the horizon: alert",
+    Slot.RELEASED,
 )
-RESEND = _step(
+RESEND = Step(
     "resend",
-    {Status.UNRESOLVED},
+    frozenset({Status.UNRESOLVED}),
     Status.UNRESOLVED,
-    "Twilio's list shows nothing, and the caller asked for it: a new record continues this one",
+    "Twilio's list shows nothing and the caller asked for it: a new record continues this one",
 )
-REDRIVE = _step(
+REDRIVE = Step(
     "redrive",
-    {Status.FAILED},
+    frozenset({Status.FAILED}),
     Status.FAILED,
-    "people mended what made us give up: a new record continues this one",
+    "the cause is mended and an operator redrives it: a new record continues this one",
 )
-DEFER = _step("defer", WAITING, Status.DEFERRED, "it must wait: limit, quiet hours or send_at")
-EXPIRE = _step("expire", WAITING, Status.EXPIRED, "its time passed before it could go")
-CANCEL = _step("cancel", WAITING, Status.CANCELED, "the caller called it off")
-DROP = _step("drop", WAITING, Status.FAILED, "it may no longer go: opted out, suppressed, template gone")
-FAIL = _step("fail", {*IN_DOUBT, Status.SENT}, Status.FAILED, "a callback or the list says failed: no refund")
-UNDELIVER = _step("undeliver", {*IN_DOUBT, Status.SENT}, Status.UNDELIVERED, "a callback says undelivered: no refund")
-DELIVER = _step(
+DEFER = Step("defer", WAITING, Status.DEFERRED, "it must wait: rate limit, quiet hours or send_at")
+EXPIRE = Step("expire", WAITING, Status.EXPIRED, "its time passed before it could go")
+CANCEL = Step("cancel", WAITING, Status.CANCELED, "the caller canceled it")
+DROP = Step("drop", WAITING, Status.FAILED, "it may no longer go: opted out, suppressed, template gone")
+FAIL = Step("fail", _MAY_FAIL, Status.FAILED, "a callback or the list says failed: no refund", Slot.RELEASED)
+UNDELIVER = Step(
+    "undeliver", _MAY_FAIL, Status.UNDELIVERED, "a callback or the list says undelivered: no refund", Slot.RELEASED
+)
+DELIVER = Step(
     "deliver",
-    {Status.SENT, Status.UNDELIVERED, Status.FAILED},
+    frozenset({Status.SENT, Status.UNDELIVERED, Status.FAILED}),
     Status.DELIVERED,
-    "a callback says delivered; it outranks a failure told before",
+    "a callback says delivered, even after one that said failed",
 )
-READ = _step(
-    "read",
-    {Status.SENT, Status.UNDELIVERED, Status.FAILED, Status.DELIVERED},
-    Status.READ,
-    "a callback says read",
-)
+READ = Step("read", DELIVER.sources | {Status.DELIVERED}, Status.READ, "a callback says read")
 
 STEPS = (
+    STORE,
     CLAIM,
     FENCE,
     ACCEPT,
@@ -153,6 +165,3 @@ STEPS = (
     DELIVER,
     READ,
 )
-
-BY_CALLBACK = {"sent": ACCEPT, "failed": FAIL, "undelivered": UNDELIVER, "delivered": DELIVER, "read": READ}
-"""Twilio's callback words that change a message. Its `queued`, `sending` and the rest are stored and change nothing."""
