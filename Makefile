@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check simulate templates invoke bench build requirements
+.PHONY: help setup run demo test check simulate templates invoke bench trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -9,6 +9,7 @@ ARCHITECTURE ?= arm64
 recipe := UV=$(CURDIR)/.venv/bin/uv PYTHON=$(CURDIR)/.venv-lambda/bin/python TARGET=$(ARCHITECTURE)
 sam_build := $(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
 N ?= 1000
+MINUTES ?= 15
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
@@ -19,6 +20,8 @@ help:
 	@echo 'make templates                  check the message templates and show each as it will look'
 	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
 	@echo 'make bench                      the benchmarks'
+	@echo 'make trace                      what one send and one receive enter: files, functions, calls to AWS and Twilio'
+	@echo 'make mutants                    changes the decisions line by line; says which changes no fast test notices (MINUTES=)'
 	@echo 'make build                      what `sam deploy` ships, in .aws-sam/ (ARCHITECTURE=x86_64 for the other processor)'
 
 setup:
@@ -44,6 +47,12 @@ invoke: setup
 
 bench: setup
 	@$(python) -m tests.performance
+
+trace: setup
+	@$(python) -m tools.trace
+
+mutants: setup
+	@$(python) -m tools.mutants --minutes $(MINUTES)
 
 build:
 	@sh local/setup.sh sam

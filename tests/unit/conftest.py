@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -8,6 +9,7 @@ from whatsapp.adapters.dynamodb.client import DynamoDB
 
 from local.aws import REGION, server_environment
 from local.deploy import read_template
+from tests.app import SETTINGS, UnitApp
 from tests.unit.receive_kit import Receiving
 
 TABLES = ("MessagesTable", "ContactsTable", "TemplatesTable")
@@ -43,6 +45,24 @@ def db(tables: Any) -> DynamoDB:
         for item in tables.scan(TableName=table)["Items"]:
             tables.delete_item(TableName=table, Key={key: item[key] for key in keys})
     return DynamoDB(tables, lambda _seconds: None)
+
+
+@pytest.fixture
+def app_with(db: DynamoDB, tables: Any) -> Callable[..., UnitApp]:
+    """Makes the product on empty tables, with settings of the test's own; the catalog is approved in English."""
+
+    def make(**settings: Any) -> UnitApp:
+        app = UnitApp(replace(SETTINGS, **settings), tables)
+        app.approve()
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(app_with: Callable[..., UnitApp]) -> UnitApp:
+    """The product on empty tables, with the template's own settings."""
+    return app_with()
 
 
 @pytest.fixture
