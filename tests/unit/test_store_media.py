@@ -165,7 +165,7 @@ def test_late_publisher_leaves_no_marker_that_never_ends(side: Receiving) -> Non
     assert stale is not None
     side.store_media(sid(1), side.deadline)
     side.db.write(_marked_unpublished(stale))
-    side.inbox.published(stale, side.clock.now())
+    side.inbox.record_published(stale, side.clock.now())
     assert side.item(sid(1))["due_shard"].startswith("media#")
     later(side)
     assert "due_at" not in side.item(sid(1))

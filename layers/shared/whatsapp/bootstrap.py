@@ -101,6 +101,10 @@ class App:
         return ContactIds(secret["SecretString"])
 
     @cached_property
+    def sender(self) -> Address:
+        return Address.parse(self.settings.sender_address)
+
+    @cached_property
     def api_url(self) -> str:
         """The API's own base URL."""
         parameter = self.client("ssm").get_parameter(Name=self.settings.api_url_parameter)
@@ -165,7 +169,7 @@ class App:
         base_url = self.settings.twilio_base_url
         return TwilioGateway(
             lambda: client(self.twilio_secret.get(), base_url),
-            Address.parse(self.settings.sender_address),
+            self.sender,
             self.settings.public_url or self.api_url,
         )
 
@@ -208,7 +212,7 @@ class App:
             messages=self.messages,
             contacts=self.contacts,
             contact_ids=self.contact_ids,
-            bus=self.bus,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
             default_agent=self.settings.default_agent,
@@ -243,6 +247,7 @@ class App:
             gateway=self.gateway,
             catalog=self.catalog,
             contact_ids=self.contact_ids,
+            sender=self.sender,
             clock=self.clock,
             metrics=self.metrics,
             receive_message=self.receive_message,
@@ -384,7 +389,7 @@ class App:
 
         # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
-        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens)
+        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens, self.sender)
 
     def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
         return self.twilio_secret.get(refresh=refresh).webhook_tokens

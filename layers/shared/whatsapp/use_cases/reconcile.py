@@ -13,6 +13,7 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.events import Kind
 from whatsapp.domain.ports import (
@@ -67,6 +68,7 @@ class Reconcile:
     gateway: Gateway
     catalog: Catalog
     contact_ids: ContactIds
+    sender: Address
     clock: Clock
     metrics: Metrics
     receive_message: ReceiveMessage
@@ -96,7 +98,7 @@ class Reconcile:
         self.metrics.count("ReconcileBehind", int(until - looked_until > periods.RECONCILE_BEHIND))
         since = max(min(looked_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
         in_time = takewhile(lambda _: self._has_time(deadline), self.gateway.list_received(since))
-        listed = [one for one in in_time if one.date_created <= until]
+        listed = [one for one in in_time if one.date_created <= until and self._is_to_us(one)]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
         # Oldest first, of one second as they came: STOP and START end as they were meant.
         listed.reverse()
@@ -106,6 +108,9 @@ class Reconcile:
                     found.backfilled += self._backfill(one)
         if self._has_time(deadline) and not found.unanswered and not found.trouble:
             self.inbox.note_reconciled(until)
+
+    def _is_to_us(self, one: TwilioMessage) -> bool:
+        return Address(one.to).canonical == self.sender.canonical
 
     def _backfill(self, one: TwilioMessage) -> bool:
         sender = sender_of(one.from_)

@@ -56,7 +56,7 @@ class InboxStore:
             return inbound_from(failed.items[0])
         return None
 
-    def published(self, inbound: InboundMessage, now: int) -> None:
+    def record_published(self, inbound: InboundMessage, now: int) -> None:
         """Clear the outbox marker; while media are pending, one of theirs takes its place."""
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
 
