@@ -136,11 +136,12 @@ class Receiving:
         callbacks = CallbackStore(db, MESSAGES, 400)
         alerts, queue = RecordingAlerts(), RecordingQueue()
         templates: Any = None  # no code here speaks of a template
+        self.outbox = Outbox(bus=self.bus, alerts=alerts, queue=queue, metrics=self.metrics)
         self.commit = Commit(
             messages=self.messages,
             contacts=self.contacts,
             templates=templates,
-            outbox=Outbox(bus=self.bus, alerts=alerts, queue=queue, metrics=self.metrics),
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
             rate_limit_ms=HOUR,
@@ -158,7 +159,7 @@ class Receiving:
             messages=self.messages,
             contacts=self.contacts,
             contact_ids=IDS,
-            bus=self.bus,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
             default_agent="scheduling",
@@ -174,7 +175,7 @@ class Receiving:
             inbox=self.inbox,
             source=self.twilio,
             store=self.bucket,
-            bus=self.bus,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
         )
@@ -185,6 +186,7 @@ class Receiving:
             gateway=self.twilio,  # type: ignore[arg-type]  # nothing is posted here
             catalog=load_catalog(),
             contact_ids=IDS,
+            sender=Address(SENDER),
             clock=self.clock,
             metrics=self.metrics,
             receive_message=self.receive,

@@ -103,6 +103,10 @@ class App:
         return ContactIds(secret["SecretString"])
 
     @cached_property
+    def sender(self) -> Address:
+        return Address.parse(self.settings.sender_address)
+
+    @cached_property
     def api_url(self) -> str:
         parameter = self.client("ssm").get_parameter(Name=self.settings.api_url_parameter)
         return str(parameter["Parameter"]["Value"])
@@ -156,7 +160,7 @@ class App:
         base_url = self.settings.twilio_base_url
         return TwilioGateway(
             lambda: client(self.twilio_secret.get(), base_url),
-            Address.parse(self.settings.sender_address),
+            self.sender,
             self.settings.public_url or self.api_url,
         )
 
@@ -278,7 +282,7 @@ class App:
 
         # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
-        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens)
+        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens, self.sender)
 
     def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
         return self.twilio_secret.get(refresh=refresh).webhook_tokens
