@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.send_message import SendMessage
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
@@ -359,6 +360,12 @@ class App:
             commit=self.commit,
             resolve_doubt=resolve,
         )
+
+    @cached_property
+    def redrive_dead_letters(self) -> "RedriveDeadLetters":
+        from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
+
+        return RedriveDeadLetters(messages=self.messages, queue=self.queue, commit=self.commit, clock=self.clock)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
