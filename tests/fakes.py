@@ -1,8 +1,9 @@
 """Ports that remember: small enough to be right by looking at them. Stores are never faked: moto and the real adapters
 serve them, since what matters there are DynamoDB's own conditions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
@@ -63,12 +64,16 @@ class RecordingQueue:
     """The `Queue` port."""
 
     nudges: list[tuple[str, int]] = field(default_factory=list)
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
     poison: list[str] = field(default_factory=list)
     back: list[tuple[str, int]] = field(default_factory=list)
 
     def nudge(self, message_id: str, delay_seconds: int = 0) -> None:
         self.nudges.append((message_id, delay_seconds))
+
+    def enqueue(self, request: Mapping[str, Any]) -> None:
+        self.requests.append(request)
 
     def dead_letter(self, message: Message) -> None:
         self.dead.append(message)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
+    from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.send_message import SendMessage
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
@@ -266,6 +267,12 @@ class App:
         from whatsapp.use_cases.sweep_due import SweepDue
 
         return self._join(SweepDue)
+
+    @cached_property
+    def redrive_dead_letters(self) -> "RedriveDeadLetters":
+        from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
+
+        return self._join(RedriveDeadLetters)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
