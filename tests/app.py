@@ -23,7 +23,7 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import SendAnswer, SendRequest, parse_request
+from whatsapp.domain.sending.request import SendAnswer, SendRequest, parse
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 from whatsapp.settings import Settings
 
@@ -157,7 +157,8 @@ class UnitApp(App):
             self.gateway.outcomes = [die if status is Status.SENDING else InDoubt("no answer")]
             with suppress(WorkerDied):
                 self.send(key, **request)
-        assert (message := self.record(key)).status is status
+        message = self.record(key)
+        assert message.status is status
         return message
 
     def store(self, key: str = "m", **fields: Any) -> Message:
@@ -253,4 +254,4 @@ def a_request(**values: Any) -> SendRequest:
         },
     }
     body = {"to": PATIENT, **({} if "text" in values else template), **values}
-    return parse_request({name: value for name, value in body.items() if value is not None})
+    return parse(SendRequest, {name: value for name, value in body.items() if value is not None})

@@ -2,7 +2,7 @@
 
 from whatsapp import bootstrap
 from whatsapp.domain.ports import Deadline
-from whatsapp.domain.sending.request import SendAnswer, parse_request
+from whatsapp.domain.sending.request import SendAnswer, SendRequest, parse
 from whatsapp.observability import logger
 
 
@@ -13,7 +13,7 @@ def serve(body: object, default_key: str, deadline: Deadline) -> SendAnswer:
         MessagingError: refused before anything was stored.
     """
     send_message = bootstrap.app().send_message
-    request = parse_request(body)
+    request = parse(SendRequest, body)
     answer = send_message(request, request.idempotency_key or default_key, deadline)
     logger.info("send", message_id=answer.message_id, status=answer.status, duplicate=answer.duplicate)
     if not send_message.nudge(answer):

@@ -9,7 +9,7 @@ from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.sending.compose import compose
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.domain.templates.catalog import load_catalog
 
 NOW = datetime(2026, 11, 24, 7, tzinfo=UTC)
@@ -18,7 +18,7 @@ ROW = Contact(contact_id="c" * 32)
 
 
 def made(contact: Contact = ROW, *, send_to_ids: bool = False, **more: Any) -> Message:
-    request = parse_request({"to": NUMBER, "text": "hello", **more})
+    request = parse(SendRequest, {"to": NUMBER, "text": "hello", **more})
     template = load_catalog().get(request.template) if request.template else None
     return compose(request, "m" * 32, contact, template, int(NOW.timestamp() * 1000), send_to_ids=send_to_ids)
 

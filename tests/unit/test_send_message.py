@@ -8,7 +8,6 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
-from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SendKind, message_id_of
 from whatsapp.domain.sending.request import SendAnswer
@@ -17,7 +16,7 @@ from tests.app import UnitApp, a_request
 from tests.fakes import NOON
 
 CODE_OF_BAD_NUMBER = 21211
-OTHER_KIND = {"text": "See you soon", "template": None}
+FREE_TEXT: dict[str, Any] = {"text": "See you soon"}
 
 
 def held_by(app: UnitApp, holder: str, **values: Any) -> None:
@@ -116,11 +115,15 @@ def test_same_request_again_is_a_duplicate(app: UnitApp) -> None:
 
 def test_other_request_under_the_same_key_is_a_conflict(app: UnitApp) -> None:
     app.send()
-    assert error_of(lambda: app.send(**OTHER_KIND)) == "idempotency_conflict"
+    assert error_of(lambda: app.send(**FREE_TEXT)) == "idempotency_conflict"
 
 
 def test_same_request_of_another_worker_at_the_same_moment_is_posted_once(app: UnitApp) -> None:
-    with app.before_call("TransactWriteItems", lambda: (pass_a_moment(app), app.send())):
+    def another_worker() -> None:
+        app.clock.at += 1
+        app.send()
+
+    with app.before_call("TransactWriteItems", another_worker):
         answer = app.send()
     assert (answer.status, answer.duplicate) == ("sent", True)
     assert len(app.gateway.posts) == 1
@@ -128,7 +131,7 @@ def test_same_request_of_another_worker_at_the_same_moment_is_posted_once(app: U
 
 def test_other_request_of_another_worker_at_the_same_moment_is_a_conflict(app: UnitApp) -> None:
     app.patient_writes()
-    with app.before_call("TransactWriteItems", lambda: (pass_a_moment(app), app.send(**OTHER_KIND))):
+    with app.before_call("TransactWriteItems", lambda: app.send(**FREE_TEXT)):
         assert error_of(app.send) == "idempotency_conflict"
     assert len(app.gateway.posts) == 1
 
@@ -179,7 +182,7 @@ def test_nudge_during_the_pause_before_a_retry_changes_nothing(app: UnitApp) -> 
     [
         ({"opted_out_at": NOON}, {}, "opted_out"),
         ({"suppressed_code": CODE_OF_BAD_NUMBER}, {}, "invalid_address"),
-        ({}, OTHER_KIND, "window_closed"),
+        ({}, FREE_TEXT, "window_closed"),
         ({}, {"language": "hi"}, "template_not_approved"),
         ({"next_allowed_at": NOON + 1}, {"on_rate_limit": "reject"}, "rate_limited"),
     ],
@@ -487,11 +490,6 @@ def test_only_pending_and_retrying_messages_are_nudged(app: UnitApp, status: Sta
     app.store(status=status, due_at=NOON + 60_000, request_hash="")
     assert app.send_message.nudge(app.send())
     assert app.queue.nudges == []
-
-
-def pass_a_moment(app: UnitApp) -> None:
-    """Another worker's record has another time of creation."""
-    app.clock.at += 1
 
 
 _TEMPLATE: dict[str, Any] = {

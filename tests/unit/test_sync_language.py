@@ -4,7 +4,7 @@ import pytest
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.sending.compose import compose
-from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.domain.templates.catalog import load_catalog
 
 CATALOG = load_catalog()
@@ -14,7 +14,7 @@ VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time"
 def language_of(asked: str | None, contacts: str | None) -> tuple[str | None, str | None]:
     """The message's language and text."""
     body = {"to": "+919812345678", "template": "session_reminder", "variables": VARIABLES, "language": asked}
-    request = parse_request(body)
+    request = parse(SendRequest, body)
     contact = Contact(contact_id="c" * 32, language=contacts)
     template = CATALOG.get("session_reminder")
     message = compose(request, "m" * 32, contact, template, 1_795_340_000_000, send_to_ids=False)

@@ -13,6 +13,7 @@ from whatsapp.domain.sending.after_post import when_overtaken
 from whatsapp.domain.sending.lifecycle import ACCEPTED
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import Transition, next_look
+from whatsapp.domain.sending.twilio_codes import Row
 from whatsapp.use_cases.outbox import Outbox
 
 MANY_REPLIES = 20
@@ -44,7 +45,8 @@ class Commit:
 
         `contact`: as it stood before an acceptance, for the audit of the rate limit.
         """
-        self._keep_proof(transition)
+        if transition.proof:
+            self._keep_proof(transition.before, transition.proof)
         if not self.messages.commit(transition):
             return self._overtaken(transition)
         if metric := _COUNTED.get(transition.step):
@@ -72,11 +74,8 @@ class Commit:
     def _current(self, message: Message) -> Message:
         return self.messages.get(message.message_id) or message
 
-    def _keep_proof(self, transition: Transition) -> None:
+    def _keep_proof(self, message: Message, row: Row) -> None:
         """What a code proves about the contact or the template, as they were when the message went."""
-        message, row = transition.before, transition.proof
-        if row is None:
-            return
         at = message.claimed_at or self.clock.now()
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, at)

@@ -26,11 +26,10 @@ from whatsapp.domain.sending.before_claim import (
     refuse,
     slot_taken,
 )
-from whatsapp.domain.sending.compose import compose, content_of, templated, with_callback
+from whatsapp.domain.sending.compose import compose, content_of, templated
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
-from whatsapp.domain.sending.transition import Transition
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import Template
 from whatsapp.use_cases.commit import Commit
@@ -70,7 +69,8 @@ class SendMessage:
         now = self.clock.now()
         message = compose(request, message_id, contact, template, now, send_to_ids=self.policy.send_to_ids)
         sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")
-        if sent.created_at != message.created_at:  # another worker stored this key's message first
+        stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
+        if not stored_by_us:  # another worker stored this key's message first
             return self._again(sent, request, deadline)
         return answer_for(sent)
 
@@ -120,8 +120,9 @@ class SendMessage:
             message = replace(message, contact_id=contact.contact_id)
             try:
                 template = self.catalog.get(message.template) if message.template else None
-                held = self._held(message, contact, template, now, deadline)
-                if held:
+                if message.continues and self._went_after_all(message.continues):
+                    return self.commit(cancel(message, now))
+                if held := before_claim(message, contact, template, self.policy, now, deadline.at):
                     return self.commit(held)
                 if deadline.at - now < periods.POST_NEEDS:
                     return message  # the sweep nudges it again
@@ -146,7 +147,7 @@ class SendMessage:
 
     def _post(self, claimed: Message, post: OutgoingPost, deadline: Deadline) -> Message:
         """This worker has the message: write the fence, look at the contact once more, POST once, settle."""
-        if self._remaining(deadline) < periods.POST_NEEDS:
+        if deadline.at - self.clock.now() < periods.POST_NEEDS:
             return self.commit(put_back(claimed, _TOO_LITTLE_TIME, self.clock.now()))
         sending = self.commit(fence(claimed, post, self.clock.now()))
         if sending.status is not Status.SENDING or sending.attempt != claimed.attempt:
@@ -156,20 +157,17 @@ class SendMessage:
             return self.commit(put_back(sending, _TOO_LITTLE_TIME, self.clock.now()))
         if is_forbidden(contact, sending):
             return self.commit(forbidden(sending, self.clock.now()))
-        outcome = self.gateway.post(with_callback(post, sending))
+        path = f"/twilio/status/{sending.message_id}/{sending.attempt}"  # a callback finds its record by it
+        outcome = self.gateway.post(replace(post, status_path=path))
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
         return self.commit(settled, contact)
 
     # --- its parts -------------------------------------------------------------------------------------------------
 
-    def _held(
-        self, message: Message, contact: Contact, template: Template | None, now: int, deadline: Deadline
-    ) -> Transition | None:
-        if message.continues:
-            predecessor = self.messages.get(message.continues)
-            if predecessor and predecessor.status in ACCEPTED - {Status.UNDELIVERED}:
-                return cancel(message, now)
-        return before_claim(message, contact, template, self.policy, now, deadline.at)
+    def _went_after_all(self, message_id: str) -> bool:
+        """Late evidence shows that the message which this one continues reached Twilio, and did not fail."""
+        predecessor = self.messages.get(message_id)
+        return predecessor is not None and predecessor.status in ACCEPTED - {Status.UNDELIVERED}
 
     def _after_lost_claim(self, message: Message, contact: Contact, lost: ClaimLost) -> tuple[Message, Contact, bool]:
         """What the next try starts from, and whether this one waited."""
@@ -187,13 +185,11 @@ class SendMessage:
         while True:
             seen_at = self.clock.now()
             contact = self._contact(sending.contact_id)
-            if self._remaining(deadline) < periods.POST_NEEDS:
+            now = self.clock.now()
+            if deadline.at - now < periods.POST_NEEDS:
                 return None
-            if self.clock.now() - seen_at <= periods.FRESH_CONTACT:
+            if now - seen_at <= periods.FRESH_CONTACT:
                 return contact
 
     def _contact(self, contact_id: str) -> Contact:
         return self.contacts.get(contact_id) or Contact(contact_id=contact_id)
-
-    def _remaining(self, deadline: Deadline) -> int:
-        return deadline.at - self.clock.now()

@@ -15,7 +15,7 @@ from whatsapp.domain.ports import Clock, Deadline, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.send_message import SendMessage
 
@@ -69,7 +69,7 @@ class WorkQueueMessage:
             raise MessagingError("invalid_request", "the queue message is not JSON") from None
         if isinstance(body, dict) and body.keys() == {"message_id"}:  # a nudge; a request has no such field
             return self.send_message.advance(str(body["message_id"]), deadline)
-        request = parse_request(body)
+        request = parse(SendRequest, body)
         answer = self.send_message(request, request.idempotency_key or received.queue_message_id, deadline)
         waits = answer.status in (Status.PENDING, Status.RETRYING)
         return self.messages.get(answer.message_id) if waits and answer.message_id else None

@@ -30,15 +30,11 @@ def message_key(message_id: str) -> dict[str, str]:
 def message_item(message: Message, ttl: int) -> dict[str, Any]:
     """An outgoing message's item; `at` places it in the conversation."""
     item = {_STORED_AS.get(name, name): value for name, value in asdict(message).items()}
-    item["error"] = failure_item(message.error)
+    if message.error:
+        item["error"] = {name: value for name, value in item["error"].items() if value is not None}
     item["variables"] = message.variables or None
     item["contact_id"] = message.contact_id or None  # a tombstone has none, and an index key cannot be empty
     return {**item, "entry": MESSAGE_ENTRY, "direction": "outbound", "at": message.created_at, "ttl": ttl}
-
-
-def failure_item(error: Failure | None) -> dict[str, Any] | None:
-    """A failure as a map."""
-    return {name: value for name, value in asdict(error).items() if value is not None} if error else None
 
 
 def message_from(item: dict[str, Any]) -> Message:

@@ -1,7 +1,6 @@
 """From a caller's request to a record, and from a record to what Twilio is handed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
@@ -120,8 +119,3 @@ def templated(message: Message, template: Template, versions: Sequence[TemplateV
         content_variables=rendered.content_variables,
         rendered=rendered.text,
     )
-
-
-def with_callback(post: OutgoingPost, message: Message) -> OutgoingPost:
-    """The POST with its status callback's path, by which a callback finds its record if Twilio's answer is lost."""
-    return replace(post, status_path=f"/twilio/status/{message.message_id}/{message.attempt}")

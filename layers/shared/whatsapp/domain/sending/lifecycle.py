@@ -3,6 +3,7 @@
 The message store builds each write's condition from this table, and `docs/lifecycle.md` is generated from it.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,104 +65,45 @@ class Step:
     name: str
     sources: frozenset[Status]
     target: Status
+    slot: Slot
     meaning: str
-    slot: Slot = Slot.UNTOUCHED
     stoppable: bool = False
-    """Fails if someone asked the message to stop meanwhile (a cancel or an erasure)."""
+    """Fails if a cancel or an erasure asked the message to stop meanwhile."""
 
 
-_HELD = frozenset({Status.CLAIMED, Status.SENDING})
-_MAY_FAIL = IN_DOUBT | {Status.SENT}
+_PENDING, _CLAIMED, _SENDING = ({Status.PENDING}, {Status.CLAIMED}, {Status.SENDING})
+_SENT = {Status.SENT}
+_ARRIVED_FROM = {Status.SENT, Status.UNDELIVERED, Status.FAILED}
+STEPS: list[Step] = []
 
-STORE = Step("store", frozenset({Status.PENDING}), Status.PENDING, "a new message; this invocation has no time for it")
-CLAIM = Step(
-    "claim", WAITING, Status.CLAIMED, "one worker takes the message and the contact's slot", Slot.TAKEN, stoppable=True
-)
-FENCE = Step(
-    "fence",
-    frozenset({Status.CLAIMED}),
-    Status.SENDING,
-    "the last write before the POST; a claim that was taken back fails here",
-    stoppable=True,
-)
-ACCEPT = Step(
-    "accept", IN_DOUBT, Status.SENT, "Twilio's answer, callback or list shows that it accepted", Slot.OPENS_LATER
-)
-RETRY = Step("retry", _HELD, Status.RETRYING, "certainly not sent: try again", Slot.REFUNDED, stoppable=True)
-TAKE_BACK = Step(
-    "take back",
-    frozenset({Status.CLAIMED}),
-    Status.RETRYING,
-    "the worker died before the fence",
-    Slot.REFUNDED,
-    stoppable=True,
-)
-REFUSE = Step("refuse", _HELD, Status.FAILED, "Twilio or our own last look refused", Slot.REFUNDED, stoppable=True)
-GIVE_UP = Step(
-    "give up",
-    _HELD,
-    Status.FAILED,
-    "the third counted attempt failed, or the account is broken: dead-letter queue",
-    Slot.REFUNDED,
-    stoppable=True,
-)
-STOP = Step("stop", _HELD, Status.CANCELED, "canceled in time", Slot.REFUNDED)
-DOUBT = Step("doubt", frozenset({Status.SENDING}), Status.UNKNOWN, "no clear answer: the slot stays held")
-END_DOUBT = Step(
-    "end doubt",
-    frozenset({Status.SENDING, Status.UNKNOWN}),
-    Status.UNRESOLVED,
-    "no evidence within the horizon: alert",
-    Slot.RELEASED,
-)
-RESEND = Step(
-    "resend",
-    frozenset({Status.UNRESOLVED}),
-    Status.UNRESOLVED,
-    "Twilio's list shows nothing and the caller asked for it: a new record continues this one",
-)
-REDRIVE = Step(
-    "redrive",
-    frozenset({Status.FAILED}),
-    Status.FAILED,
-    "the cause is mended and an operator redrives it: a new record continues this one",
-)
-DEFER = Step("defer", WAITING, Status.DEFERRED, "it must wait: rate limit, quiet hours or send_at")
-EXPIRE = Step("expire", WAITING, Status.EXPIRED, "its time passed before it could go")
-CANCEL = Step("cancel", WAITING, Status.CANCELED, "the caller canceled it")
-DROP = Step("drop", WAITING, Status.FAILED, "it may no longer go: opted out, suppressed, template gone")
-FAIL = Step("fail", _MAY_FAIL, Status.FAILED, "a callback or the list says failed: no refund", Slot.RELEASED)
-UNDELIVER = Step(
-    "undeliver", _MAY_FAIL, Status.UNDELIVERED, "a callback or the list says undelivered: no refund", Slot.RELEASED
-)
-DELIVER = Step(
-    "deliver",
-    frozenset({Status.SENT, Status.UNDELIVERED, Status.FAILED}),
-    Status.DELIVERED,
-    "a callback says delivered, even after one that said failed",
-)
-READ = Step("read", DELIVER.sources | {Status.DELIVERED}, Status.READ, "a callback says read")
 
-STEPS = (
-    STORE,
-    CLAIM,
-    FENCE,
-    ACCEPT,
-    RETRY,
-    TAKE_BACK,
-    REFUSE,
-    GIVE_UP,
-    STOP,
-    DOUBT,
-    END_DOUBT,
-    RESEND,
-    REDRIVE,
-    DEFER,
-    EXPIRE,
-    CANCEL,
-    DROP,
-    FAIL,
-    UNDELIVER,
-    DELIVER,
-    READ,
-)
+def _step(
+    name: str, sources: Set[Status], target: Status, slot: Slot, meaning: str, *, stoppable: bool = False
+) -> Step:
+    STEPS.append(Step(name, frozenset(sources), target, slot, meaning, stoppable))
+    return STEPS[-1]
+
+
+# fmt: off
+STORE = _step("store", _PENDING, Status.PENDING, Slot.UNTOUCHED, "a new message; this invocation has no time for it")
+CLAIM = _step("claim", WAITING, Status.CLAIMED, Slot.TAKEN, "one worker takes the message and the contact's slot", stoppable=True)
+FENCE = _step("fence", _CLAIMED, Status.SENDING, Slot.UNTOUCHED, "the last write before the POST; a claim that was taken back fails here", stoppable=True)
+ACCEPT = _step("accept", IN_DOUBT, Status.SENT, Slot.OPENS_LATER, "Twilio's answer, callback or list shows that it accepted")
+RETRY = _step("retry", _CLAIMED | _SENDING, Status.RETRYING, Slot.REFUNDED, "certainly not sent: try again", stoppable=True)
+TAKE_BACK = _step("take back", _CLAIMED, Status.RETRYING, Slot.REFUNDED, "the worker died before the fence", stoppable=True)
+REFUSE = _step("refuse", _CLAIMED | _SENDING, Status.FAILED, Slot.REFUNDED, "Twilio or our own last look refused", stoppable=True)
+GIVE_UP = _step("give up", _CLAIMED | _SENDING, Status.FAILED, Slot.REFUNDED, "the third counted attempt failed, or the account is broken: dead-letter queue", stoppable=True)
+STOP = _step("stop", _CLAIMED | _SENDING, Status.CANCELED, Slot.REFUNDED, "canceled in time")
+DOUBT = _step("doubt", _SENDING, Status.UNKNOWN, Slot.UNTOUCHED, "no clear answer: the slot stays held")
+END_DOUBT = _step("end doubt", _SENDING | {Status.UNKNOWN}, Status.UNRESOLVED, Slot.RELEASED, "no evidence within the horizon: alert")
+RESEND = _step("resend", {Status.UNRESOLVED}, Status.UNRESOLVED, Slot.UNTOUCHED, "Twilio's list shows nothing and the caller asked for it: a new record continues this one")
+REDRIVE = _step("redrive", {Status.FAILED}, Status.FAILED, Slot.UNTOUCHED, "the cause is mended and an operator redrives it: a new record continues this one")
+DEFER = _step("defer", WAITING, Status.DEFERRED, Slot.UNTOUCHED, "it must wait: rate limit, quiet hours or send_at")
+EXPIRE = _step("expire", WAITING, Status.EXPIRED, Slot.UNTOUCHED, "its time passed before it could go")
+CANCEL = _step("cancel", WAITING, Status.CANCELED, Slot.UNTOUCHED, "the caller canceled it")
+DROP = _step("drop", WAITING, Status.FAILED, Slot.UNTOUCHED, "it may no longer go: opted out, suppressed, template gone")
+FAIL = _step("fail", IN_DOUBT | _SENT, Status.FAILED, Slot.RELEASED, "a callback or the list says failed: no refund")
+UNDELIVER = _step("undeliver", IN_DOUBT | _SENT, Status.UNDELIVERED, Slot.RELEASED, "a callback or the list says undelivered: no refund")
+DELIVER = _step("deliver", _ARRIVED_FROM, Status.DELIVERED, Slot.UNTOUCHED, "a callback says delivered, even after one that said failed")
+READ = _step("read", _ARRIVED_FROM | {Status.DELIVERED}, Status.READ, Slot.UNTOUCHED, "a callback says read")
+# fmt: on

@@ -124,11 +124,6 @@ def parse(model: type[Model], body: object) -> Model:
         raise MessagingError("invalid_request", explain(error)) from None
 
 
-def parse_request(body: object) -> SendRequest:
-    """Read a request to send; errors as in `parse`."""
-    return parse(SendRequest, body)
-
-
 def explain(error: ValidationError) -> str:
     """A validation error in one line: which field, what is wrong. Values stay out: they are personal."""
     problems = []
