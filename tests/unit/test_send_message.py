@@ -431,7 +431,7 @@ def test_late_answer_of_a_stale_worker_changes_nothing_on_a_later_attempt(app: U
     """Twilio refuses the first worker's POST after another attempt has begun."""
 
     def another_attempt() -> Rejected:
-        app.store(attempt="b" * 12, attempts=2, status=Status.SENDING, claimed_at=NOON)
+        app.store(attempt="b" * 12, status=Status.SENDING, request_hash=a_request().hash())
         return Rejected(CODE_OF_BAD_NUMBER, 400)
 
     app.gateway.outcomes = [another_attempt]
