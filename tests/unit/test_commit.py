@@ -61,7 +61,7 @@ def test_giving_up_is_published_alerted_and_kept_as_a_dead_letter(app: UnitApp) 
 def test_partial_delivery_leaves_only_what_was_refused(app: UnitApp, down: str, left: str) -> None:
     getattr(app, down).down = True
     app.commit(give_up(app.store(status=Status.SENDING, attempt="a")))
-    assert (app.record().outbox, app.record().due_at) == ({left}, NOON + periods.OUTBOX_RETRY)
+    assert (app.record().outbox, app.record().due_at) == (frozenset({left}), NOON + periods.OUTBOX_RETRY)
     getattr(app, down).down = False
     app.clock.sleep(60)
     app.sweep_due(app.deadline)

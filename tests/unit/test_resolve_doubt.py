@@ -117,16 +117,9 @@ def test_unresolved_message_is_resent_where_its_caller_asked_for_it(app: UnitApp
     old = sweep_after(app, periods.RESEND)
     new = app.messages.get(old.continued_as or "")
     assert new
-    assert (old.status, new.status, new.continues) == (Status.UNRESOLVED, Status.PENDING, old.message_id)
+    assert (old.status, old.due_at) == (Status.UNRESOLVED, None)
+    assert (new.status, new.continues, new.due_at) == (Status.PENDING, old.message_id, app.clock.now())
     assert len(app.gateway.posts) == 1  # the new record is claimed like any other
-
-
-def test_unresolved_message_is_resent_once(app: UnitApp) -> None:
-    unresolved(app, on_unknown="resend")
-    old = sweep_after(app, periods.RESEND)
-    assert old.due_at is None
-    app.store(**{name: getattr(old, name) for name in ("status", "claimed_at", "on_unknown", "continued_as")})
-    assert app.messages.get(old.continued_as or "")
 
 
 def test_unresolved_message_with_a_candidate_is_not_resent(app: UnitApp) -> None:

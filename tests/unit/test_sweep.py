@@ -1,6 +1,7 @@
 """The loop that every sweep shares."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from whatsapp.domain.ports import Deadline
@@ -17,6 +18,16 @@ def a_sweep(milliseconds: int = 1_000, clock: FrozenClock | None = None) -> Swee
     return Sweep(clock=clock or FrozenClock(), deadline=Deadline(NOON + milliseconds), outages=(TwilioDown,))
 
 
+def noting(done: list[Any], note: Any = None) -> Callable[[int], bool]:
+    """Notes the item, or `note`."""
+
+    def act(item: int) -> bool:
+        done.append(note or item)
+        return True
+
+    return act
+
+
 def failing(error: Exception, on: int, done: list[int]) -> Callable[[int], bool]:
     def act(item: int) -> bool:
         if item == on:
@@ -29,13 +40,13 @@ def failing(error: Exception, on: int, done: list[int]) -> Callable[[int], bool]
 
 def test_every_item_is_acted_on_in_order_and_counted() -> None:
     done: list[int] = []
-    assert a_sweep().each([1, 2, 3], lambda item: done.append(item) or item != 2, needs=0) == 2
+    assert a_sweep().each([1, 2, 3], lambda item: noting(done)(item) and item != 2, needs=0) == 2
     assert done == [1, 2, 3]
 
 
 def test_item_that_another_sweep_has_is_left_alone() -> None:
     done: list[int] = []
-    assert a_sweep().each([1, 2, 3], lambda item: done.append(item) or True, claim=lambda i: i != 2, needs=0) == 2
+    assert a_sweep().each([1, 2, 3], noting(done), claim=lambda i: i != 2, needs=0) == 2
     assert done == [1, 3]
 
 
@@ -48,7 +59,7 @@ def test_action_takes_the_item_as_its_claim_returned_it(claimed: int | bool | No
 
 def test_item_is_claimed_before_it_is_acted_on() -> None:
     order: list[str] = []
-    a_sweep().each([1], lambda _: order.append("act"), claim=lambda _: order.append("claim") or True, needs=0)
+    a_sweep().each([1], noting(order, "act"), claim=noting(order, "claim"), needs=0)
     assert order == ["claim", "act"]
 
 
@@ -60,13 +71,19 @@ def test_nothing_is_started_with_too_little_time_left(needs: int, done: list[int
 
 
 def test_time_is_looked_at_before_each_item() -> None:
-    clock = FrozenClock()
-    assert a_sweep(1_000, clock).each([1, 2, 3], lambda _: clock.sleep(0.4) or True, needs=500) == 2
+    clock, done = FrozenClock(), list[int]()
+
+    def slow(item: int) -> None:
+        done.append(item)
+        clock.sleep(0.4)
+
+    a_sweep(1_000, clock).each([1, 2, 3], slow, needs=500)
+    assert done == [1, 2]
 
 
 def test_item_without_time_is_not_claimed() -> None:
     claimed: list[int] = []
-    a_sweep(10).each([1], lambda _: True, claim=lambda item: claimed.append(item) or True, needs=11)
+    a_sweep(10).each([1], lambda _: True, claim=noting(claimed), needs=11)
     assert claimed == []
 
 
