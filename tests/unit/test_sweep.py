@@ -53,7 +53,7 @@ def test_item_that_another_sweep_has_is_left_alone() -> None:
 @pytest.mark.parametrize(("claimed", "acted_on"), [(True, [1]), (7, [7]), (None, []), (False, [])])
 def test_action_takes_the_item_as_its_claim_returned_it(claimed: int | bool | None, acted_on: list[int]) -> None:
     done: list[int] = []
-    a_sweep().each([1], done.append, claim=lambda _: claimed, needs=0)
+    a_sweep().each([1], noting(done), claim=lambda _: claimed, needs=0)
     assert done == acted_on
 
 
@@ -66,16 +66,17 @@ def test_item_is_claimed_before_it_is_acted_on() -> None:
 @pytest.mark.parametrize(("needs", "done"), [(1_000, [1]), (1_001, [])])
 def test_nothing_is_started_with_too_little_time_left(needs: int, done: list[int]) -> None:
     acted: list[int] = []
-    a_sweep(1_000).each([1], acted.append, needs=needs)
+    a_sweep(1_000).each([1], noting(acted), needs=needs)
     assert acted == done
 
 
 def test_time_is_looked_at_before_each_item() -> None:
     clock, done = FrozenClock(), list[int]()
 
-    def slow(item: int) -> None:
+    def slow(item: int) -> bool:
         done.append(item)
         clock.sleep(0.4)
+        return True
 
     a_sweep(1_000, clock).each([1, 2, 3], slow, needs=500)
     assert done == [1, 2]
@@ -98,7 +99,7 @@ def test_error_of_one_item_does_not_stop_the_others_and_is_raised_at_the_end() -
 
 def test_error_while_claiming_is_kept_too() -> None:
     sweep, done = a_sweep(), list[int]()
-    sweep.each([1, 2], done.append, claim=failing(ValueError("one"), 1, []), needs=0)
+    sweep.each([1, 2], noting(done), claim=failing(ValueError("one"), 1, []), needs=0)
     assert (done, len(sweep.errors)) == ([2], 1)
 
 

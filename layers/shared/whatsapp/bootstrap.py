@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
-    from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
+    from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
