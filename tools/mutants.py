@@ -77,6 +77,7 @@ AT_IMPORT = ("test_lifecycle", "test_twilio_codes")
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 COPIED = ("commands", "docs", "events", "functions", "local", "tests", "tools", "template.yaml", "pyproject.toml")
 
+_TEXT = re.compile(r'"[^"]*"')
 _KILLED_OTHERWISE = {None: "not tried", 0: "survived", 5: "no test", 33: "no test"}
 """By the exit code of its tests; any other is a kill: a failure, an error, a loop without end."""
 
@@ -102,8 +103,9 @@ class Mutant:
     @property
     def is_wording(self) -> bool:
         """Whether it only respells a sentence for people: no test should hold on to such a one."""
-        return " " in "".join(re.findall(r'"[^"]*"', self.before)) and _without_texts(self.before) == _without_texts(
-            self.after
+        texts = zip(_TEXT.findall(self.before), _TEXT.findall(self.after), strict=False)
+        return _TEXT.sub("", self.before) == _TEXT.sub("", self.after) and all(
+            " " in before for before, after in texts if before != after
         )
 
 
@@ -173,15 +175,16 @@ def results(copy: Path, files: Sequence[str], deadline: float) -> Iterator[Mutan
     """What became of every mutant; of those that were not killed, the change."""
     with ThreadPoolExecutor(2) as two:
         for file in files:
-            recorded = json.loads((copy / "mutants/src/whatsapp" / f"{file}.meta").read_text())["exit_code_by_key"]
+            made = copy / "mutants/src/whatsapp" / f"{file}.meta"
+            if not made.exists():
+                raise SystemExit(f"mutants: no mutant of {file} was made in time: give it more --minutes")
+            recorded = json.loads(made.read_text())["exit_code_by_key"]
             mutants = [Mutant(name, file, _KILLED_OTHERWISE.get(code, "killed")) for name, code in recorded.items()]
             source = ast.parse((copy / "src/whatsapp" / file).read_text())
             at_import = called_at_import(source)
             again = [m for m in mutants if m.fate in ("survived", "no test") and m.function[-1] in at_import]
-            killed = {
-                m for m, dead in zip(again, two.map(lambda m: dies_at_import(copy, m), again), strict=True) if dead
-            }
-            mutants = [replace(mutant, fate="killed") if mutant in killed else mutant for mutant in mutants]
+            fates = dict(zip(again, two.map(lambda m: fate_at_import(copy, m, deadline), again), strict=True))
+            mutants = [replace(mutant, fate=fates.get(mutant, mutant.fate)) for mutant in mutants]
             yield from two.map(lambda mutant: with_change(copy, mutant), mutants)
 
 
@@ -259,16 +262,12 @@ def report(mutants: Sequence[Mutant], files: Sequence[str], minutes: float) -> i
         print(f"{file:40} {total[file]:5} mutants, {killed[file]:5} killed")
     decisions = [file for file in files if file not in CONDITIONS]
     share = sum(killed[file] for file in decisions) / (sum(total[file] for file in decisions) or 1)
-    print(
-        f"{len(wording)} more only respell a sentence for people; {len(mutants) - len(tried) - len(wording)} not tried"
-    )
+    print(f"{len(wording)} more only respell a sentence for people")
+    if left:
+        print(f"cut short after {minutes:g} minutes: {left} mutants not tried")
     print(f"decisions: {share:.1%} killed, at least {LEAST_KILLED:.0%} wanted; {len(explained)} survivors explained")
     print(f"mutants: {len(tried)}, killed {killed.total()}, survived {len(survivors)}")
     return 0 if share >= LEAST_KILLED else 1
-
-
-def _without_texts(code: str) -> str:
-    return re.sub(r'"[^"]*"', '""', code)
 
 
 if __name__ == "__main__":
