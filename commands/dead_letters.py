@@ -117,9 +117,7 @@ def work(command: str, queue_id: str | None, settings: Settings, *, in_earnest: 
     def put_on_queue(body: dict[str, Any]) -> None:
         sqs.send_message(QueueUrl=settings.send_queue_url, MessageBody=json.dumps(body))
 
-    redrive = RedriveDeadLetters(
-        messages=app.messages, continue_message=app.continue_message, clock=app.clock, put_on_queue=put_on_queue
-    )
+    redrive = RedriveDeadLetters(messages=app.messages, commit=app.commit, clock=app.clock, put_on_queue=put_on_queue)
     queue = DeadLetterQueue(sqs, settings.send_dead_letter_queue_url)
     left: list[Held] = []
     shown = 0

@@ -10,7 +10,7 @@ from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.ports import Accepted, Deadline, Outcome, OutgoingPost, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import SendRequest, parse_request
+from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 from whatsapp.settings import Settings
 
@@ -144,4 +144,4 @@ def a_request(**values: Any) -> SendRequest:
         },
     }
     body = {"to": PATIENT, **({} if "text" in values else template), **values}
-    return parse_request({name: value for name, value in body.items() if value is not None})
+    return parse(SendRequest, {name: value for name, value in body.items() if value is not None})

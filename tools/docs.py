@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from whatsapp.domain.sending.lifecycle import STEPS, WAITING, Status
+from whatsapp.domain.sending.lifecycle import IN_FLIGHT, STEPS, WAITING, Slot, Status
 from whatsapp.domain.sending.twilio_codes import ROWS, Action, Row
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -15,9 +15,9 @@ LIFECYCLE = """# The life of an outgoing message
 
 One record stands for **at most one message at Twilio**. A worker commits the intent, claims the contact's slot,
 writes the fence, looks once more at the contact, POSTs **once**, and settles by what Twilio proves. What is in doubt
-is held, never posted again: a status callback or Twilio's list settles it, or people do.
+is held, never posted again: a status callback or Twilio's list settles it, or an operator does.
 
-What has to be tried again after Twilio took a message, or in lasting doubt, is a new record that `continues` the old.
+What is tried again after Twilio took a message, or in lasting doubt, is a new record that `continues` the old one.
 
 ```mermaid
 stateDiagram-v2
@@ -33,18 +33,12 @@ Where the contact's slot takes part, both rows change in one transaction.
 
 {steps}
 
-## Who holds the slot
+*The slot* says what the step does to the contact's row, if this message is in flight ({in_flight}):
 
-| moment | the contact's row |
-|---|---|
-| claim | `inflight` names the message, `next_allowed_at` lies the limit and a guard ahead |
-| accept | `next_allowed_at` is the acceptance and the limit, `inflight` goes |
-| refund (retry, take back, refuse, give up, stop) | both are as before the claim |
-| doubt | both stay |
-| end doubt, late failure | `inflight` goes, `next_allowed_at` stays |
+{slots}
 
-A reply takes another lane: `reply_inflight`, which ends with the worker's lease, and a place in the inbound message's
-`replied_by`. It neither reads nor moves `next_allowed_at`.
+A reply has a slot of its own: `reply_inflight`, which ends with the worker's lease, and a place in the inbound
+message's `replied_by`. It neither reads nor moves `next_allowed_at`.
 
 The conditions are proved by simulation: `.venv/bin/python -m tests.simulation 1000`.
 """
@@ -65,12 +59,14 @@ same table. A code that is not here is never retried, and alerts the operator.
 
 def lifecycle_page() -> str:
     """docs/lifecycle.md."""
-    steps = ((f"`{s.name}`", _statuses(s.sources), f"`{s.target}`", s.meaning) for s in STEPS)
+    steps = ((f"`{s.name}`", _statuses(s.sources), f"`{s.target}`", s.slot, s.meaning) for s in STEPS)
     return _page(
         LIFECYCLE.format(
             diagram="\n".join(_diagram()),
             waiting=_statuses(WAITING),
-            steps=_table(("step", "from", "to", "meaning"), steps),
+            steps=_table(("step", "from", "to", "the slot", "meaning"), steps),
+            in_flight=_statuses(IN_FLIGHT),
+            slots="\n".join(f"- *{slot}*: {meaning}" for slot, meaning in _SLOTS.items()),
         )
     )
 
@@ -82,13 +78,20 @@ def codes_page() -> str:
     return _page(CODES.format(count=len(ROWS), actions=actions, tables=tables))
 
 
+_SLOTS = {
+    Slot.UNTOUCHED: "as it is.",
+    Slot.TAKEN: "`inflight` names the message; `next_allowed_at` lies the rate limit and a guard ahead.",
+    Slot.REFUNDED: "both are as before the claim: certainly nothing was sent.",
+    Slot.OPENS_LATER: "`next_allowed_at` is the acceptance and the rate limit; `inflight` goes.",
+    Slot.RELEASED: "`inflight` goes; `next_allowed_at` stays, since something may have been sent.",
+}
 _ACTIONS = {
     Action.RETRY: "certainly not sent, and likely to pass: up to three counted attempts, then the dead-letter queue. "
-    "If it comes late, a new record goes on.",
+    "If it comes late, a new record continues it.",
     Action.SLOW_DOWN: "throttled: back off, not counted, until it expires or for four hours.",
     Action.FAIL: "the message can never go as it is.",
-    Action.FALL_BACK: "outside the window: a new record goes on once, with the approved template.",
-    Action.PAGE: "our account or set-up is broken: into the dead-letter queue, and someone is woken.",
+    Action.FALL_BACK: "outside the window: a new record continues it once, with the approved template.",
+    Action.PAGE: "our account or set-up is broken: to the dead-letter queue, with an alert.",
 }
 
 PAGES: dict[str, Callable[[], str]] = {"lifecycle.md": lifecycle_page, "codes.md": codes_page}
@@ -96,7 +99,7 @@ PAGES: dict[str, Callable[[], str]] = {"lifecycle.md": lifecycle_page, "codes.md
 
 def _codes(action: Action) -> str:
     rows = sorted((row for row in ROWS.values() if row.action is action), key=lambda row: row.code)
-    return _table(("code", "meaning", "callers hear", "alerts", "besides"), map(_code, rows))
+    return _table(("code", "meaning", "error code", "alerts", "also"), map(_code, rows))
 
 
 def _code(row: Row) -> tuple[str, ...]:

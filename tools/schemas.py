@@ -19,6 +19,14 @@ DIRECTORY = ROOT / "events" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 REQUESTS: tuple[type[BaseModel], ...] = (SendRequest, ContactLookup, ContactUpdate)
 ANSWERS: tuple[type[BaseModel], ...] = (SendAnswer,)
+FAILURE = {
+    "SendAnswer.json": ("ErrorFace", "Our own stable word for what went wrong, with Twilio's code beside it."),
+    "message.status_changed.json": (
+        "EventError",
+        "Why a message failed, in our stable words, with Twilio's code beside them.",
+    ),
+}
+"""The names that these schemas gave to `Failure` when they were published: code generated from them uses the names."""
 
 
 class Plain(GenerateJsonSchema):
@@ -37,7 +45,17 @@ def schemas() -> dict[str, dict[str, Any]]:
     said = {f"{model.__name__}.json": TypeAdapter[Any](model) for model in ANSWERS}
     said |= {f"{event.detail_type}.json": TypeAdapter[Any](event) for event in EVENTS}
     made |= {name: what.json_schema(mode="serialization", schema_generator=Plain) for name, what in said.items()}
-    return {name: {"$schema": DRAFT, **schema} for name, schema in made.items()}
+    return {name: {"$schema": DRAFT, **_as_published(name, schema)} for name, schema in made.items()}
+
+
+def _as_published(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if name not in FAILURE:
+        return schema
+    title, description = FAILURE[name]
+    renamed: dict[str, Any] = json.loads(json.dumps(schema).replace('"#/$defs/Failure"', f'"#/$defs/{title}"'))
+    failure = renamed["$defs"].pop("Failure")
+    renamed["$defs"] = {title: {**failure, "description": description, "title": title}, **renamed["$defs"]}
+    return renamed
 
 
 def text_of(schema: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """The orchestrator's door: direct invoke, HTTP, the send queue, and the minute's sweep. It decides nothing itself."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whatsapp import bootstrap
@@ -7,8 +9,9 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
 from whatsapp.domain.sending.request import refusal
 from whatsapp.observability import logger, metrics
+from whatsapp.use_cases.work_queue_message import QueueMessage
 
-from functions.send import http, queue
+from functions.send import http
 from functions.send.serve import serve
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str,
     """Tell the doors apart by the shape of the event."""
     deadline = Deadline(bootstrap.app().clock.now() + context.get_remaining_time_in_millis())
     if "Records" in event:
-        return queue.work_batch(event["Records"], deadline)
+        return _batch(event["Records"], deadline)
     if "requestContext" in event:
         return http.resolve(event, context, deadline)
     if "task" in event:
@@ -37,12 +40,34 @@ def _direct(event: dict[str, Any], request_id: str, deadline: Deadline) -> dict[
         return refusal(error).to_json()
 
 
+def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
+    """Work up to ten queue messages at once.
+
+    Returns:
+        The ids of those that must come again, as `ReportBatchItemFailures` wants them.
+    """
+    bootstrap.app().work_queue_message  # noqa: B018 - make the parts before threads share them
+    with ThreadPoolExecutor(max_workers=len(records) or 1) as workers:
+        done = list(workers.map(partial(_record, deadline=deadline), records))
+    failed = [record["messageId"] for record, is_done in zip(records, done, strict=True) if not is_done]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _record(record: dict[str, Any], deadline: Deadline) -> bool:
+    received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
+    try:
+        return bootstrap.app().work_queue_message(received, deadline)
+    except Exception:  # noqa: BLE001 - one message's error must not fail the batch; SQS brings this one again
+        logger.exception("queue message failed", queue_message_id=received.queue_message_id)
+        return False
+
+
 def _task(name: str, deadline: Deadline) -> dict[str, Any]:
     if name != "sweep":
-        raise ValueError(f"unknown task {name!r}: this function knows `sweep`")
+        raise ValueError("unknown task: this function knows `sweep`")
     app = bootstrap.app()
     try:
         swept = app.sweep_due(deadline)
-    finally:  # an error here must not keep anybody from being erased
+    finally:  # an error here must not keep an erasure from going on
         erased = app.erase_contact.sweep(deadline)
     return {**swept, "erased": erased}

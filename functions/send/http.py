@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 api = APIGatewayHttpResolver()
+_STATUS = {
+    "opted_out": 403,
+    "not_found": 404,
+    "idempotency_conflict": 409,
+    "too_late_to_cancel": 409,
+    "rate_limited": 429,
+    "account_problem": 503,
+    "internal_error": 500,
+}
+"""By our error codes. 400 for the others: the caller can mend the request."""
 
 
 def resolve(event: dict[str, Any], context: "LambdaContext", deadline: Deadline) -> dict[str, Any]:
@@ -28,7 +38,7 @@ def resolve(event: dict[str, Any], context: "LambdaContext", deadline: Deadline)
 def send() -> Response[Any]:
     """Send a message."""
     answer = serve(_json(), api.current_event.request_context.request_id, api.context["deadline"])
-    return _answer(answer, answer.http_status)
+    return _answer(answer, status_of(answer))
 
 
 @api.get("/messages/<message_id>")
@@ -80,7 +90,18 @@ def erase(contact_id: str) -> Response[Any]:
 def refused(error: MessagingError) -> Response[Any]:
     """Every refusal in one shape."""
     logger.info("refused", code=error.code)
-    return _answer(refusal(error), error.http_status)
+    return _answer(refusal(error), _STATUS.get(error.code, 400))
+
+
+def status_of(answer: SendAnswer) -> int:
+    """200 where Twilio has it or it is a duplicate, 202 where it waits or another record continues it; else the
+    error's own.
+    """
+    if answer.duplicate:
+        return 200
+    if answer.error and answer.status in ("failed", "undelivered", "refused"):
+        return 202 if answer.continued_as else _STATUS.get(answer.error.code, 400)
+    return 202 if answer.status in ("pending", "deferred", "retrying", "sending", "unknown") else 200
 
 
 def _json() -> object:

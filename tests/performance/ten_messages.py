@@ -8,7 +8,7 @@ from typing import Any
 from whatsapp import bootstrap
 from whatsapp.domain.ports import Deadline
 
-from functions.send.queue import work_batch
+from functions.send.handler import _batch as work_batch
 
 
 def records(first: int) -> list[dict[str, Any]]:

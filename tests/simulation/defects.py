@@ -21,15 +21,14 @@ from whatsapp.adapters.dynamodb.slots import Slots
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt, NotSent
-from whatsapp.domain.sending import lifecycle
-from whatsapp.domain.sending.lifecycle import BY_CALLBACK, Status
+from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status
+from whatsapp.domain.sending.lifecycle import Slot, Status
 from whatsapp.domain.sending.message import SendKind
-from whatsapp.use_cases import send_message, steps, sweep_due
+from whatsapp.domain.sending.transition import EVENT, take
+from whatsapp.use_cases import resolve_doubt, send_message, sweep_due
 from whatsapp.use_cases.cancel_message import CancelMessage
-from whatsapp.use_cases.resolve_doubt import ResolveDoubt
+from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.send_message import SendMessage
-from whatsapp.use_cases.settle_message import SettleMessage
-from whatsapp.use_cases.steps import Steps
 
 HOUR = 3_600_000
 
@@ -68,26 +67,37 @@ def _replace(stack: ExitStack, owner: Any, name: str, make: Callable[[Any], Any]
     stack.enter_context(patch.object(owner, name, wraps(original)(make(original))))
 
 
+def _give_slot(stack: ExitStack, step: lifecycle.Step, slot: Slot) -> None:
+    """Have a step do something else to the slot."""
+
+    def changes(original: Any) -> Any:
+        def otherwise(self: MessageStore, transition: Any) -> Any:
+            wrong = replace(transition, step=replace(step, slot=slot)) if transition.step is step else transition
+            return original(self, wrong)
+
+        return otherwise
+
+    _replace(stack, MessageStore, "_slot_changes", changes)
+
+
 # --- before the POST -------------------------------------------------------------------------------------------------
 
 
 @_defect("the write before the POST asks for nothing: a claim taken back, canceled or expired goes all the same")
 def no_fence(stack: ExitStack) -> None:
-    def fence(_: Any) -> Any:
-        def unconditional(self: MessageStore, message: Any, *, now: int, text: Any, content_sid: Any) -> Any:
-            sending = replace(message, status=Status.SENDING, status_at=now, text=text, content_sid=content_sid)
-            change = self._change(message, sending, lifecycle.FENCE)
-            self._db.write(replace(change, condition=None))
-            return sending
+    def condition(original: Any) -> Any:
+        return lambda transition: (
+            Attr("message_id").exists() if transition.step is lifecycle.FENCE else original(transition)
+        )
 
-        return unconditional
-
-    _replace(stack, MessageStore, "fence", fence)
+    _replace(stack, message_store, "_condition", condition)
 
 
 @_defect("the contact is not read again before the POST: an opt-out in between is overlooked")
 def no_last_look(stack: ExitStack) -> None:
-    _replace(stack, SendMessage, "_last_look", lambda _: lambda self, sending: Contact(contact_id=sending.contact_id))
+    _replace(
+        stack, SendMessage, "_last_look", lambda _: lambda self, sending, _: Contact(contact_id=sending.contact_id)
+    )
 
 
 @_defect("a claim asks whether the slot is held, and believes that the holder is dead after half a minute")
@@ -154,7 +164,7 @@ def slow_answers_set_the_clock(stack: ExitStack) -> None:
 
 @_defect("`send_at` and quiet hours are looked at when a message is asked for, not when it is claimed")
 def early_bird(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(send_message, "earliest", lambda now, *_: now))
+    stack.enter_context(patch.object(before_claim, "earliest", lambda now, *_: now))
 
 
 # --- after the POST --------------------------------------------------------------------------------------------------
@@ -163,27 +173,17 @@ def early_bird(stack: ExitStack) -> None:
 @_defect("a POST without a clear answer is tried again")
 def resend_on_timeout(stack: ExitStack) -> None:
     def settle(original: Any) -> Any:
-        def eager(self: SettleMessage, sending: Any, contact: Any, outcome: Any) -> Any:
-            clear = NotSent(outcome.detail) if isinstance(outcome, InDoubt) else outcome
-            return original(self, sending, contact, clear)
+        def eager(sending: Any, outcome: Any, now: int, spread: float) -> Any:
+            return original(sending, NotSent(outcome.detail) if isinstance(outcome, InDoubt) else outcome, now, spread)
 
         return eager
 
-    _replace(stack, SettleMessage, "__call__", settle)
+    _replace(stack, send_message, "after_post", settle)
 
 
 @_defect("a POST without a clear answer is held, but its slot is given back")
 def refund_on_ambiguity(stack: ExitStack) -> None:
-    def settle(original: Any) -> Any:
-        def generous(self: Any, sending: Any, contact: Any, outcome: Any) -> Any:
-            settled = original(self, sending, contact, outcome)
-            if isinstance(outcome, InDoubt) and settled.status is Status.UNKNOWN:
-                self.messages._try(self.messages._slots.refund(sending)[0])
-            return settled
-
-        return generous
-
-    _replace(stack, SettleMessage, "__call__", settle)
+    _give_slot(stack, lifecycle.DOUBT, Slot.REFUNDED)
 
 
 @_defect("a message found neither in callbacks nor in the list after half an hour is sent again")
@@ -196,13 +196,11 @@ def resend_too_soon(stack: ExitStack) -> None:
 @_defect("the list's first message with the same body is taken for ours")
 def match_on_body_alone(stack: ExitStack) -> None:
     def candidates(_: Any) -> Any:
-        def first(self: ResolveDoubt, message: Any) -> Any:
-            return [one for one in self.gateway.list_sent_to(message.to, 0) if one.body == message.text][:1]
+        return lambda message, listed, _: [one for one in listed if one.body == message.text][:1]
 
-        return first
-
-    _replace(stack, ResolveDoubt, "_candidates", candidates)
-    stack.enter_context(patch.object(ResolveDoubt, "_is_contested", lambda *_: False))
+    _replace(stack, on_doubt, "candidates_of", candidates)
+    stack.enter_context(patch.object(on_doubt, "_is_contested", lambda *_: False))
+    stack.enter_context(patch.object(resolve_doubt, "list_from", lambda _: 0))
 
 
 @_defect("an accepted reply sets the time of the next proactive message")
@@ -220,13 +218,12 @@ def replies_move_the_slot(stack: ExitStack) -> None:
 @_defect("a status callback may move a message back")
 def status_goes_back(stack: ExitStack) -> None:
     back = replace(lifecycle.DELIVER, sources=lifecycle.DELIVER.sources | {Status.READ})
-    stack.enter_context(patch.object(lifecycle, "DELIVER", back))
-    stack.enter_context(patch.dict(BY_CALLBACK, {"delivered": back}))
+    stack.enter_context(patch.dict(on_status._ARRIVALS, {"delivered": back}))
 
 
 @_defect("what the bus does not take is forgotten")
 def tell_and_forget(stack: ExitStack) -> None:
-    _replace(stack, Steps, "_told", lambda original: lambda self, what, message: original(self, what, message) or True)
+    _replace(stack, Outbox, "_deliver", lambda original: lambda self, *what: original(self, *what) or True)
 
 
 # --- beside it -------------------------------------------------------------------------------------------------------
@@ -238,7 +235,7 @@ def cancel_leaks_the_slot(stack: ExitStack) -> None:
         def outright(self: CancelMessage, message: Any) -> Any:
             if message.status is Status.CLAIMED:
                 anywhere = replace(lifecycle.CANCEL, sources=frozenset({Status.CLAIMED}))
-                self.steps.take(message, anywhere, outbox=steps.EVENT)
+                self.commit(take(message, anywhere, self.clock.now(), outbox=EVENT))
                 return None
             return original(self, message)
 
@@ -249,24 +246,25 @@ def cancel_leaks_the_slot(stack: ExitStack) -> None:
 
 @_defect("a refund does not look whether the message was canceled meanwhile")
 def refund_forgets_the_cancel(stack: ExitStack) -> None:
-    refunds = (lifecycle.RETRY, lifecycle.TAKE_BACK, lifecycle.REFUSE, lifecycle.GIVE_UP)
+    def condition(original: Any) -> Any:
+        def forgetful(transition: Any) -> Any:
+            refunds = transition.step.slot is Slot.REFUNDED
+            step = replace(transition.step, stoppable=False) if refunds else transition.step
+            return original(replace(transition, step=step, successor=None if refunds else transition.successor))
 
-    def change(original: Any) -> Any:
-        return lambda self, before, after, step, condition=None: original(
-            self, before, after, step, None if step in refunds else condition
-        )
+        return forgetful
 
-    _replace(stack, MessageStore, "_change", change)
+    _replace(stack, message_store, "_condition", condition)
 
 
-@_defect("a sweep acts without booking first")
-def sweep_without_booking(stack: ExitStack) -> None:
+@_defect("a sweep acts without postponing first")
+def sweep_without_postponing(stack: ExitStack) -> None:
     def sweep(original: Any) -> Any:
         class Unbooked:
             def __init__(self, messages: Any) -> None:
                 self._messages = messages
 
-            def book(self, message: Any, *_: Any) -> Any:
+            def postpone(self, message: Any, *_: Any) -> Any:
                 return message
 
             def __getattr__(self, name: str) -> Any:
@@ -284,7 +282,9 @@ def conflict_is_taken(stack: ExitStack) -> None:
 
 @_defect("a claim does not remember which row it found behind an alias, nor that a reply went as proactive")
 def claim_forgets_where(stack: ExitStack) -> None:
-    stack.enter_context(patch.object(message_store, "_DECIDED", message_store._DECIDED - {"contact_id", "lane"}))
+    stack.enter_context(
+        patch.object(message_store, "_ALWAYS_WRITTEN", message_store._ALWAYS_WRITTEN - {"contact_id", "lane"})
+    )
 
 
 @_defect("a refunded reply keeps its place in the inbound message")

@@ -21,7 +21,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundMedium
-from whatsapp.domain.sending.lifecycle import RANK, Status
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.use_cases.erase_contact import EraseContact
 from whatsapp.use_cases.store_media import StoreMedia
 
@@ -39,6 +39,18 @@ TWILIO_TRIES_FOR = 15_000
 TIMEOUT = 60_000
 """The webhook function's."""
 MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/{sid}/Media/ME{index}"
+
+
+RANK = {
+    Status.UNKNOWN: 1,
+    Status.UNRESOLVED: 1,
+    Status.SENT: 2,
+    Status.UNDELIVERED: 3,
+    Status.FAILED: 3,
+    Status.DELIVERED: 4,
+    Status.READ: 5,
+}
+"""Callbacks come in any order: a status only ever replaces one of a lower rank."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +211,7 @@ class ReceivingApp(SimulatedApp):
             gateway=self.gateway,
             media=self.world.files,
             clock=self.clock,
-            steps=self.steps,
+            commit=self.commit,
         )
 
 

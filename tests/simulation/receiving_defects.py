@@ -11,8 +11,8 @@ from whatsapp.adapters.dynamodb.client import Attr, ConditionFailed, Put
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.receiving.opt_out import opt_of
-from whatsapp.domain.sending import lifecycle
-from whatsapp.domain.sending.lifecycle import BY_CALLBACK, Status
+from whatsapp.domain.sending import lifecycle, on_status
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage, events_of
 from whatsapp.use_cases.reconcile import Reconcile
@@ -150,8 +150,7 @@ def statuses_unasked(stack: ExitStack) -> None:
 @_defect("a status callback may move a message back")
 def status_goes_back(stack: ExitStack) -> None:
     back = replace(lifecycle.DELIVER, sources=lifecycle.DELIVER.sources | {Status.READ})
-    stack.enter_context(patch.object(lifecycle, "DELIVER", back))
-    stack.enter_context(patch.dict(BY_CALLBACK, {"delivered": back}))
+    stack.enter_context(patch.dict(on_status._ARRIVALS, {"delivered": back}))
 
 
 DEFECTS = {defect.name: defect for defect in _ALL}

@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
-from whatsapp.adapters.dynamodb.message_store import Claimed, ClaimLost, Limits, MessageStore
-from whatsapp.domain.sending import lifecycle
+from whatsapp.adapters.dynamodb.message_store import ClaimLost, Limits, MessageStore
+from whatsapp.domain.sending.after_post import put_back
+from whatsapp.domain.sending.before_claim import claim
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.message import Message, new_attempt_id
+from whatsapp.domain.sending.transition import Transition
 
 from local import aws
 from local.processes import free_port, start
@@ -66,16 +68,18 @@ def test_one_of_sixteen_claims_the_slot(store: MessageStore) -> None:
             now += 3 * HOUR
             rivals = [_message(f"{number:016x}{n:016x}", now) for n in range(THREADS)]
 
-            def claim(message: Message, at: int = now) -> Claimed | ClaimLost:
-                barrier.wait(timeout=60)
-                return store.claim(message, is_new=True, now=at, lease=at + 30_000)
+            claims = [claim(message, new_attempt_id(), now, now + 30_000) for message in rivals]
 
-            results = list(threads.map(claim, rivals))
-            winners = [r.message for r in results if isinstance(r, Claimed)]
+            def take_slot(claimed: Transition, at: int = now) -> ClaimLost | None:
+                barrier.wait(timeout=60)
+                return store.claim(claimed, at + 30_000)
+
+            results = list(threads.map(take_slot, claims))
+            winners = [one.after for one, lost in zip(claims, results, strict=True) if lost is None]
             assert len(winners) == 1, f"{len(winners)} claims held in round {number}"
-            lost = [r for r in results if isinstance(r, ClaimLost)]
+            lost = [r for r in results if r is not None]
             assert all(r.contact and r.contact.inflight == winners[0].slot_holder for r in lost)
-            assert store.refund(winners[0], lifecycle.RETRY, now=now, due_at=now)
+            assert store.commit(put_back(winners[0], "the round is over", now))
 
 
 def test_one_of_sixteen_stores_the_message(store: MessageStore) -> None:
@@ -84,12 +88,11 @@ def test_one_of_sixteen_stores_the_message(store: MessageStore) -> None:
         for number in range(ROUNDS):
             message = _message(f"one{number:029x}", 1_794_000_000_000)
 
-            def put(_: int, message: Message = message) -> Message | None:
+            def put(_: int, message: Message = message) -> bool:
                 barrier.wait(timeout=60)
                 return store.put_new(message)
 
-            stored_before = [r for r in threads.map(put, range(THREADS)) if r is not None]
-            assert len(stored_before) == THREADS - 1
+            assert sum(threads.map(put, range(THREADS))) == 1
 
 
 def _message(message_id: str, now: int) -> Message:

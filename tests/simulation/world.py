@@ -29,8 +29,8 @@ from whatsapp.domain.ports import Deadline, PublishFailed, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundForm
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of
 from whatsapp.domain.sending.request import SendAnswer
+from whatsapp.use_cases.work_queue_message import QueueMessage
 
-from functions.send import queue
 from functions.send.serve import serve
 from tests.simulation import aws, dynamodb
 from tests.simulation.faults import Faults, Mode, Rates
@@ -174,8 +174,7 @@ class World:
             stack.enter_context(patch.object(clock_adapter, "time", time))
             stack.enter_context(patch("secrets.token_hex", lambda n: f"{tokens.getrandbits(8 * n):0{2 * n}x}"))
             stack.enter_context(patch.object(bootstrap, "app", self._app))
-            for module in ("functions.send.serve", "functions.send.queue"):
-                stack.enter_context(patch(f"{module}.logger", SimpleNamespace(**_LOGGER, exception=self._swallowed)))
+            stack.enter_context(patch("functions.send.serve.logger", SimpleNamespace(**_LOGGER)))
             templates = SimulatedApp(self.settings, self).templates
             approve_templates(templates, lambda: f"HX{self.rng.getrandbits(128):032x}", START)
             yield self
@@ -242,11 +241,12 @@ class World:
 
     def _queue_message(self, nudge: aws.Nudge) -> None:
         record = self.sqs.receipt(nudge)
+        received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
 
         def done(forget: bool | None) -> None:
             nudge.deleted = nudge.deleted or bool(forget)
 
-        self._invoke("queue", lambda _, deadline: queue._work(record, deadline), done)
+        self._invoke("queue", lambda app, deadline: app.work_queue_message(received, deadline), done)
 
     def _status_callback(self, entry: Entry, update: StatusUpdate) -> None:
         self._webhook("status", lambda app, _: app.record_status(update), lambda: entry.told.append(update.status))
@@ -392,14 +392,6 @@ class World:
         assert self.hub.current is not None
         app: App = self.hub.current.sandbox.app
         return app
-
-    def _swallowed(self, *_: object, **__: object) -> None:
-        """The product logged an exception and went on: was it one of ours?"""
-        import sys
-
-        error = sys.exc_info()[1]
-        assert isinstance(error, Exception)
-        self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         ours = (Contention, ClientError, BotoCoreError, requests.exceptions.ConnectionError, PublishFailed)

@@ -19,15 +19,14 @@ from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of, shard_of
 from whatsapp.domain.templates.catalog import load_catalog
-from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.erase_contact import EraseContact
 from whatsapp.use_cases.manage_contacts import ManageContacts
+from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.reconcile import Reconcile
 from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.settle_message import SettleMessage
-from whatsapp.use_cases.steps import Steps
 from whatsapp.use_cases.store_media import StoreMedia
 
 from tests.fakes import CountingMetrics, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
@@ -95,7 +94,7 @@ class FakeTwilio:
 
 @dataclass
 class FakeBucket:
-    """TODO MediaStore"""
+    """The `MediaStore` port."""
 
     files: dict[str, FetchedMedium] = field(default_factory=dict)
     down: bool = False
@@ -136,28 +135,23 @@ class Receiving:
         self.messages = MessageStore(db, MESSAGES, CONTACTS, Limits(HOUR, 3, 400))
         callbacks = CallbackStore(db, MESSAGES, 400)
         alerts, queue = RecordingAlerts(), RecordingQueue()
-        steps = Steps(
-            messages=self.messages, bus=self.bus, alerts=alerts, queue=queue, clock=self.clock, metrics=self.metrics
-        )
-        go_on = ContinueMessage(messages=self.messages, clock=self.clock, steps=steps)
         templates: Any = None  # no code here speaks of a template
-        settle = SettleMessage(
+        self.commit = Commit(
             messages=self.messages,
             contacts=self.contacts,
             templates=templates,
+            outbox=Outbox(bus=self.bus, alerts=alerts, queue=queue, metrics=self.metrics),
             clock=self.clock,
             metrics=self.metrics,
-            steps=steps,
-            continue_message=go_on,
             rate_limit_ms=HOUR,
         )
         self.record_status = RecordStatus(
             messages=self.messages,
+            contacts=self.contacts,
             callbacks=callbacks,
             clock=self.clock,
             metrics=self.metrics,
-            steps=steps,
-            settle=settle,
+            commit=self.commit,
         )
         self.receive = ReceiveMessage(
             inbox=self.inbox,
@@ -205,7 +199,7 @@ class Receiving:
             gateway=self.twilio,  # type: ignore[arg-type]  # as above
             media=self.bucket,
             clock=self.clock,
-            steps=steps,
+            commit=self.commit,
         )
 
     @property
@@ -251,7 +245,7 @@ class Receiving:
             "user_id": "user-42",
         }
         message = Message(**{**values, **more})
-        assert self.messages.put_new(message) is None
+        assert self.messages.put_new(message)
         return message
 
     def awaits_status(self, key: str, **more: Any) -> Message:

@@ -1,23 +1,26 @@
-"""From a request to a record."""
+"""From a request to a record: times, recipient, language and text."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.sending.compose import compose
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.domain.templates.catalog import load_catalog
-from whatsapp.use_cases.compose_message import compose
-from whatsapp.use_cases.send_message import _gone
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 24, 7, tzinfo=UTC)
+HIDDEN, NUMBER = "IN.1344567890", "+919812345678"
+ROW = Contact(contact_id="c" * 32)
 
 
-def made(**more: Any) -> Message:
-    request = parse_request({"to": "+919812345678", "text": "hello", **more})
-    return compose(request, "m" * 32, int(NOW.timestamp() * 1000), load_catalog(), ContactIds("key"))
+def made(contact: Contact = ROW, *, send_to_ids: bool = False, **more: Any) -> Message:
+    request = parse(SendRequest, {"to": NUMBER, "text": "hello", **more})
+    template = load_catalog().get(request.template) if request.template else None
+    return compose(request, "m" * 32, contact, template, int(NOW.timestamp() * 1000), send_to_ids=send_to_ids)
 
 
 @pytest.mark.parametrize("send_at", [NOW + timedelta(days=30, minutes=1), datetime.max.replace(tzinfo=UTC)])
@@ -30,10 +33,22 @@ def test_a_month_ahead_is_taken() -> None:
     assert made(send_at=(NOW + timedelta(days=30)).isoformat()).send_at
 
 
-@pytest.mark.parametrize(("asked_at", "gone"), [(5, True), (15, False), (None, False)])
-def test_a_continuation_is_as_old_as_what_was_asked_for(asked_at: int | None, gone: bool) -> None:
-    """What somebody asked for before a person was erased must not reach that person by a later record."""
-    message = Message(
-        message_id="m", contact_id="c", to="", request_hash="", created_at=20, asked_at=asked_at, status=made().status
-    )
-    assert _gone(Contact(contact_id="c", erased_at=10), message) is gone
+@pytest.mark.parametrize("address", [None, HIDDEN])
+def test_an_id_whose_number_is_not_known_is_refused(address: str | None) -> None:
+    with pytest.raises(MessagingError, match="SendToBusinessScopedIds") as refused:
+        made(replace(ROW, address=address), to=HIDDEN)
+    assert refused.value.code == "invalid_address"
+
+
+def test_it_is_written_to_where_the_deployment_says_so() -> None:
+    assert made(to=HIDDEN, send_to_ids=True).to == HIDDEN
+
+
+@pytest.mark.parametrize("send_to_ids", [False, True])
+def test_an_id_that_is_tied_to_a_number_gets_its_message_there(send_to_ids: bool) -> None:
+    reached = made(replace(ROW, address=NUMBER), to=HIDDEN, send_to_ids=send_to_ids)
+    assert (reached.to, reached.contact_id) == (NUMBER, ROW.contact_id)
+
+
+def test_a_number_stays_as_the_caller_wrote_it() -> None:
+    assert made(replace(ROW, address=HIDDEN), to=NUMBER).to == NUMBER

@@ -5,14 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb.message_store import Claimed
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Location
-from whatsapp.domain.ports import Deadline, StatusUpdate
+from whatsapp.domain.ports import Deadline, OutgoingPost, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.after_post import accepted
+from whatsapp.domain.sending.before_claim import claim, fence
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SendKind, message_id_of, shard_of
+from whatsapp.domain.sending.transition import take
 
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
@@ -123,9 +125,9 @@ def test_what_is_in_flight_keeps_its_text_until_it_is_settled(side: Receiving, s
     stored = side.messages.get(flying.message_id)
     assert stored is not None
     if status is Status.CLAIMED:
-        side.messages.refund(stored, lifecycle.STOP, now=side.clock.now(), due_at=None)
+        assert side.messages.commit(take(stored, lifecycle.STOP, side.clock.now()))
     else:
-        side.messages.step(stored, lifecycle.FAIL, now=side.clock.now())
+        assert side.messages.commit(take(stored, lifecycle.FAIL, side.clock.now()))
     assert sweep(side, 121) == 1
     assert "text" not in side.item(flying.message_id)
     assert sweep(side, 121) == 0
@@ -138,15 +140,15 @@ def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, kind: Se
     reply_to = {"in_reply_to": sid(1)} if kind is SendKind.REPLY else {}
     pending = {"status": Status.PENDING, "attempt": None, "twilio_sid": None, "accepted_at": None}
     message = side.outgoing("flies", kind=kind, agent="mood", **reply_to, **pending)
-    claimed = side.messages.claim(message, is_new=False, now=side.clock.now(), lease=side.deadline.at)
-    assert isinstance(claimed, Claimed)
-    sending = side.messages.fence(claimed.message, now=side.clock.now(), text="Dear Asha", content_sid=None)
-    assert sending is not None
+    claimed = claim(message, "b" * 12, side.clock.now(), side.deadline.at)
+    assert side.messages.claim(claimed, side.deadline.at) is None
+    fenced = fence(claimed.after, OutgoingPost(to=ASHA.value, rendered="Dear Asha"), side.clock.now())
+    assert side.messages.commit(fenced)
     assert (side.contact().user_id, side.contact().last_outbound_agent) == ("user-42", "mood")
     side.clock.sleep(1)
     side.erase(ME, side.deadline)
     at = side.clock.now()
-    assert side.messages.accept(sending, twilio_sid=sid(2), at=at, now=at) is not None
+    assert side.messages.commit(accepted(fenced.after, sid(2), at, at))
     contact = side.contact()
     assert (contact.last_outbound_at, contact.inflight) == (at, None)
     assert (contact.user_id, contact.last_outbound_agent, contact.address) == (None, None, None)

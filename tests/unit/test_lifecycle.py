@@ -2,9 +2,7 @@
 
 from whatsapp.domain.sending.lifecycle import (
     ACCEPTED,
-    BY_CALLBACK,
     IN_DOUBT,
-    RANK,
     STEPS,
     WAITING,
     Status,
@@ -34,12 +32,6 @@ def test_only_a_claimed_message_is_posted() -> None:
 def test_what_has_ended_stays() -> None:
     for step in STEPS:
         assert not step.sources & ENDED, step.name
-
-
-def test_callbacks_only_move_forward() -> None:
-    for step in BY_CALLBACK.values():
-        for source in step.sources:
-            assert RANK[source] < RANK[step.target] or source is step.target, (step.name, source)
 
 
 def test_every_status_can_be_reached() -> None:

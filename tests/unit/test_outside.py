@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from whatsapp.adapters.aws.alerts import SnsAlerts, text_about
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
-from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.events import ContactOptedOut
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Failure, Message
+from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import row_for
 
 from local.aws import REGION

@@ -343,5 +343,5 @@ def test_one_without_an_answer_does_not_stop_the_rest(side: Receiving) -> None:
 
 def test_two_at_once_ask_once(side: Receiving) -> None:
     asked = side.awaits_status("a")
-    assert side.messages.book(asked, side.clock.now() + HOUR, "status") is not None
-    assert side.messages.book(asked, side.clock.now() + HOUR, "status") is None
+    assert side.messages.postpone(asked, side.clock.now() + HOUR, "status") is not None
+    assert side.messages.postpone(asked, side.clock.now() + HOUR, "status") is None

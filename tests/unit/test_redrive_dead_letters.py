@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
+from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Failure, Message, continuation_id_of, message_id_of
-from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.domain.sending.message import Message, continuation_id_of, message_id_of
+from whatsapp.use_cases.commit import Commit
+from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan, RedriveDeadLetters
-from whatsapp.use_cases.steps import Steps
 
 from tests.fakes import NOON, CountingMetrics, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
 
@@ -27,17 +28,20 @@ class World:
         clock = FrozenClock()
         self.messages = MessageStore(db, "MessagesTable", "ContactsTable", Limits(HOUR, 3, 400))
         self.queue: list[dict[str, Any]] = []
-        steps = Steps(
+        metrics, unused = CountingMetrics(), None
+        outbox = Outbox(bus=RecordingBus(), alerts=RecordingAlerts(), queue=RecordingQueue(), metrics=metrics)
+        commit = Commit(
             messages=self.messages,
-            bus=RecordingBus(),
-            alerts=RecordingAlerts(),
-            queue=RecordingQueue(),
+            contacts=unused,  # type: ignore[arg-type]
+            templates=unused,  # type: ignore[arg-type]
+            outbox=outbox,
             clock=clock,
-            metrics=CountingMetrics(),
+            metrics=metrics,
+            rate_limit_ms=HOUR,
         )
         self.redrive = RedriveDeadLetters(
             messages=self.messages,
-            continue_message=ContinueMessage(messages=self.messages, clock=clock, steps=steps),
+            commit=commit,
             clock=clock,
             put_on_queue=self.queue.append,
         )
@@ -50,6 +54,7 @@ class World:
             request_hash="h",
             created_at=NOON - HOUR,
             status=status,
+            status_at=NOON - HOUR,
             template="mood_checkin",
             attempts=3,
         )

@@ -1,11 +1,11 @@
 """Which language a patient reads: the one asked for, else the contact's own, else the template's default."""
 
 import pytest
-from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.sending.request import parse_request
+from whatsapp.domain.sending.compose import compose
+from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.domain.templates.catalog import load_catalog
-from whatsapp.use_cases.compose_message import compose, localise
 
 CATALOG = load_catalog()
 VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time": "2026-11-24T17:30:00+05:30"}
@@ -14,9 +14,10 @@ VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time"
 def language_of(asked: str | None, contacts: str | None) -> tuple[str | None, str | None]:
     """The message's language and text."""
     body = {"to": "+919812345678", "template": "session_reminder", "variables": VARIABLES, "language": asked}
-    request = parse_request(body)
-    message = compose(request, "m" * 32, 1_795_340_000_000, CATALOG, ContactIds("key"))
-    message = localise(message, request, Contact(contact_id="c" * 32, language=contacts), CATALOG)
+    request = parse(SendRequest, body)
+    contact = Contact(contact_id="c" * 32, language=contacts)
+    template = CATALOG.get("session_reminder")
+    message = compose(request, "m" * 32, contact, template, 1_795_340_000_000, send_to_ids=False)
     return message.language, message.text
 
 

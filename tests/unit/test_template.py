@@ -52,7 +52,7 @@ def test_everything_wrong_is_told_at_once() -> None:
     with pytest.raises(MessagingError) as refused:
         REMINDER.render("en", {"patient_name": "\n", "session_time": "25:00", "time": "x", "mood": "y"})
     assert refused.value.code == "invalid_variables"
-    assert not refused.value.retryable
+    assert not refused.value.failure.retryable
     for part in (
         "patient_name is empty",
         "session_time cannot be read",
@@ -97,7 +97,7 @@ def test_an_older_wording_that_uses_a_variable_no_longer_known() -> None:
     with pytest.raises(MessagingError, match="still uses a") as refused:
         older.render("en", {})
     assert refused.value.code == "template_not_approved"
-    assert refused.value.retryable
+    assert refused.value.failure.retryable
 
 
 def test_a_text_too_long_for_whatsapp_is_refused() -> None:

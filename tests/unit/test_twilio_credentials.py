@@ -53,7 +53,7 @@ class Time:
 def test_missing_credentials_are_named_with_how_to_set_them(text: str, lacks: str) -> None:
     with pytest.raises(MessagingError) as told:
         parse_credentials(text, "prod/twilio")
-    assert (told.value.code, told.value.retryable, told.value.http_status) == ("account_problem", True, 503)
+    assert (told.value.code, told.value.failure.retryable) == ("account_problem", True)
     assert f"missing ({lacks})" in told.value.detail
     assert "prod/twilio" in told.value.detail
     assert "canary" not in str(told.value)

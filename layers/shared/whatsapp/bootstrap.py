@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -20,18 +20,17 @@ from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.templates.catalog import Catalog, load_catalog
 from whatsapp.observability import PowertoolsMetrics
 from whatsapp.settings import Settings
-from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.settle_message import SettleMessage
-from whatsapp.use_cases.steps import Steps
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
@@ -41,15 +40,22 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
+    from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
 # Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
 _S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-_PATIENCE = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
-"""botocore's own 60 s outlast the function: one call that hangs would take nine other messages along."""
+_TIMEOUTS = Config(
+    connect_timeout=periods.AWS_CONNECT_S,
+    read_timeout=periods.AWS_READ_S,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class App:
 
     def client(self, service: str) -> Any:
         """A client of an AWS service."""
-        return boto3.client(service, config=_PATIENCE.merge(_S3) if service == "s3" else _PATIENCE)  # type: ignore[call-overload]  # the stubs know each service by its literal name
+        return boto3.client(service, config=_TIMEOUTS.merge(_S3) if service == "s3" else _TIMEOUTS)  # type: ignore[call-overload]  # the stubs know each service by its literal name
 
     def _client_later(self, service: str) -> Callable[[], Any]:
         return lru_cache(maxsize=1)(lambda: self.client(service))
@@ -77,89 +83,73 @@ class App:
 
     @cached_property
     def clock(self) -> DynamoClock:
-        """Held to DynamoDB's own."""
         return DynamoClock(self._dynamodb_client)
 
     @cached_property
     def db(self) -> DynamoDB:
-        """DynamoDB."""
         return DynamoDB(self._dynamodb_client, self.clock.sleep)
 
     @cached_property
     def metrics(self) -> PowertoolsMetrics:
-        """Counts."""
         return PowertoolsMetrics()
 
     @cached_property
     def twilio_secret(self) -> TwilioSecret:
-        """Twilio's credentials."""
         return TwilioSecret(self._secrets_client, self.settings.twilio_secret)
 
     @cached_property
     def contact_ids(self) -> ContactIds:
-        """The maker of pseudonyms."""
         secret = self._secrets_client.get_secret_value(SecretId=self.settings.contact_key_secret)
         return ContactIds(secret["SecretString"])
 
     @cached_property
     def api_url(self) -> str:
-        """The API's own base URL."""
         parameter = self.client("ssm").get_parameter(Name=self.settings.api_url_parameter)
         return str(parameter["Parameter"]["Value"])
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The templates."""
         return load_catalog()
 
     @cached_property
     def messages(self) -> MessageStore:
-        """Outgoing messages."""
         s = self.settings
         limits = Limits(s.rate_limit_seconds * 1000, s.replies_per_inbound, s.retention_days)
         return MessageStore(self.db, s.messages_table, s.contacts_table, limits)
 
     @cached_property
     def contacts(self) -> ContactStore:
-        """Contacts."""
         return ContactStore(self.db, self.settings.contacts_table)
 
     @cached_property
     def templates(self) -> TemplateStore:
-        """The templates' copies at Twilio."""
         return TemplateStore(self.db, self.settings.templates_table)
 
     @cached_property
     def inbox(self) -> InboxStore:
-        """Inbound messages."""
         s = self.settings
         return InboxStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
     @cached_property
     def callbacks(self) -> CallbackStore:
-        """Status callbacks."""
         return CallbackStore(self.db, self.settings.messages_table, self.settings.retention_days)
 
     @cached_property
     def bus(self) -> EventBridgeBus:
-        """The orchestrator's bus."""
         return EventBridgeBus(self.client("events"), self.settings.bus_name)
 
     @cached_property
     def queue(self) -> SendQueue:
-        """The send queue. Its client is made at its first use: the webhook seldom needs it."""
         return SendQueue(
             self._client_later("sqs"), self.settings.send_queue_url, self.settings.send_dead_letter_queue_url
         )
 
     @cached_property
     def alerts(self) -> SnsAlerts:
-        """Whoever is paged."""
         return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
 
     @cached_property
     def gateway(self) -> "TwilioGateway":
-        """Twilio's Messages API."""
         from whatsapp.adapters.twilio.gateway import TwilioGateway
         from whatsapp.adapters.twilio.http import client
 
@@ -172,119 +162,51 @@ class App:
 
     @cached_property
     def outbox(self) -> Outbox:
-        """Everything that is told to others."""
         return Outbox(bus=self.bus, alerts=self.alerts, queue=self.queue, metrics=self.metrics)
 
     # --- what we do ------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def steps(self) -> Steps:
-        """The lifecycle's steps."""
-        return Steps(
-            messages=self.messages,
-            bus=self.bus,
-            alerts=self.alerts,
-            queue=self.queue,
-            clock=self.clock,
-            metrics=self.metrics,
-        )
+    def _join(self, use_case: type[T], **others: Any) -> T:
+        """A use case, made of the parts that its fields name, and of others."""
+        named = {f.name: getattr(self, f.name) for f in fields(use_case) if f.name not in others}  # type: ignore[arg-type]  # each is a dataclass
+        return use_case(**named, **others)
 
     @cached_property
-    def continue_message(self) -> ContinueMessage:
-        """A new record for an old message."""
-        return ContinueMessage(messages=self.messages, clock=self.clock, steps=self.steps)
-
-    @cached_property
-    def settle(self) -> SettleMessage:
-        """What became of a POST."""
-        return SettleMessage(
-            messages=self.messages,
-            contacts=self.contacts,
-            templates=self.templates,
-            clock=self.clock,
-            metrics=self.metrics,
-            steps=self.steps,
-            continue_message=self.continue_message,
-            rate_limit_ms=self.settings.rate_limit_seconds * 1000,
-        )
+    def commit(self) -> Commit:
+        return self._join(Commit, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
 
     @cached_property
     def record_status(self) -> RecordStatus:
-        """Status callbacks."""
-        return RecordStatus(
-            messages=self.messages,
-            callbacks=self.callbacks,
-            clock=self.clock,
-            metrics=self.metrics,
-            steps=self.steps,
-            settle=self.settle,
-        )
+        return self._join(RecordStatus)
 
     @cached_property
     def receive_message(self) -> ReceiveMessage:
-        """Inbound messages."""
-        return ReceiveMessage(
-            inbox=self.inbox,
-            messages=self.messages,
-            contacts=self.contacts,
-            contact_ids=self.contact_ids,
-            bus=self.bus,
-            clock=self.clock,
-            metrics=self.metrics,
-            default_agent=self.settings.default_agent,
-        )
-
-    @cached_property
-    def store_media(self) -> "StoreMedia":
-        """Patients' media, from Twilio into our bucket."""
-        from whatsapp.adapters.twilio.media import TwilioMedia
-        from whatsapp.use_cases.store_media import StoreMedia
-
-        s = self.settings
-        return StoreMedia(
-            inbox=self.inbox,
-            source=TwilioMedia(self.twilio_secret.get, s.twilio_base_url),
-            store=self.media_store,
-            bus=self.bus,
-            clock=self.clock,
-            metrics=self.metrics,
-            delete_at_twilio=bool(s.delete_media_at_twilio),
-        )
-
-    @cached_property
-    def reconcile(self) -> "Reconcile":
-        """What never reached us."""
-        from whatsapp.use_cases.reconcile import Reconcile
-
-        return Reconcile(
-            inbox=self.inbox,
-            messages=self.messages,
-            contacts=self.contacts,
-            gateway=self.gateway,
-            catalog=self.catalog,
-            contact_ids=self.contact_ids,
-            clock=self.clock,
-            metrics=self.metrics,
-            receive_message=self.receive_message,
-            record_status=self.record_status,
-        )
+        return self._join(ReceiveMessage, default_agent=self.settings.default_agent)
 
     @cached_property
     def publish_waiting(self) -> PublishWaiting:
-        """The webhook's sweep."""
-        return PublishWaiting(
-            inbox=self.inbox,
-            callbacks=self.callbacks,
-            receive_message=self.receive_message,
-            record_status=self.record_status,
-            clock=self.clock,
-        )
+        return self._join(PublishWaiting)
+
+    @cached_property
+    def store_media(self) -> "StoreMedia":
+        from whatsapp.adapters.twilio.media import TwilioMedia
+        from whatsapp.use_cases.store_media import StoreMedia
+
+        source = TwilioMedia(self.twilio_secret.get, self.settings.twilio_base_url)
+        delete = bool(self.settings.delete_media_at_twilio)
+        return self._join(StoreMedia, source=source, store=self.media_store, delete_at_twilio=delete)
+
+    @cached_property
+    def reconcile(self) -> "Reconcile":
+        from whatsapp.use_cases.reconcile import Reconcile
+
+        return self._join(Reconcile)
 
     @cached_property
     def send_message(self) -> "SendMessage":
-        """The outgoing story."""
         from whatsapp.domain.schedule import QuietHours
-        from whatsapp.use_cases.send_message import SendMessage, SendPolicy
+        from whatsapp.domain.sending.before_claim import SendPolicy
+        from whatsapp.use_cases.send_message import SendMessage
 
         s = self.settings
         policy = SendPolicy(
@@ -292,99 +214,63 @@ class App:
             quiet_hours=QuietHours.parse(s.quiet_hours, s.quiet_hours_zone),
             send_to_ids=bool(s.send_to_business_scoped_ids),
         )
-        return SendMessage(
-            messages=self.messages,
-            contacts=self.contacts,
-            templates=self.templates,
-            gateway=self.gateway,
-            catalog=self.catalog,
-            contact_ids=self.contact_ids,
-            clock=self.clock,
-            steps=self.steps,
-            settle=self.settle,
-            policy=policy,
-        )
+        return self._join(SendMessage, policy=policy)
+
+    @cached_property
+    def work_queue_message(self) -> "WorkQueueMessage":
+        from whatsapp.use_cases.work_queue_message import WorkQueueMessage
+
+        return self._join(WorkQueueMessage)
 
     @cached_property
     def cancel_message(self) -> "CancelMessage":
-        """Calling a message off."""
         from whatsapp.use_cases.cancel_message import CancelMessage
 
-        return CancelMessage(messages=self.messages, clock=self.clock, steps=self.steps)
+        return self._join(CancelMessage)
 
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
-        """The contact routes."""
         from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
         conversations = ConversationStore(self.db, self.settings.messages_table, self.media_store.url)
-        return ManageContacts(contacts=self.contacts, conversations=conversations, contact_ids=self.contact_ids)
+        return self._join(ManageContacts, conversations=conversations)
 
     @cached_property
     def erase_contact(self) -> "EraseContact":
-        """Forgetting a person."""
         from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
         from whatsapp.use_cases.erase_contact import EraseContact
 
         s = self.settings
-        return EraseContact(
-            contacts=self.contacts,
-            messages=self.messages,
-            erasures=ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days),
-            gateway=self.gateway,
-            media=self.media_store,
-            clock=self.clock,
-            steps=self.steps,
-        )
+        erasures = ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
+        return self._join(EraseContact, erasures=erasures, media=self.media_store)
 
     @cached_property
     def media_store(self) -> "S3MediaStore":
-        """Our bucket."""
         from whatsapp.adapters.aws.media_store import S3MediaStore
 
         return S3MediaStore(self.client("s3"), self.settings.media_bucket)
 
     @cached_property
-    def sweep_due(self) -> "SweepDue":
-        """The send function's sweep."""
+    def resolve_doubt(self) -> "ResolveDoubt":
         from whatsapp.use_cases.resolve_doubt import ResolveDoubt
+
+        return self._join(ResolveDoubt)
+
+    @cached_property
+    def sweep_due(self) -> "SweepDue":
         from whatsapp.use_cases.sweep_due import SweepDue
 
-        resolve = ResolveDoubt(
-            messages=self.messages,
-            gateway=self.gateway,
-            clock=self.clock,
-            steps=self.steps,
-            record_status=self.record_status,
-            continue_message=self.continue_message,
-        )
-        return SweepDue(
-            messages=self.messages,
-            queue=self.queue,
-            clock=self.clock,
-            metrics=self.metrics,
-            steps=self.steps,
-            resolve_doubt=resolve,
-        )
+        return self._join(SweepDue)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
-        """The catalog's way to Twilio."""
         from whatsapp.adapters.twilio.content import TwilioContent
         from whatsapp.adapters.twilio.http import client
         from whatsapp.use_cases.sync_templates import SyncTemplates
 
         content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
-        return SyncTemplates(
-            catalog=self.catalog,
-            templates=self.templates,
-            content=content,
-            bus=self.bus,
-            alerts=self.alerts,
-            clock=self.clock,
-            metrics=self.metrics,
-        )
+        return self._join(SyncTemplates, content=content)
 
     def door(self) -> "TwilioDoor":
         """Twilio's door, with the account it is for."""

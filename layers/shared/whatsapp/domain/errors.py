@@ -1,30 +1,35 @@
-"""What can go wrong, in our own stable words. The caller branches on `code`; `twilio_code` stands beside it."""
+"""What can go wrong, in our own stable words: callers branch on `code`; Twilio's code stands beside it."""
 
-_HTTP_STATUS = {
-    "opted_out": 403,
-    "not_found": 404,
-    "idempotency_conflict": 409,
-    "too_late_to_cancel": 409,
-    "rate_limited": 429,
-    "account_problem": 503,
-    "internal_error": 500,
-}
+from dataclasses import dataclass
 
 
-class MessagingError(Exception):
-    """A request that cannot be served, told so that its reader can mend it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Our own stable word for what went wrong, with Twilio's code beside it.
 
     `detail` says what was wrong, where, and what to do. It never holds a phone number, a name or a message's text.
     """
 
+    code: str
+    detail: str
+    twilio_code: int | None = None
+    retryable: bool = False
+    """Whether the same request may succeed later."""
+
+
+class MessagingError(Exception):
+    """A request that cannot be served."""
+
     def __init__(self, code: str, detail: str, *, retryable: bool = False, twilio_code: int | None = None) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail
-        self.retryable = retryable
-        self.twilio_code = twilio_code
+        self.failure = Failure(code=code, detail=detail, twilio_code=twilio_code, retryable=retryable)
 
     @property
-    def http_status(self) -> int:
-        """The status of the HTTP answer: 400 for all that the caller can mend in the request itself."""
-        return _HTTP_STATUS.get(self.code, 400)
+    def code(self) -> str:
+        """The failure's code."""
+        return self.failure.code
+
+    @property
+    def detail(self) -> str:
+        """The failure's detail."""
+        return self.failure.detail

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from whatsapp.domain.errors import Failure
+
 SOURCE = "whatsapp"
 
 
@@ -106,16 +108,6 @@ class MessageMediaStored(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventError:
-    """Why a message failed, in our stable words, with Twilio's code beside them."""
-
-    code: str
-    detail: str
-    twilio_code: int | None = None
-    retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatusChanged(Event):
     """An outgoing message took a step its caller should know of."""
 
@@ -127,7 +119,7 @@ class MessageStatusChanged(Event):
     template: str | None = None
     scheduled_for: str | None = None
     will_expire: bool = False
-    error: EventError | None = None
+    error: Failure | None = None
     continues: str | None = None
     continued_as: str | None = None
 

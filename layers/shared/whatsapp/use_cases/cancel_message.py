@@ -1,32 +1,32 @@
-"""An appointment was called off: see that its message does not go, or say that it is too late."""
+"""Cancel a message that is not sent yet, or say that it is too late."""
 
 from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock
-from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, is_message_id
 from whatsapp.domain.sending.request import SendAnswer, answer_for
-from whatsapp.use_cases.steps import EVENT, Steps
+from whatsapp.use_cases.commit import Commit
 
 _TRIES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelMessage:
-    """Cancels what is not yet sent, and whatever continues it."""
+    """Cancels what is not yet sent, and the records that continue it."""
 
     messages: MessageStore
     clock: Clock
-    steps: Steps
+    commit: Commit
 
     def __call__(self, message_id: str) -> SendAnswer:
-        """Cancel. An id never seen is remembered, so that a queued copy that arrives later is refused.
+        """Cancel. For an unknown id `canceled` is stored, so that a queued copy which arrives later is not sent.
 
         Raises:
-            MessagingError: `too_late_to_cancel`; on a message in doubt it still forbids a resend. `not_found` for what
+            MessagingError: `too_late_to_cancel`; a message in doubt is not sent again after it. `not_found` for what
                 cannot be an outgoing message's id.
         """
         if not is_message_id(message_id):
@@ -35,7 +35,7 @@ class CancelMessage:
             message = self.messages.get(message_id)
             if message is None:
                 message = self._tombstone(message_id)
-                if self.messages.put_new(message) is None:
+                if self.messages.put_new(message):
                     return answer_for(message)
             elif message.continued_as:
                 self.messages.request_stop(message, "canceled")
@@ -47,18 +47,18 @@ class CancelMessage:
         )
 
     def _cancel(self, message: Message) -> SendAnswer | None:
+        """None: the message changed since it was read."""
         if message.status is Status.CANCELED:
             return answer_for(message)
         if message.is_waiting:
-            canceled = self.steps.take(message, lifecycle.CANCEL, outbox=EVENT)
+            canceled = self.commit(cancel(message, self.clock.now()))
             return answer_for(canceled) if canceled.status is Status.CANCELED else None
-        stopped = self.messages.request_stop(message, "canceled")
-        if stopped is None:
+        if self.messages.request_stop(message, "canceled") is None:
             return None
-        if message.status is Status.CLAIMED:  # the fence fails on it, and the worker or the sweep writes `canceled`
+        if message.status is Status.CLAIMED:  # its fence fails now, and the worker or the sweep stores `canceled`
             return answer_for(message).model_copy(update={"status": "canceled", "scheduled_for": None})
         raise MessagingError(
-            "too_late_to_cancel", f"the message is {message.status.public_status}: it can no longer be called back"
+            "too_late_to_cancel", f"the message is {message.status.public_status}: it cannot be canceled any more"
         )
 
     def _tombstone(self, message_id: str) -> Message:

@@ -12,10 +12,10 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, TwilioUnavailable
-from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
-from whatsapp.use_cases.steps import EVENT, Steps
+from whatsapp.use_cases.commit import Commit
 
 _IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 
@@ -30,7 +30,7 @@ class EraseContact:
     gateway: Gateway
     media: MediaStore
     clock: Clock
-    steps: Steps
+    commit: Commit
 
     def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
         """Erase a contact. What takes longer than this invocation, the sweep carries on with.
@@ -93,7 +93,7 @@ class EraseContact:
         """One message, either direction. What is in flight keeps its text until it is settled; a later pass comes."""
         message = self.messages.get(message_id)
         if message and message.is_waiting:
-            message = self.steps.take(message, lifecycle.CANCEL, outbox=EVENT)
+            message = self.commit(cancel(message, self.clock.now()))
         if message and (message.is_waiting or message.status in _IN_FLIGHT):
             self.messages.request_stop(message, "erased")
             return False

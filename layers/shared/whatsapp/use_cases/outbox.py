@@ -7,8 +7,11 @@ worker dies: the stored entry stays, and a sweep delivers it. Consumers dedupe o
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
 from whatsapp.domain.ports import Alerts, EventBus, Metrics, PublishFailed, Queue
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.transition import status_changed
 from whatsapp.domain.templates.version import TemplateVersion
 
 
@@ -21,6 +24,15 @@ class Outbox:
     queue: Queue
     metrics: Metrics
 
+    def deliver(self, message: Message) -> frozenset[str]:
+        """Deliver what the message's outbox names; returns what was not taken."""
+        ways: dict[str, Callable[[], None]] = {
+            "event": lambda: self.bus.publish([status_changed(message)]),
+            "dlq": lambda: self.queue.dead_letter(message),
+            "alert": lambda: self.alerts.about(message),
+        }
+        return frozenset(n for n, way in ways.items() if n in message.outbox and not self._deliver(way, "NotTold"))
+
     def publish(self, *events: Event) -> bool:
         """Put events on the bus."""
         return self._deliver(lambda: self.bus.publish(events))
@@ -29,10 +41,16 @@ class Outbox:
         """Alert those who word the templates."""
         return self._deliver(lambda: self.alerts.about_template(version, news, serving))
 
-    def _deliver(self, deliver: Callable[[], None]) -> bool:
+    def refuse_poison(self, body: str, queue_message_id: str, error: MessagingError) -> bool:
+        """Keep a queue message that can never be sent as a dead letter, and alert people."""
+        return self._deliver(lambda: self.queue.dead_letter_poison(body, error), "NotTold") and self._deliver(
+            lambda: self.alerts.poison(queue_message_id, error), "NotTold"
+        )
+
+    def _deliver(self, deliver: Callable[[], None], metric: str = "PublishFailed") -> bool:
         try:
             deliver()
         except PublishFailed:
-            self.metrics.count("PublishFailed")
+            self.metrics.count(metric)
             return False
         return True

@@ -156,7 +156,7 @@ class Reconcile:
     def _ask(self, message: Message) -> bool:
         """Book, ask, and only then note when to ask next: an answer that did not come is asked for in an hour."""
         age = self.clock.now() - (message.accepted_at or message.created_at)
-        booked = self.messages.book(message, self.clock.now() + periods.HOUR, "status")
+        booked = self.messages.postpone(message, self.clock.now() + periods.HOUR, "status")
         if booked is None:
             return False
         listed = self.gateway.fetch(message.twilio_sid or "") if age < periods.ASK_STATUS_UNTIL else None
@@ -164,7 +164,7 @@ class Reconcile:
         if asked.status is Status.SENT:
             next_ask = next((after for after in periods.ASK_STATUS if after > age), None) if listed else None
             due_at = self.clock.now() - age + next_ask if next_ask else None
-            self.messages.announced(booked, due_at=due_at, shard="status")
+            self.messages.clear_outbox(booked, due_at=due_at, shard="status")
         return True
 
     def _has_time(self, deadline: Deadline) -> bool:

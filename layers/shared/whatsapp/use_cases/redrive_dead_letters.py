@@ -1,4 +1,4 @@
-"""What to do with a dead letter, once people have mended whatever was wrong. Doing it twice does no harm.
+"""Decide what to do with a dead letter, once its cause is mended, and do it. Doing it twice does no harm.
 
 The record decides, not the letter: what is or may be at Twilio is never sent again. What certainly was not sent goes
 out as a new record that continues the old one.
@@ -12,19 +12,20 @@ from typing import Any
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.ports import Clock
+from whatsapp.domain.sending.continuation import redrive
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.use_cases.continue_message import ContinueMessage
+from whatsapp.use_cases.commit import Commit
 
 MENDABLE = frozenset({"account_problem", "twilio_unavailable", "throttled"})
-"""Failures that lay with us, Twilio or the time: whoever redrives says that they are over. Others are for good."""
+"""Failures whose cause an operator can mend, or time. The others are final."""
 
 
 class Action(StrEnum):
     """What a redrive does with one letter."""
 
     NUDGE = "nudge"
-    """The message still waits: put a nudge on the send queue, drop the letter."""
+    """The message still waits: nudge it, drop the letter."""
     RENEW = "renew"
     """It certainly was not sent: a new record continues it, drop the letter."""
     REQUEUE = "requeue"
@@ -52,7 +53,7 @@ class Plan:
     message_id: str | None = None
     message: Message | None = None
     request: dict[str, Any] | None = None
-    """For `REQUEUE`: the request, under a key that makes the same record however often it is put back."""
+    """For `REQUEUE`: the request, under a key that makes the same record each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class RedriveDeadLetters:
     """Plans for each dead letter, and carries the plan out."""
 
     messages: MessageStore
-    continue_message: ContinueMessage
+    commit: Commit
     clock: Clock
     put_on_queue: Callable[[dict[str, Any]], None]
 
@@ -100,8 +101,8 @@ class RedriveDeadLetters:
             self.put_on_queue({"message_id": plan.message_id})
         elif plan.action is Action.REQUEUE and plan.request:
             self.put_on_queue(plan.request)
-        elif plan.action is Action.RENEW and plan.message:
-            self.continue_message.redrive(plan.message)
+        elif plan.action is Action.RENEW and plan.message and (again := redrive(plan.message, self.clock.now())):
+            self.commit(again)
         return plan.action is not Action.LEAVE
 
     def _of_record(self, message_id: str, message: Message | None) -> Plan:

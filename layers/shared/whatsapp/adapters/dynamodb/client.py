@@ -9,8 +9,8 @@ import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
@@ -151,8 +151,7 @@ class DynamoDB:
         self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
     ) -> Iterator[Item]:
         """Every item of a query, page after page as they are asked for."""
-        for page in self.pages(table, condition, index=index, newest_first=newest_first):
-            yield from page
+        return chain.from_iterable(self.pages(table, condition, index=index, newest_first=newest_first))
 
     def pages(
         self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
@@ -257,31 +256,34 @@ def _request(change: Change | Put, write_id: str) -> dict[str, Any]:
 def _update_expression(change: Change, write_id: str, names: dict[str, str], values: dict[str, Any]) -> str:
     clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": [], "DELETE": []}
 
-    def name(attribute: str) -> str:
-        placeholder = f"#u{len(names)}"
-        names[placeholder] = attribute
-        return placeholder
-
-    def value(content: Any) -> str:
-        placeholder = f":u{len(values)}"
-        values[placeholder] = content
+    def named(placeholders: dict[str, Any], kind: str, content: Any) -> str:
+        placeholder = f"{kind}{len(placeholders)}"
+        placeholders[placeholder] = content
         return placeholder
 
     for attribute, content in {**change.set, "write_id": write_id}.items():
+        name = named(names, "#u", attribute)
         if content is None or content == frozenset():
-            clauses["REMOVE"].append(name(attribute))
+            clauses["REMOVE"].append(name)
         elif isinstance(content, Old):
-            old = f"if_not_exists({name(content.attribute)}, {value(content.default)})"
-            clauses["SET"].append(f"{name(attribute)} = {old}")
+            old = f"if_not_exists({named(names, '#u', content.attribute)}, {named(values, ':u', content.default)})"
+            clauses["SET"].append(f"{name} = {old}")
         else:
-            clauses["SET"].append(f"{name(attribute)} = {value(content)}")
+            clauses["SET"].append(f"{name} = {named(values, ':u', content)}")
     for verb, parts in (("ADD", change.add), ("DELETE", change.delete)):
-        clauses[verb] += [f"{name(attribute)} {value(content)}" for attribute, content in parts.items()]
+        clauses[verb] += [f"{named(names, '#u', a)} {named(values, ':u', content)}" for a, content in parts.items()]
     return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
 
 
+class _Deserializer(TypeDeserializer):
+    """Numbers as ints: the tables hold no others."""
+
+    def _deserialize_n(self, value: str) -> int:
+        return int(value)
+
+
 _serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
+_deserializer = _Deserializer()
 
 
 def _dump(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,17 +292,7 @@ def _dump(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(item: Mapping[str, Any]) -> Item:
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value)
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return value
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
 __all__ = [

@@ -4,8 +4,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Failure, Message, SendKind
+from whatsapp.domain.sending.message import Message, SendKind
 
 MESSAGE_ENTRY = "message"
 """The sort key of a message itself; its status callbacks are `status#…` beside it."""
@@ -29,15 +30,11 @@ def message_key(message_id: str) -> dict[str, str]:
 def message_item(message: Message, ttl: int) -> dict[str, Any]:
     """An outgoing message's item; `at` places it in the conversation."""
     item = {_STORED_AS.get(name, name): value for name, value in asdict(message).items()}
-    item["error"] = failure_item(message.error)
+    if message.error:
+        item["error"] = {name: value for name, value in item["error"].items() if value is not None}
     item["variables"] = message.variables or None
     item["contact_id"] = message.contact_id or None  # a tombstone has none, and an index key cannot be empty
     return {**item, "entry": MESSAGE_ENTRY, "direction": "outbound", "at": message.created_at, "ttl": ttl}
-
-
-def failure_item(error: Failure | None) -> dict[str, Any] | None:
-    """A failure as a map."""
-    return {name: value for name, value in asdict(error).items() if value is not None} if error else None
 
 
 def message_from(item: dict[str, Any]) -> Message:

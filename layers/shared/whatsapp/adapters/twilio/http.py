@@ -12,8 +12,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
-
-CONNECT_S, READ_S = 3.0, 10.0
+from whatsapp.domain import periods
 
 logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # its DEBUG lines hold numbers and texts
 
@@ -23,10 +22,8 @@ class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no ty
 
     def __init__(self, base_url: str = "") -> None:
         super().__init__(pool_connections=False)
-        self.timeout = (
-            CONNECT_S,
-            READ_S,
-        )  # requests takes the pair; the SDK's own check takes only one number
+        # requests takes the pair; the SDK's own check takes only one number
+        self.timeout = (periods.TWILIO_CONNECT_S, periods.TWILIO_READ_S)
         self._base_url = base_url.rstrip("/")
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:

@@ -1,14 +1,15 @@
 """The states of an outgoing message and every step between them: one table.
 
-The DynamoDB adapter builds each write's condition from this table, and `docs/lifecycle.md` is generated from it.
+The message store builds each write's condition from this table, and `docs/lifecycle.md` is generated from it.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a message stands. `CLAIMED` shows as sending, `UNKNOWN_FINAL` as unknown (see `face`)."""
+    """Where a message stands. Callers see `public_status`."""
 
     PENDING = "pending"
     DEFERRED = "deferred"
@@ -35,26 +36,26 @@ class Status(StrEnum):
 
 WAITING = frozenset({Status.PENDING, Status.DEFERRED, Status.RETRYING})
 """Certainly not at Twilio; a claim may take it."""
+IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
+"""Its current attempt holds the contact's slot."""
 IN_DOUBT = frozenset({Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED})
 """Perhaps at Twilio: never posted again, settled by evidence only."""
 ACCEPTED = frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED, Status.READ})
 """Certainly at Twilio."""
 
-RANK = {
-    Status.PENDING: 0,
-    Status.DEFERRED: 0,
-    Status.RETRYING: 0,
-    Status.CLAIMED: 0,
-    Status.SENDING: 0,
-    Status.UNKNOWN: 1,
-    Status.UNRESOLVED: 1,
-    Status.SENT: 2,
-    Status.UNDELIVERED: 3,
-    Status.FAILED: 3,
-    Status.DELIVERED: 4,
-    Status.READ: 5,
-}
-"""Callbacks arrive in any order: a status only ever replaces one of a lower rank."""
+
+class Slot(StrEnum):
+    """What a step does to the contact's slot, if the message holds it. A reply's slot is its own."""
+
+    UNTOUCHED = "untouched"
+    TAKEN = "taken"
+    """A proactive message holds it: no other one is claimed until the rate limit and a guard have passed."""
+    REFUNDED = "refunded"
+    """As it was before the claim: certainly nothing was sent."""
+    OPENS_LATER = "opens after the rate limit"
+    """Counted from Twilio's acceptance."""
+    RELEASED = "released"
+    """No longer in flight. It opens when the claim said: something may have been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,95 +65,45 @@ class Step:
     name: str
     sources: frozenset[Status]
     target: Status
+    slot: Slot
     meaning: str
+    stoppable: bool = False
+    """Fails if a cancel or an erasure asked the message to stop meanwhile."""
 
 
-def _step(name: str, sources: frozenset[Status] | set[Status], target: Status, meaning: str) -> Step:
-    return Step(name, frozenset(sources), target, meaning)
+_PENDING, _CLAIMED, _SENDING = ({Status.PENDING}, {Status.CLAIMED}, {Status.SENDING})
+_SENT = {Status.SENT}
+_ARRIVED_FROM = {Status.SENT, Status.UNDELIVERED, Status.FAILED}
+STEPS: list[Step] = []
 
 
-CLAIM = _step("claim", WAITING, Status.CLAIMED, "one worker takes the message and, if proactive, the contact's slot")
-FENCE = _step(
-    "fence", {Status.CLAIMED}, Status.SENDING, "the last write before the POST; a claim taken back fails here"
-)
-ACCEPT = _step("accept", IN_DOUBT, Status.SENT, "Twilio's answer, callback or list shows that it accepted")
-RETRY = _step(
-    "retry", {Status.CLAIMED, Status.SENDING}, Status.RETRYING, "certainly not sent: slot refunded, try again"
-)
-TAKE_BACK = _step("take back", {Status.CLAIMED}, Status.RETRYING, "the worker died before the fence: slot refunded")
-REFUSE = _step(
-    "refuse",
-    {Status.CLAIMED, Status.SENDING},
-    Status.FAILED,
-    "Twilio or our own last look refused: slot refunded",
-)
-GIVE_UP = _step(
-    "give up",
-    {Status.CLAIMED, Status.SENDING},
-    Status.FAILED,
-    "the third counted attempt failed: dead-letter queue",
-)
-STOP = _step("stop", {Status.CLAIMED, Status.SENDING}, Status.CANCELED, "canceled in time: slot refunded")
-DOUBT = _step("doubt", {Status.SENDING}, Status.UNKNOWN, "no clear answer: the slot stays held")
-END_DOUBT = _step(
-    "end doubt",
-    {Status.SENDING, Status.UNKNOWN},
-    Status.UNRESOLVED,
-    "no evidence after the horizon: alert",
-)
-RESEND = _step(
-    "resend",
-    {Status.UNRESOLVED},
-    Status.UNRESOLVED,
-    "Twilio's list shows nothing, and the caller asked for it: a new record continues this one",
-)
-REDRIVE = _step(
-    "redrive",
-    {Status.FAILED},
-    Status.FAILED,
-    "people mended what made us give up: a new record continues this one",
-)
-DEFER = _step("defer", WAITING, Status.DEFERRED, "it must wait: limit, quiet hours or send_at")
-EXPIRE = _step("expire", WAITING, Status.EXPIRED, "its time passed before it could go")
-CANCEL = _step("cancel", WAITING, Status.CANCELED, "the caller called it off")
-DROP = _step("drop", WAITING, Status.FAILED, "it may no longer go: opted out, suppressed, template gone")
-FAIL = _step("fail", {*IN_DOUBT, Status.SENT}, Status.FAILED, "a callback or the list says failed: no refund")
-UNDELIVER = _step("undeliver", {*IN_DOUBT, Status.SENT}, Status.UNDELIVERED, "a callback says undelivered: no refund")
-DELIVER = _step(
-    "deliver",
-    {Status.SENT, Status.UNDELIVERED, Status.FAILED},
-    Status.DELIVERED,
-    "a callback says delivered; it outranks a failure told before",
-)
-READ = _step(
-    "read",
-    {Status.SENT, Status.UNDELIVERED, Status.FAILED, Status.DELIVERED},
-    Status.READ,
-    "a callback says read",
-)
+def _step(
+    name: str, sources: Set[Status], target: Status, slot: Slot, meaning: str, *, stoppable: bool = False
+) -> Step:
+    STEPS.append(Step(name, frozenset(sources), target, slot, meaning, stoppable))
+    return STEPS[-1]
 
-STEPS = (
-    CLAIM,
-    FENCE,
-    ACCEPT,
-    RETRY,
-    TAKE_BACK,
-    REFUSE,
-    GIVE_UP,
-    STOP,
-    DOUBT,
-    END_DOUBT,
-    RESEND,
-    REDRIVE,
-    DEFER,
-    EXPIRE,
-    CANCEL,
-    DROP,
-    FAIL,
-    UNDELIVER,
-    DELIVER,
-    READ,
-)
 
-BY_CALLBACK = {"sent": ACCEPT, "failed": FAIL, "undelivered": UNDELIVER, "delivered": DELIVER, "read": READ}
-"""Twilio's callback words that change a message. Its `queued`, `sending` and the rest are stored and change nothing."""
+# fmt: off
+STORE = _step("store", _PENDING, Status.PENDING, Slot.UNTOUCHED, "a new message; this invocation has no time for it")
+CLAIM = _step("claim", WAITING, Status.CLAIMED, Slot.TAKEN, "one worker takes the message and the contact's slot", stoppable=True)
+FENCE = _step("fence", _CLAIMED, Status.SENDING, Slot.UNTOUCHED, "the last write before the POST; a claim that was taken back fails here", stoppable=True)
+ACCEPT = _step("accept", IN_DOUBT, Status.SENT, Slot.OPENS_LATER, "Twilio's answer, callback or list shows that it accepted")
+RETRY = _step("retry", _CLAIMED | _SENDING, Status.RETRYING, Slot.REFUNDED, "certainly not sent: try again", stoppable=True)
+TAKE_BACK = _step("take back", _CLAIMED, Status.RETRYING, Slot.REFUNDED, "the worker died before the fence", stoppable=True)
+REFUSE = _step("refuse", _CLAIMED | _SENDING, Status.FAILED, Slot.REFUNDED, "Twilio or our own last look refused", stoppable=True)
+GIVE_UP = _step("give up", _CLAIMED | _SENDING, Status.FAILED, Slot.REFUNDED, "the third counted attempt failed, or the account is broken: dead-letter queue", stoppable=True)
+STOP = _step("stop", _CLAIMED | _SENDING, Status.CANCELED, Slot.REFUNDED, "canceled in time")
+DOUBT = _step("doubt", _SENDING, Status.UNKNOWN, Slot.UNTOUCHED, "no clear answer: the slot stays held")
+END_DOUBT = _step("end doubt", _SENDING | {Status.UNKNOWN}, Status.UNRESOLVED, Slot.RELEASED, "no evidence within the horizon: alert")
+RESEND = _step("resend", {Status.UNRESOLVED}, Status.UNRESOLVED, Slot.UNTOUCHED, "Twilio's list shows nothing and the caller asked for it: a new record continues this one")
+REDRIVE = _step("redrive", {Status.FAILED}, Status.FAILED, Slot.UNTOUCHED, "the cause is mended and an operator redrives it: a new record continues this one")
+DEFER = _step("defer", WAITING, Status.DEFERRED, Slot.UNTOUCHED, "it must wait: rate limit, quiet hours or send_at")
+EXPIRE = _step("expire", WAITING, Status.EXPIRED, Slot.UNTOUCHED, "its time passed before it could go")
+CANCEL = _step("cancel", WAITING, Status.CANCELED, Slot.UNTOUCHED, "the caller canceled it")
+DROP = _step("drop", WAITING, Status.FAILED, Slot.UNTOUCHED, "it may no longer go: opted out, suppressed, template gone")
+FAIL = _step("fail", IN_DOUBT | _SENT, Status.FAILED, Slot.RELEASED, "a callback or the list says failed: no refund")
+UNDELIVER = _step("undeliver", IN_DOUBT | _SENT, Status.UNDELIVERED, Slot.RELEASED, "a callback or the list says undelivered: no refund")
+DELIVER = _step("deliver", _ARRIVED_FROM, Status.DELIVERED, Slot.UNTOUCHED, "a callback says delivered, even after one that said failed")
+READ = _step("read", _ARRIVED_FROM | {Status.DELIVERED}, Status.READ, Slot.UNTOUCHED, "a callback says read")
+# fmt: on

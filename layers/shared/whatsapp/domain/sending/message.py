@@ -1,4 +1,4 @@
-"""One WhatsApp message, either direction, as it is kept."""
+"""An outgoing message's record."""
 
 import hashlib
 import re
@@ -6,32 +6,23 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from whatsapp.domain.sending.lifecycle import IN_DOUBT, WAITING, Status
+from whatsapp.domain.errors import Failure
+from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
 MAX_ATTEMPTS = 3
 SHARDS = 4
 
 
 class SendKind(StrEnum):
-    """Proactive sends start contact and are under the hourly limit; replies answer one inbound message."""
+    """Proactive messages start contact and are under the rate limit; a reply answers one inbound message."""
 
     PROACTIVE = "proactive"
     REPLY = "reply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why a message stands where it stands, in the words of the public error codes."""
-
-    code: str
-    detail: str
-    twilio_code: int | None = None
-    retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """An outgoing message's record. Times are epoch milliseconds."""
+    """One outgoing message as it is stored. Times are epoch milliseconds."""
 
     message_id: str
     contact_id: str
@@ -53,33 +44,38 @@ class Message:
     expires_at: int | None = None
     on_unknown: str = "hold"
     template_only: bool = False
-    """Never free-form: this record continues one that was refused outside the window."""
+    """Never free-form: this record continues one that Twilio refused as free text outside the window."""
     attempt: str | None = None
-    """Random id of the current attempt: every write of it requires that it still is the current one."""
+    """Random id of the current attempt. Every write requires that it is still the current one."""
     attempts: int = 0
-    """Counted attempts: the third failure is the last. Throttled ones are not counted."""
+    """Counted attempts; a throttled one does not count. After the third failure the message fails."""
     claimed_at: int | None = None
     """When the current attempt was claimed."""
     due_shard: str | None = None
     due_at: int | None = None
-    """When the sweep looks at it next. A message that is not final always has one."""
+    """When the sweep looks at it next. Every message that is not final has one."""
     scheduled_for: int | None = None
-    """For a deferred message: the earliest time it can go. The sweep may look sooner: a refund may free the slot.
-    For one that is retried: the end of the pause before its next attempt, whoever nudges it."""
+    """Deferred: the earliest time it can go; the sweep may look sooner, since a refund may free the slot.
+    Retrying: the end of the pause before its next attempt; an earlier nudge changes nothing."""
     throttled_since: int | None = None
     stop: str | None = None
-    """`canceled` or `erased`: asked for while a worker held the message."""
+    """`canceled` or `erased`: requested while a worker held the message."""
     outbox: frozenset[str] = frozenset()
-    """What is still to be told about the present status: `event`, `alert`, `dlq`."""
+    """What is still to be delivered about the present status: `event`, `alert`, `dlq`."""
     twilio_sid: str | None = None
     accepted_at: int | None = None
     status_at: int | None = None
     content_sid: str | None = None
     continues: str | None = None
     asked_at: int | None = None
-    """When the caller asked for what this record continues; None for a record that continues nothing."""
+    """When the caller asked for the message that this record continues."""
     continued_as: str | None = None
     error: Failure | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Not stored yet: every write sets `status_at`."""
+        return self.status_at is None
 
     @property
     def is_waiting(self) -> bool:
@@ -88,13 +84,18 @@ class Message:
 
     @property
     def next_try_at(self) -> int | None:
-        """For a message that waits: when it can go at the earliest, as far as is known."""
+        """The earliest time a waiting message can go, as far as is known."""
         return self.scheduled_for or self.due_at
 
     def may_be_tried(self, now: int) -> bool:
-        """Whether it waits, and for nothing but its turn."""
+        """Whether it waits, and not for the end of a pause between attempts."""
         pausing = self.status is Status.RETRYING and self.scheduled_for is not None and self.scheduled_for > now
         return self.is_waiting and not pausing
+
+    @property
+    def holds_slot(self) -> bool:
+        """Its current attempt is in flight: the contact's slot is held by it."""
+        return self.status in IN_FLIGHT
 
     @property
     def is_in_doubt(self) -> bool:
@@ -103,22 +104,22 @@ class Message:
 
     @property
     def slot_holder(self) -> str:
-        """What the contact's row shows while this message's current attempt holds its slot."""
+        """The value of the contact's `inflight` while this attempt holds its slot."""
         return f"{self.message_id}#{self.attempt}"
 
 
 def message_id_of(idempotency_key: str) -> str:
-    """The id of the message that this key stands for: the same key always names the same message. 32 hex digits."""
+    """The same key always gives the same id: 32 hex digits."""
     return hashlib.sha256(b"message:" + idempotency_key.encode()).hexdigest()[:32]
 
 
 def is_message_id(text: str) -> bool:
-    """Whether it may name an outgoing message; Twilio's sids, which name the inbound ones, do not."""
+    """Whether it has the form of an outgoing message's id. Inbound messages have Twilio's sid."""
     return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def continuation_id_of(message_id: str) -> str:
-    """The id of the one record that may continue a message, so that it is made once."""
+    """The id of the one record that may continue a message. It is derived, so that only one can be made."""
     return hashlib.sha256(b"continues:" + message_id.encode()).hexdigest()[:32]
 
 
@@ -128,5 +129,5 @@ def new_attempt_id() -> str:
 
 
 def shard_of(kind: str, contact_id: str) -> str:
-    """Where the sweep finds what waits: by contact, so that one page shows all of a contact's waiting messages."""
+    """The shard that the sweep finds it in. By contact, so that one page shows all of a contact's waiting messages."""
     return f"{kind}#{int(contact_id[:8], 16) % SHARDS}"

@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.message import Failure, Message
+from whatsapp.domain.sending.message import Message
 
 
 def _https(url: str) -> str:
@@ -124,11 +124,6 @@ def parse(model: type[Model], body: object) -> Model:
         raise MessagingError("invalid_request", explain(error)) from None
 
 
-def parse_request(body: object) -> SendRequest:
-    """Read a request to send; errors as in `parse`."""
-    return parse(SendRequest, body)
-
-
 def explain(error: ValidationError) -> str:
     """A validation error in one line: which field, what is wrong. Values stay out: they are personal."""
     problems = []
@@ -137,15 +132,6 @@ def explain(error: ValidationError) -> str:
         what = "unknown field" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
         problems.append(f"{field}: {what}")
     return "; ".join(problems)
-
-
-class ErrorFace(BaseModel):
-    """Our own stable word for what went wrong, with Twilio's code beside it."""
-
-    code: str
-    detail: str
-    twilio_code: int | None = None
-    retryable: bool = False
 
 
 class SendAnswer(BaseModel):
@@ -179,18 +165,7 @@ class SendAnswer(BaseModel):
     )
     continues: str | None = None
     continued_as: str | None = None
-    error: ErrorFace | None = None
-
-    @property
-    def http_status(self) -> int:
-        """200 where Twilio has it or it is a duplicate, 202 where it still waits or another record goes on with it,
-        the error's own where it failed.
-        """
-        if self.duplicate:
-            return 200
-        if self.error and self.status in ("failed", "undelivered", "refused"):
-            return 202 if self.continued_as else MessagingError(self.error.code, "").http_status
-        return 202 if self.status in ("pending", "deferred", "retrying", "sending", "unknown") else 200
+    error: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, times with their offset."""
@@ -198,7 +173,7 @@ class SendAnswer(BaseModel):
 
 
 def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
-    """The public face of a record."""
+    """What callers see of a record."""
     scheduled_for = message.next_try_at if message.is_waiting else None
     return SendAnswer.model_validate(
         {
@@ -211,25 +186,11 @@ def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
             "will_expire": bool(scheduled_for and message.expires_at and scheduled_for >= message.expires_at),
             "continues": message.continues,
             "continued_as": message.continued_as,
-            "error": _error_face(message.error),
+            "error": message.error,
         }
     )
 
 
-def _error_face(error: Failure | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    return {
-        "code": error.code,
-        "detail": error.detail,
-        "twilio_code": error.twilio_code,
-        "retryable": error.retryable,
-    }
-
-
 def refusal(error: MessagingError) -> SendAnswer:
     """The answer to a request that was refused before anything was stored; its key is still free."""
-    public_status = ErrorFace(
-        code=error.code, detail=error.detail, twilio_code=error.twilio_code, retryable=error.retryable
-    )
-    return SendAnswer(message_id=None, status="refused", error=public_status)
+    return SendAnswer(message_id=None, status="refused", error=error.failure)

@@ -1,0 +1,117 @@
+"""Decides, after the POST: what its outcome makes of the message and its slot, through the table of Twilio's codes."""
+
+from dataclasses import replace
+from typing import assert_never
+
+from whatsapp.domain import periods
+from whatsapp.domain.errors import Failure
+from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, Rejected
+from whatsapp.domain.sending.continuation import continuation_after
+from whatsapp.domain.sending.lifecycle import ACCEPT, DOUBT, FENCE, GIVE_UP, REFUSE, RETRY, STOP, Status
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message
+from whatsapp.domain.sending.transition import EVENT, EVERYONE, NOTHING, Transition, outbox_of_failure, take
+from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
+
+_CODE_OF_STATUS = {401: 20003, 403: 20003, 429: 20429}
+"""What an HTTP status means where Twilio gave no code of its own."""
+
+
+def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> Transition:
+    """Settle a message that is `sending`. `spread`: a random number from 0 to 1, for the pause before a retry."""
+    match outcome:
+        case Accepted(twilio_sid):
+            return accepted(sending, twilio_sid, now, now)
+        case NotSent(detail):
+            return _retry(sending, Failure(code="twilio_unavailable", detail=detail, retryable=True), now, spread)
+        case Rejected(code, http_status):
+            row = row_for(_CODE_OF_STATUS.get(http_status) if code is None else code)
+            return replace(_rejected(sending, row, failure_of(row, code), now, spread), proof=row)
+        case InDoubt(detail):
+            doubt = Failure(code="twilio_unavailable", detail=f"{detail}: held until there is evidence")
+            return take(sending, DOUBT, now, due_at=sending.due_at, error=doubt)
+        case _:
+            assert_never(outcome)
+
+
+def accepted(message: Message, twilio_sid: str, at: int, now: int) -> Transition:
+    """Twilio accepted it, at `at` at the latest."""
+    return take(message, ACCEPT, now, outbox=EVENT, twilio_sid=twilio_sid, accepted_at=at)
+
+
+def put_back(message: Message, why: str, now: int) -> Transition:
+    """Certainly not sent, and no attempt: the slot is refunded, and it is tried again at once."""
+    error = Failure(code="twilio_unavailable", detail=why, retryable=True)
+    return take(message, RETRY, now, due_at=now, scheduled_for=now, error=error, attempts=message.attempts - 1)
+
+
+def forbidden(sending: Message, now: int) -> Transition:
+    """The last look at the contact forbids the POST."""
+    error = Failure(code="opted_out", detail="the contact opted out or was erased just before the message went")
+    return take(sending, REFUSE, now, error=error, outbox=EVENT)
+
+
+def failure_of(row: Row, code: int | None) -> Failure:
+    """What the caller is told of a code. `code` is None where Twilio gave none."""
+    return Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable)
+
+
+def _rejected(sending: Message, row: Row, error: Failure, now: int, spread: float) -> Transition:
+    match row.action:
+        case Action.RETRY:
+            return _retry(sending, error, now, spread)
+        case Action.SLOW_DOWN:
+            return _slow_down(sending, row, error, now, spread)
+        case Action.PAGE:
+            return take(sending, GIVE_UP, now, error=error, outbox=EVERYONE)
+        case Action.FAIL | Action.FALL_BACK:
+            successor = continuation_after(sending, row, now, was_accepted=False)
+            outbox = outbox_of_failure(sending, row, successor)
+            return take(sending, REFUSE, now, error=error, outbox=outbox, successor=successor)
+        case _:
+            assert_never(row.action)
+
+
+def _retry(sending: Message, error: Failure, now: int, spread: float) -> Transition:
+    if sending.attempts >= MAX_ATTEMPTS:
+        final = replace(error, detail=f"{error.detail}; {MAX_ATTEMPTS} attempts failed", retryable=False)
+        return take(sending, GIVE_UP, now, error=final, outbox=EVERYONE)
+    at = now + _between(periods.RETRY_PAUSE, spread) * 3 ** (sending.attempts - 1)
+    return take(sending, RETRY, now, due_at=at, scheduled_for=at, error=error, throttled_since=None)
+
+
+def _slow_down(sending: Message, row: Row, error: Failure, now: int, spread: float) -> Transition:
+    since = sending.throttled_since or now
+    if now - since >= periods.THROTTLED_FOR:
+        return take(sending, GIVE_UP, now, error=replace(error, retryable=False), outbox=EVERYONE)
+    first = sending.throttled_since is None
+    pause = max(_between(periods.THROTTLE_PAUSE, spread), (now - since) // 2)
+    at = now + min(pause, periods.THROTTLE_LONGEST_PAUSE)
+    return take(
+        sending,
+        RETRY,
+        now,
+        due_at=at,
+        scheduled_for=at,
+        error=error,
+        attempts=sending.attempts - 1,
+        throttled_since=since,
+        outbox=frozenset({"alert"}) if first and row.alert is not Audience.NOBODY else NOTHING,
+    )
+
+
+def _between(bounds: tuple[int, int], spread: float) -> int:
+    least, most = bounds
+    return least + int((most - least) * spread)
+
+
+def when_overtaken(lost: Transition, current: Message, now: int) -> Transition | None:
+    """What to do instead of a step that did not hold, if this worker still has the message.
+
+    It was told to stop, or its time passed before the fence: certainly nothing was sent, so the slot is refunded.
+    """
+    is_ours = current.attempt == lost.before.attempt and current.status in STOP.sources
+    if not (is_ours and lost.step.stoppable) or (lost.step is FENCE and current.status is not Status.CLAIMED):
+        return None
+    if current.stop:
+        return take(current, STOP, now, outbox=EVENT)
+    return put_back(current, "its time passed before it could go", now) if lost.step is FENCE else None

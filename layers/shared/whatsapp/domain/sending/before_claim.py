@@ -1,0 +1,169 @@
+"""Decides, before a message is claimed: may it go now, and as what?
+
+A message that is not stored yet is refused by an error, which stores nothing; a stored one by a transition.
+"""
+
+from dataclasses import dataclass
+
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.errors import Failure, MessagingError
+from whatsapp.domain.ports import OutgoingPost
+from whatsapp.domain.schedule import QuietHours, earliest, iso
+from whatsapp.domain.sending.lifecycle import CANCEL, CLAIM, DEFER, DROP, EXPIRE, FENCE, STORE, Status
+from whatsapp.domain.sending.message import Message, SendKind
+from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transition, take
+from whatsapp.domain.sending.twilio_codes import row_for
+from whatsapp.domain.templates.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class SendPolicy:
+    """What a deployment decides."""
+
+    rate_limit_ms: int
+    quiet_hours: QuietHours | None = None
+    send_to_ids: bool = False
+    """Whether a business-scoped id whose number is not known may be written to."""
+
+
+def before_claim(
+    message: Message, contact: Contact, template: Template | None, policy: SendPolicy, now: int, lease: int
+) -> Transition | None:
+    """Why the message does not go now; None if nothing stands against it but, perhaps, the slot.
+
+    `lease`: when this invocation ends.
+
+    Raises:
+        MessagingError: a new message is refused.
+    """
+    if refusal := unreachable(contact):
+        return refuse(message, refusal, now)
+    if is_past(message, now):
+        return take(message, EXPIRE, now, outbox=EVENT)
+    exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
+    at = earliest(now, message.send_at, None if exempt else policy.quiet_hours)
+    if at > now:
+        return defer(message, at, now)
+    if message.is_new and lease - now < periods.POST_NEEDS:
+        return take(message, STORE, now, due_at=now + periods.PENDING_FOR)
+    return None
+
+
+def slot_taken(
+    message: Message, contact: Contact, policy: SendPolicy, now: int, spread: float, *, reject: bool = False
+) -> Transition | None:
+    """The contact's row stands against the claim: opted out, erased, or the slot is taken. None if it is free.
+
+    A reply does not need the slot.
+
+    `spread`: a random number from 0 to 1, so that not all waiting messages look again at one moment.
+
+    Raises:
+        MessagingError: a new message is refused; `rate_limited` where the caller asked for that.
+    """
+    if is_forbidden(contact, message):
+        return refuse(message, MessagingError("opted_out", "the contact opted out or was erased meanwhile"), now)
+    opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
+    if opens is None:
+        return None
+    detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(max(opens, now))}"
+    limited = Failure(code="rate_limited", detail=detail, retryable=True)
+    if reject and message.is_new:
+        raise MessagingError(limited.code, limited.detail, retryable=True)
+    look_at = opens if opens > now else now + periods.MINUTE + int(4 * periods.MINUTE * spread)
+    if contact.inflight and message.expires_at and message.expires_at <= look_at + 5 * periods.MINUTE:
+        look_at = min(look_at, now + 2 * periods.MINUTE)  # a refund may free the slot in time
+    return defer(message, max(opens, now), now, look_at=look_at, error=limited)
+
+
+def defer(
+    message: Message, at: int, now: int, *, look_at: int | None = None, error: Failure | None = None
+) -> Transition:
+    """Wait until `at`. The sweep looks at `look_at`, and in any case when the message expires.
+
+    An event is published unless one has said the same before.
+    """
+    again = message.status is Status.DEFERRED and message.scheduled_for == at
+    return take(
+        message,
+        DEFER,
+        now,
+        due_at=min(look_at or at, message.expires_at or at),
+        scheduled_for=at,
+        error=error or message.error,
+        outbox=message.outbox if again else EVENT,
+    )
+
+
+def refuse(message: Message, error: MessagingError, now: int) -> Transition:
+    """It may not go.
+
+    Raises:
+        MessagingError: the message is new: nothing is stored, and its key stays free.
+    """
+    if message.is_new:
+        raise error
+    outbox = EVENT_AND_ALERT if error.code == "template_not_approved" else EVENT
+    failure = Failure(code=error.code, detail=error.detail, twilio_code=error.failure.twilio_code)
+    return take(message, DROP, now, error=failure, outbox=outbox)
+
+
+def cancel(message: Message, now: int) -> Transition:
+    """A waiting message is not wanted any more: its caller, an erasure, or the message it continues went after all."""
+    return take(message, CANCEL, now, outbox=EVENT)
+
+
+def claim(message: Message, attempt: str, now: int, lease: int) -> Transition:
+    """One worker takes the message until its lease ends. `attempt`: a new random id."""
+    return take(
+        message,
+        CLAIM,
+        now,
+        attempt=attempt,
+        attempts=message.attempts + 1,
+        claimed_at=now,
+        due_at=lease + periods.LEASE_MARGIN,
+    )
+
+
+def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
+    """The last write before the POST. It notes what goes out."""
+    return take(
+        claimed,
+        FENCE,
+        now,
+        due_at=claimed.due_at,
+        text=post.rendered or claimed.text,
+        content_sid=post.content_sid,
+    )
+
+
+def is_forbidden(contact: Contact, message: Message) -> bool:
+    """Whether the contact opted out, or was erased since the message was asked for."""
+    return contact.opted_out_at is not None or contact.was_erased_since(message.asked_at or message.created_at)
+
+
+def is_past(message: Message, now: int) -> bool:
+    """Whether the message has expired."""
+    return message.expires_at is not None and message.expires_at <= now
+
+
+def unreachable(contact: Contact) -> MessagingError | None:
+    """Why nothing at all is sent to this contact."""
+    if contact.opted_out_at:
+        return MessagingError("opted_out", "this contact asked not to be written to; only their START lifts it")
+    if contact.suppressed_code:
+        row = row_for(contact.suppressed_code)
+        detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
+        return MessagingError(row.error, detail, twilio_code=row.code)
+    return None
+
+
+def _in_words(period: int) -> str:
+    if period == periods.HOUR:
+        return "an hour"
+    for unit, name in ((periods.HOUR, "hours"), (periods.MINUTE, "minutes")):
+        if period % unit == 0:
+            return f"{period // unit} {name}"
+    return f"{period // periods.SECOND} seconds"

@@ -1,0 +1,121 @@
+"""From a caller's request to a record, and from a record to what Twilio is handed."""
+
+from collections.abc import Sequence
+
+from whatsapp.domain import periods
+from whatsapp.domain.address import Address
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import OutgoingPost
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message, SendKind
+from whatsapp.domain.sending.request import SendRequest
+from whatsapp.domain.templates.template import Template
+from whatsapp.domain.templates.version import TemplateVersion, serving_version
+
+
+def compose(
+    request: SendRequest, message_id: str, contact: Contact, template: Template | None, now: int, *, send_to_ids: bool
+) -> Message:
+    """The record of a new message to this contact, in their language and with the text that they will read.
+
+    Raises:
+        MessagingError: `expired`; `invalid_request` for a `send_at` too far ahead; `unknown_language`;
+            `invalid_variables`; `invalid_address` for an id whose number is not known, unless sends to ids are on.
+    """
+    send_at, expires_at = _times(request, template, now)
+    to = _recipient(Address.parse(request.to), contact, send_to_ids=send_to_ids)
+    language, text = None, request.text
+    if template:
+        asked = request.language and (template.closest_language(request.language) or request.language)
+        language = asked or template.language_for(contact.language)
+        text = template.render(language, request.variables).text
+    return Message(
+        message_id=message_id,
+        contact_id=contact.contact_id,
+        to=to.value,
+        request_hash=request.hash(),
+        created_at=now,
+        status=Status.PENDING,
+        kind=SendKind.REPLY if request.in_reply_to else SendKind.PROACTIVE,
+        template=request.template,
+        language=language,
+        variables=dict(request.variables),
+        text=text,
+        media_url=request.media_url,
+        user_id=request.user_id or contact.user_id,
+        agent=request.agent or (template.agent if template else None),
+        in_reply_to=request.in_reply_to,
+        send_at=send_at,
+        expires_at=expires_at,
+        on_unknown=request.on_unknown or (template.on_unknown if template else "hold"),
+    )
+
+
+def _times(request: SendRequest, template: Template | None, now: int) -> tuple[int | None, int | None]:
+    send_at = int(request.send_at.timestamp() * 1000) if request.send_at else None
+    expires_at = int(request.expires_at.timestamp() * 1000) if request.expires_at else None
+    if expires_at is None and template and template.expires_after:
+        expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
+    if send_at is not None and send_at > now + periods.SEND_AT_MOST_AHEAD:
+        raise MessagingError("invalid_request", "send_at: at most 30 days ahead; ask again when it is nearer")
+    if expires_at is not None and expires_at <= now:
+        raise MessagingError("expired", "`expires_at` has passed: nothing was sent")
+    return send_at, expires_at
+
+
+def _recipient(asked: Address, contact: Contact, *, send_to_ids: bool) -> Address:
+    """The number of a business-scoped id, where an inbound message has shown it."""
+    if asked.is_phone_number:
+        return asked
+    known = Address(contact.address) if contact.address else None
+    if known and known.is_phone_number:
+        return known
+    if not send_to_ids:
+        raise MessagingError(
+            "invalid_address",
+            "this is a WhatsApp id whose phone number is not known: send to the number, or set the parameter "
+            "SendToBusinessScopedIds to 1 once your Twilio account is known to take such ids",
+        )
+    return asked
+
+
+def content_of(message: Message, contact: Contact, template: Template | None, now: int) -> OutgoingPost | Template:
+    """The message as free-form text, if the window is open and the template allows it; else the template it needs.
+
+    Raises:
+        MessagingError: `window_closed` for text without a template.
+    """
+    is_open = contact.window_open(now)
+    if template is None:
+        if is_open:
+            return OutgoingPost(to=message.to, body=message.text, media_url=message.media_url)
+        raise MessagingError(
+            "window_closed", "free-form text needs a message from the patient in the last 24 h: use a template"
+        )
+    if is_open and template.free_form and not message.template_only:
+        return OutgoingPost(to=message.to, body=message.text)
+    return template
+
+
+def templated(message: Message, template: Template, versions: Sequence[TemplateVersion]) -> OutgoingPost:
+    """The message by the version of the template that WhatsApp approved. Its words may be older than the catalog's.
+
+    Raises:
+        MessagingError: `template_not_approved`.
+    """
+    language = message.language or template.default_language
+    version = serving_version(template, language, versions)
+    if version is None or version.content_sid is None:
+        raise MessagingError(
+            "template_not_approved",
+            f"{template.name} has no approved version in {language}: see GET /templates",
+            retryable=True,
+        )
+    rendered = version.wording_of(template).render(language, message.variables)
+    return OutgoingPost(
+        to=message.to,
+        content_sid=version.content_sid,
+        content_variables=rendered.content_variables,
+        rendered=rendered.text,
+    )

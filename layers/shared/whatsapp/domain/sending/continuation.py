@@ -1,0 +1,72 @@
+"""The record that continues another: after a refusal, a late failure, or doubt without end.
+
+One record stands for at most one message at Twilio. So what is tried again after Twilio took it is a new record.
+"""
+
+from dataclasses import replace
+
+from whatsapp.domain import periods
+from whatsapp.domain.sending.lifecycle import REDRIVE, RESEND, Status, Step
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, continuation_id_of, shard_of
+from whatsapp.domain.sending.transition import NOTHING, Transition, take
+from whatsapp.domain.sending.twilio_codes import Action, Row
+
+
+def continuation_after(old: Message, row: Row, now: int, *, was_accepted: bool) -> Message | None:
+    """The record that continues a message which failed with this code, if one may.
+
+    `was_accepted`: Twilio had taken it. What Twilio refused outright is retried under its own record instead.
+    """
+    if row.action is Action.FALL_BACK and old.template and old.content_sid is None:
+        return continuation_of(old, now, template_only=True)
+    if was_accepted and row.action is Action.RETRY and old.attempts < MAX_ATTEMPTS:
+        return continuation_of(old, now, attempts=old.attempts)
+    throttled_since = old.throttled_since or now
+    if was_accepted and row.action is Action.SLOW_DOWN and now - throttled_since < periods.THROTTLED_FOR:
+        return continuation_of(old, now, attempts=old.attempts - 1, throttled_since=throttled_since)
+    return None
+
+
+def resend(old: Message, now: int) -> Transition | None:
+    """Twilio's list shows nothing of an unresolved message, and its caller asked to send it again."""
+    return _continued(old, now, RESEND)
+
+
+def redrive(old: Message, now: int) -> Transition | None:
+    """The cause of a failure is mended: send it again, with all its attempts."""
+    return _continued(old, now, REDRIVE)
+
+
+def continuation_of(
+    old: Message, now: int, *, attempts: int = 0, template_only: bool = False, throttled_since: int | None = None
+) -> Message | None:
+    """The new record; None if the old one was stopped, has expired, or is continued already."""
+    if old.stop or old.continued_as or (old.expires_at is not None and old.expires_at <= now):
+        return None
+    return replace(
+        old,
+        message_id=continuation_id_of(old.message_id),
+        continues=old.message_id,
+        asked_at=old.asked_at or old.created_at,
+        status=Status.PENDING,
+        created_at=now,
+        status_at=now,
+        attempt=None,
+        attempts=attempts,
+        claimed_at=None,
+        twilio_sid=None,
+        accepted_at=None,
+        error=None,
+        outbox=NOTHING,
+        due_at=now,
+        due_shard=shard_of("send", old.contact_id),
+        scheduled_for=None,
+        template_only=old.template_only or template_only,
+        content_sid=None,
+        throttled_since=throttled_since,
+    )
+
+
+def _continued(old: Message, now: int, step: Step) -> Transition | None:
+    successor = continuation_of(old, now)
+    return take(old, step, now, successor=successor) if successor else None

@@ -1,0 +1,105 @@
+"""Decides what becomes of a message in doubt: matched in Twilio's list, looked at again, unresolved, or sent again.
+
+A match is taken only if it is certain: one candidate, which no other message of the contact may be. Else the message is
+held, because sending it again might reach the patient twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whatsapp.domain import periods
+from whatsapp.domain.errors import Failure
+from whatsapp.domain.ports import StatusUpdate, TwilioMessage
+from whatsapp.domain.sending.continuation import resend
+from whatsapp.domain.sending.lifecycle import END_DOUBT, Status
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.transition import EVENT_AND_ALERT, Transition, take
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Nothing is decided. The next look is at `at` (epoch ms); None: there is nothing left to do."""
+
+    at: int | None
+
+
+def is_early(message: Message, now: int) -> LookAgain | None:
+    """Twilio may still accept it, and the list may still lag: only callbacks settle a doubt this young."""
+    at = _started(message) + periods.RECONCILE_DOUBT
+    return LookAgain(at) if now < at else None
+
+
+def on_doubt(
+    message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message], now: int
+) -> StatusUpdate | Transition | LookAgain:
+    """Judge a message by Twilio's list.
+
+    Args:
+        message: it is `sending`, `unknown` or unresolved.
+        listed: what Twilio's list shows of messages to the same address since `list_from`.
+        others: the contact's other messages that were created in `others_span`.
+        now: epoch ms.
+    """
+    candidates = candidates_of(message, listed, others)
+    if len(candidates) == 1 and not _is_contested(candidates[0], others):
+        return update_of(message, candidates[0])
+    age = now - _started(message)
+    if message.status is not Status.UNRESOLVED:
+        return _end(message, now) if age >= periods.DOUBT_HORIZON else LookAgain(now + periods.RECONCILE_AGAIN)
+    if age < periods.RESEND:
+        return LookAgain(_started(message) + periods.RESEND)
+    sent_again = resend(message, now) if message.on_unknown == "resend" and not candidates else None
+    return sent_again or LookAgain(None)
+
+
+def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
+    """The listed messages that may be this one, and are no other record's."""
+    owned = {other.twilio_sid for other in others}
+    return [one for one in listed if _may_be(message, one) and one.twilio_sid not in owned]
+
+
+def list_from(message: Message) -> int:
+    """Since when Twilio's list is asked (epoch ms)."""
+    return _started(message) - periods.LIST_FROM
+
+
+def others_span(message: Message) -> tuple[int, int]:
+    """When another message may have been created that was claimed at about the same time (epoch ms, both included)."""
+    return _started(message) - periods.LONGEST_DEFERRAL, _started(message) + periods.LIST_UNTIL
+
+
+def update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
+    """What Twilio says of a message, in the form of a callback."""
+    return StatusUpdate(
+        message_id=message.message_id,
+        attempt=message.attempt or "",
+        twilio_sid=found.twilio_sid,
+        status=found.status,
+        error_code=found.error_code,
+    )
+
+
+def _started(message: Message) -> int:
+    return message.claimed_at or message.created_at
+
+
+def _may_be(message: Message, listed: TwilioMessage) -> bool:
+    """Whether time and content agree. Twilio may list a template's message without its body."""
+    if message.claimed_at is None:
+        return False
+    since, until = message.claimed_at - periods.LIST_FROM, message.claimed_at + periods.LIST_UNTIL
+    if not since <= listed.date_created <= until:
+        return False
+    return listed.body == message.text or (message.content_sid is not None and listed.body == "")
+
+
+def _is_contested(listed: TwilioMessage, others: Sequence[Message]) -> bool:
+    """Whether it may as well be another message whose fate is open."""
+    return any((other.is_in_doubt or other.status is Status.CLAIMED) and _may_be(other, listed) for other in others)
+
+
+def _end(message: Message, now: int) -> Transition:
+    error = Failure(
+        code="twilio_unavailable", detail="no evidence whether Twilio sent it; look it up before you send it anew"
+    )
+    return take(message, END_DOUBT, now, error=error, outbox=EVENT_AND_ALERT)

@@ -1,0 +1,120 @@
+"""A transition is one step of one message, decided: the record before and after it, and what goes on from there.
+
+Decisions are pure: they take what is known and return a transition. `use_cases/commit.py` stores it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from whatsapp.domain import periods
+from whatsapp.domain.events import MessageStatusChanged
+from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
+from whatsapp.domain.sending.message import Message, shard_of
+from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
+
+NOTHING: frozenset[str] = frozenset()
+EVENT = frozenset({"event"})
+EVENT_AND_ALERT = frozenset({"event", "alert"})
+EVERYONE = frozenset({"event", "alert", "dlq"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One step of one message."""
+
+    before: Message
+    step: Step
+    after: Message
+    """`after.outbox` names what is to be delivered: `event`, `alert`, `dlq`."""
+    next_due: int | None = None
+    """When the sweep looks at a waiting message again, once the outbox is empty."""
+    successor: Message | None = None
+    """The record that continues this message; stored in the same write."""
+    proof: Row | None = None
+    """A Twilio code that says something about the contact or the template, whatever becomes of the message."""
+
+
+def take(
+    before: Message,
+    step: Step,
+    now: int,
+    *,
+    due_at: int | None = None,
+    outbox: frozenset[str] = NOTHING,
+    successor: Message | None = None,
+    proof: Row | None = None,
+    **changes: Any,
+) -> Transition:
+    """The transition that takes this step. `changes` are fields of the message.
+
+    A message with something in its outbox is due soon, in case the worker dies before it is delivered. The error of an
+    earlier attempt stays until the message is accepted or stopped.
+    """
+    looks = [at for at in (due_at, now + periods.OUTBOX_RETRY if outbox else None) if at is not None]
+    after = replace(
+        before,
+        **{
+            "status": step.target,
+            "status_at": now,
+            "due_at": min(looks, default=None),
+            "due_shard": shard_of("send", before.contact_id) if looks else None,
+            "outbox": outbox,
+            "scheduled_for": None,
+            "error": None if step in (ACCEPT, STOP) or step.target in (Status.DELIVERED, Status.READ) else before.error,
+            "continued_as": successor.message_id if successor else before.continued_as,
+            **changes,
+        },
+    )
+    return Transition(before=before, step=step, after=after, next_due=due_at, successor=successor, proof=proof)
+
+
+def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
+    """When and by which sweep a message is looked at next, once its outbox is empty.
+
+    `due_at`: for a message that waits.
+    """
+    if message.is_waiting:
+        return due_at or message.due_at, "send"
+    if message.status is Status.SENT:
+        return (message.accepted_at or message.created_at) + periods.ASK_STATUS[0], "status"
+    if message.status is Status.UNRESOLVED and message.on_unknown == "resend" and message.claimed_at is not None:
+        return message.claimed_at + periods.RESEND, "send"
+    return None, "send"
+
+
+def outbox_of_failure(
+    message: Message, row: Row, successor: Message | None, *, was_retryable: bool = False
+) -> frozenset[str]:
+    """Whether a failure pages people: where the code's row says so, but once in a chain of throttled records; and where
+    nothing goes on by itself although it might have.
+
+    `was_retryable`: the code would have been retried, had attempts been left.
+    """
+    first = message.throttled_since is None
+    template_taken_for_text = row.action is Action.FALL_BACK and message.content_sid is not None
+    if row.alert is not Audience.NOBODY and (first or successor is None):
+        return EVENT_AND_ALERT
+    return EVENT_AND_ALERT if successor is None and (template_taken_for_text or was_retryable) else EVENT
+
+
+def status_changed(message: Message) -> MessageStatusChanged:
+    """The event of a message's present status; the same status gives the same `event_id`."""
+    at = message.scheduled_for if message.status is Status.DEFERRED else None
+    return MessageStatusChanged(
+        event_id=f"{message.message_id}#{message.status.public_status}" + (f"#{at}" if at else ""),
+        occurred_at=iso(message.status_at or message.created_at),
+        contact_id=message.contact_id,
+        address=message.to,
+        user_id=message.user_id,
+        agent=message.agent,
+        message_id=message.message_id,
+        status=message.status.public_status,  # type: ignore[arg-type]  # only statuses that the event knows have an outbox
+        twilio_sid=message.twilio_sid,
+        template=message.template,
+        scheduled_for=iso(at) if at else None,
+        will_expire=bool(at and message.expires_at and at >= message.expires_at),
+        error=message.error,
+        continues=message.continues,
+        continued_as=message.continued_as,
+    )

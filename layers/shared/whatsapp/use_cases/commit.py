@@ -1,0 +1,93 @@
+"""Stores a transition with its outbox, then drains the outbox. Every step of a message but its claim is taken here."""
+
+from dataclasses import dataclass
+
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.adapters.dynamodb.template_store import TemplateStore
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.ports import Clock, Metrics
+from whatsapp.domain.sending import lifecycle
+from whatsapp.domain.sending.after_post import when_overtaken
+from whatsapp.domain.sending.lifecycle import ACCEPTED
+from whatsapp.domain.sending.message import Message, SendKind
+from whatsapp.domain.sending.transition import Transition, next_look
+from whatsapp.domain.sending.twilio_codes import Row
+from whatsapp.use_cases.outbox import Outbox
+
+MANY_REPLIES = 20
+"""Replies to one contact within an hour that set off an alarm: two machines may be talking to each other."""
+_COUNTED = {
+    lifecycle.ACCEPT: "MessagesSent",
+    lifecycle.DOUBT: "MessagesInDoubt",
+    lifecycle.FAIL: "MessagesFailed",
+    lifecycle.UNDELIVER: "MessagesFailed",
+    lifecycle.DELIVER: "MessagesDelivered",
+    lifecycle.READ: "MessagesRead",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Takes decided steps."""
+
+    messages: MessageStore
+    contacts: ContactStore
+    templates: TemplateStore
+    outbox: Outbox
+    clock: Clock
+    metrics: Metrics
+    rate_limit_ms: int
+
+    def __call__(self, transition: Transition, contact: Contact | None = None) -> Message:
+        """Take the step. Returns the message after it, or as another worker left it if that one was first.
+
+        `contact`: as it stood before an acceptance, for the audit of the rate limit.
+        """
+        if transition.proof:
+            self._keep_proof(transition.before, transition.proof)
+        if not self.messages.commit(transition):
+            return self._overtaken(transition)
+        if metric := _COUNTED.get(transition.step):
+            self.metrics.count(metric)
+        after = self.drain(transition.after, transition.next_due)
+        if transition.step is lifecycle.ACCEPT and contact:
+            self._audit(transition.after, contact)
+        return after
+
+    def drain(self, message: Message, next_due: int | None = None) -> Message:
+        """Deliver what the outbox names, and store what is left. `next_due`: when a waiting message is due again."""
+        if not message.outbox:
+            return message
+        left = self.outbox.deliver(message)
+        if left == message.outbox:
+            return message  # the sweep delivers it
+        due_at, shard = (message.due_at, "send") if left else next_look(message, next_due)
+        return self.messages.clear_outbox(message, left=left, due_at=due_at, shard=shard) or self._current(message)
+
+    def _overtaken(self, transition: Transition) -> Message:
+        current = self._current(transition.before)
+        instead = when_overtaken(transition, current, self.clock.now())
+        return self(instead) if instead else current
+
+    def _current(self, message: Message) -> Message:
+        return self.messages.get(message.message_id) or message
+
+    def _keep_proof(self, message: Message, row: Row) -> None:
+        """What a code proves about the contact or the template, as they were when the message went."""
+        at = message.claimed_at or self.clock.now()
+        if row.suppress:
+            self.contacts.suppress(message.contact_id, row.code, at)
+        if row.template_status and message.template and message.content_sid:
+            self.templates.report(message.template, message.content_sid, row.template_status, at)
+
+    def _audit(self, sent: Message, before: Contact) -> None:
+        """Count violations of the rate limit, which must never be, and unusually many replies."""
+        at = sent.accepted_at or self.clock.now()
+        if sent.kind is SendKind.REPLY:
+            lately = self.messages.of_contact(sent.contact_id, at - periods.HOUR, at)
+            if sum(m.kind is SendKind.REPLY and m.status in ACCEPTED for m in lately) >= MANY_REPLIES:
+                self.metrics.count("RepliesPerContactHigh")
+        elif before.last_accepted_at and abs(at - before.last_accepted_at) < self.rate_limit_ms:
+            self.metrics.count("RateLimitViolations")
