@@ -34,8 +34,11 @@ from whatsapp.use_cases.record_status import RecordStatus
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
+    from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
+    from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
     from whatsapp.adapters.twilio.gateway import TwilioGateway
     from whatsapp.adapters.twilio.webhook import TwilioDoor
+    from whatsapp.domain.ports import MediaSource
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
@@ -169,6 +172,31 @@ class App:
     def outbox(self) -> Outbox:
         return Outbox(bus=self.bus, alerts=self.alerts, queue=self.queue, metrics=self.metrics)
 
+    @cached_property
+    def media_source(self) -> "MediaSource":
+        from whatsapp.adapters.twilio.media import TwilioMedia
+
+        return TwilioMedia(self.twilio_secret.get, self.settings.twilio_base_url)
+
+    @cached_property
+    def media_store(self) -> "S3MediaStore":
+        from whatsapp.adapters.aws.media_store import S3MediaStore
+
+        return S3MediaStore(self.client("s3"), self.settings.media_bucket)
+
+    @cached_property
+    def conversations(self) -> "ConversationStore":
+        from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
+
+        return ConversationStore(self.db, self.settings.messages_table, self.media_store.url)
+
+    @cached_property
+    def erasures(self) -> "ErasureStore":
+        from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+
+        s = self.settings
+        return ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
+
     # --- what we do ------------------------------------------------------------------------------------------------
 
     def _join(self, use_case: type[T], **others: Any) -> T:
@@ -194,12 +222,9 @@ class App:
 
     @cached_property
     def store_media(self) -> "StoreMedia":
-        from whatsapp.adapters.twilio.media import TwilioMedia
         from whatsapp.use_cases.store_media import StoreMedia
 
-        source = TwilioMedia(self.twilio_secret.get, self.settings.twilio_base_url)
-        delete = bool(self.settings.delete_media_at_twilio)
-        return self._join(StoreMedia, source=source, store=self.media_store, delete_at_twilio=delete)
+        return self._join(StoreMedia, delete_at_twilio=bool(self.settings.delete_media_at_twilio))
 
     @cached_property
     def reconcile(self) -> "Reconcile":
@@ -235,26 +260,15 @@ class App:
 
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
-        from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
-        conversations = ConversationStore(self.db, self.settings.messages_table, self.media_store.url)
-        return self._join(ManageContacts, conversations=conversations)
+        return self._join(ManageContacts)
 
     @cached_property
     def erase_contact(self) -> "EraseContact":
-        from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
         from whatsapp.use_cases.erase_contact import EraseContact
 
-        s = self.settings
-        erasures = ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
-        return self._join(EraseContact, erasures=erasures, media=self.media_store)
-
-    @cached_property
-    def media_store(self) -> "S3MediaStore":
-        from whatsapp.adapters.aws.media_store import S3MediaStore
-
-        return S3MediaStore(self.client("s3"), self.settings.media_bucket)
+        return self._join(EraseContact)
 
     @cached_property
     def resolve_doubt(self) -> "ResolveDoubt":

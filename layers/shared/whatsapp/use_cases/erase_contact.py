@@ -27,7 +27,7 @@ class EraseContact:
     messages: MessageStore
     erasures: ErasureStore
     gateway: Gateway
-    media: MediaStore
+    media_store: MediaStore
     clock: Clock
     commit: Commit
 
@@ -72,7 +72,7 @@ class EraseContact:
         contact = self.contacts.get(job.contact_id)
         is_all_erased = True
         for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
-            self.media.delete_all(contact_id)
+            self.media_store.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
                     return 1  # the sweep goes on with the job

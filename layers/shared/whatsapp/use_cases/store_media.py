@@ -27,8 +27,8 @@ class StoreMedia:
     """Stores pending media. What fails for now, the sweep tries again."""
 
     inbox: InboxStore
-    source: MediaSource
-    store: MediaStore
+    media_source: MediaSource
+    media_store: MediaStore
     outbox: Outbox
     clock: Clock
     metrics: Metrics
@@ -87,8 +87,8 @@ class StoreMedia:
                 return medium
             self.clock.sleep(wait_s)
             try:
-                fetched = self.source.fetch(medium.url)
-                self.store.put(key, fetched)
+                fetched = self.media_source.fetch(medium.url)
+                self.media_store.put(key, fetched)
             except MediumRefusedError as refused:
                 return replace(medium, status="failed", reason=str(refused))
             except MediumUnavailableError as error:
@@ -117,7 +117,7 @@ class StoreMedia:
         if medium.url is None or not self._is_to_be_deleted(medium):
             return medium
         try:
-            self.source.delete(medium.url)
+            self.media_source.delete(medium.url)
         except MediumUnavailableError:
             return medium
         return replace(medium, url=None)
