@@ -68,7 +68,7 @@ def item(app: UnitApp, key: str = "m") -> dict[str, Any]:
 
 @pytest.mark.parametrize("step", STORED, ids=lambda step: step.name)
 def test_step_is_taken_only_from_its_sources(app: UnitApp, step: Step) -> None:
-    """Whatever the worker read before: the stored status decides."""
+    """The stored status decides, not the one that the worker read."""
     taken = set()
     for number, status in enumerate(Status):
         stored = app.store(status=status, attempt="a", due_at=NOON, contact_id=f"{number:032x}")  # a free slot for each
