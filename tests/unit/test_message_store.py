@@ -56,7 +56,7 @@ def holds(app: UnitApp, transition: Transition) -> bool:
 
 
 def source_of(step: Step) -> Status:
-    return sorted(step.sources)[0]
+    return min(step.sources)
 
 
 def item(app: UnitApp, key: str = "m") -> dict[str, Any]:
@@ -68,10 +68,10 @@ def item(app: UnitApp, key: str = "m") -> dict[str, Any]:
 
 @pytest.mark.parametrize("step", STORED, ids=lambda step: step.name)
 def test_step_is_taken_only_from_its_sources(app: UnitApp, step: Step) -> None:
-    """Whatever the worker read before: the stored status decides."""
+    """The stored status decides, not the one that the worker read."""
     taken = set()
-    for status in Status:
-        stored = app.store(status=status, attempt="a", due_at=NOON)
+    for number, status in enumerate(Status):
+        stored = app.store(status=status, attempt="a", due_at=NOON, contact_id=f"{number:032x}")  # a free slot for each
         read = replace(stored, status=source_of(step))
         if holds(app, transition_of(read, step)):
             taken.add(status)
@@ -273,7 +273,13 @@ def assert_neither(app: UnitApp, decided: Transition) -> None:
     "changed", [{"status": Status.SENT}, {"attempt": "b"}, {"due_at": NOON + 1}, {"due_at": None}, {"attempt": None}]
 )
 def test_marks_need_the_message_as_it_was_read(app: UnitApp, changed: dict[str, Any]) -> None:
-    known = {"status": Status.DEFERRED, "attempt": "a", "due_at": NOON, "due_shard": "send#0", "outbox": EVENT}
+    known: dict[str, Any] = {
+        "status": Status.DEFERRED,
+        "attempt": "a",
+        "due_at": NOON,
+        "due_shard": "send#0",
+        "outbox": EVENT,
+    }
     read = app.store(**known)
     stored = app.store(**{**known, **changed})
     assert app.messages.request_stop(read, "canceled") is None

@@ -217,7 +217,7 @@ def test_the_patients_own_word_outweighs_an_older_failure(app: UnitApp) -> None:
     assert app.contact().suppressed_code is None
 
 
-def test_a_failure_told_after_the_patient_had_read_it_proves_nothing(app: UnitApp) -> None:
+def test_a_failure_reported_after_the_patient_had_read_it_proves_nothing(app: UnitApp) -> None:
     app.callback(sent(app, status=Status.READ, claimed_at=NOON - MINUTE), "undelivered", error_code=63024)
     assert app.contact().suppressed_code is None
     assert app.metrics.counts.get("MessagesFailed", 0) == 0
