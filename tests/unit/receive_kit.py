@@ -94,14 +94,16 @@ class FakeBucket:
         self.files = {key: medium for key, medium in self.files.items() if not key.startswith(f"media/{contact_id}/")}
 
 
-def listed(twilio_sid: str, body: str, *, at: int = 0, from_: str = ASHA.value, num_media: int = 0) -> TwilioMessage:
+def listed(
+    twilio_sid: str, body: str, *, at: int = 0, from_: str = ASHA.value, to: str = SENDER, num_media: int = 0
+) -> TwilioMessage:
     """A message in Twilio's list."""
     return TwilioMessage(
         twilio_sid=twilio_sid,
         status="received",
         direction="inbound",
         from_=from_,
-        to=SENDER,
+        to=to,
         body=body,
         date_created=at,
         num_media=num_media,
@@ -129,7 +131,7 @@ class Receiving:
         self.db, self.clock, self.bus, self.metrics = app.db, app.clock, app.bus, app.metrics
         self.twilio, self.bucket = app.gateway, app.media_store
         self.inbox, self.contacts, self.messages = app.inbox, app.contacts, app.messages
-        self.commit, self.outbox = app.commit, app.outbox
+        self.callbacks, self.commit, self.outbox = app.callbacks, app.commit, app.outbox
         self.record_status, self.receive = app.record_status, app.receive_message
         self.publish_waiting, self.store_media, self.reconcile = app.publish_waiting, app.store_media, app.reconcile
         self.manage, self.erase = app.manage_contacts, app.erase_contact

@@ -16,6 +16,7 @@ from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SendKind, message_id_of, shard_of
 from whatsapp.domain.sending.transition import take
 
+from tests.app import SENDER
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
 ME = IDS.of(ASHA)
@@ -71,6 +72,16 @@ def test_ledger_stays(side: Receiving) -> None:
     assert (contact.erased_at, contact.address, contact.user_id, contact.last_inbound_at) == (now, None, None, None)
     assert side.item(sid(1))["at"] == now
     assert side.item(message_id_of("asked"))["status"] == "sent"
+
+
+def test_our_own_number_stays_on_what_was_written_to_it(side: Receiving) -> None:
+    a_life(side)
+    side.erase(ME, side.deadline)
+    inbound = side.inbox.get(sid(1))
+    assert inbound is not None
+    assert (inbound.to, inbound.address, inbound.is_erased) == (SENDER, "", True)
+    assert "to" not in side.item(message_id_of("asked"))
+    assert len(side.manage.conversation(ME, None, None)["messages"]) == 3
 
 
 def test_three_passes_and_then_no_more(side: Receiving) -> None:

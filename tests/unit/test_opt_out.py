@@ -1,7 +1,11 @@
 """STOP and START, in the languages we write in; and what only looks like them."""
 
 import pytest
-from whatsapp.domain.receiving.opt_out import opt_of
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
+
+from tests.fakes import NOON
 
 
 @pytest.mark.parametrize(
@@ -35,3 +39,38 @@ def test_twilios_own_reading_outranks_ours() -> None:
     assert opt_of("Ruko mat", "STOP") == "out"
     assert opt_of("stop", "START") == "in"
     assert opt_of("help", "HELP") is None
+
+
+RETRIES = periods.WEBHOOK_RETRIES
+
+
+@pytest.mark.parametrize(
+    ("text", "out_at", "in_at", "in_source", "counts"),
+    [
+        # (moments are relative to the message's own)
+        ("STOP", None, None, None, True),
+        ("START", None, None, None, True),
+        ("STOP", 0, None, None, True),
+        ("STOP", 1, None, None, False),
+        ("STOP", None, RETRIES, "message", True),  # of STOP and START within the retries of a webhook, STOP wins
+        ("STOP", None, RETRIES + 1, "message", False),
+        ("STOP", None, RETRIES + 1, "web form", True),  # a consent that a caller recorded never outranks a STOP
+        ("START", 0, None, None, True),
+        ("START", 1, None, None, False),
+        ("START", None, 0, "message", True),
+        ("START", None, 1, "message", False),
+        ("START", None, 1, "web form", True),
+        ("hello", None, None, None, None),
+    ],
+)
+def test_older_word_does_not_undo_a_newer_one(
+    text: str, out_at: int | None, in_at: int | None, in_source: str | None, counts: bool | None
+) -> None:
+    contact = Contact(
+        contact_id="c",
+        opted_out_at=None if out_at is None else NOON + out_at,
+        opted_in_at=None if in_at is None else NOON + in_at,
+        opt_in_source=in_source,
+    )
+    expected = opt_of(text, None) if counts else None
+    assert effective_opt(text, None, contact, NOON) == expected

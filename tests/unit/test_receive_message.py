@@ -1,8 +1,6 @@
-"""The incoming story: stored once, told at least once, window and opt-out with it."""
+"""Receiving: stored once, published at least once; window, opt-out and reply context with it."""
 
-import base64
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError
 from whatsapp.adapters.twilio.form import MAX_BODY_BYTES, read_inbound
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
-from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.receiving.inbound import InboundMedium
@@ -32,6 +29,12 @@ def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:
     assert "due_shard" not in side.item(sid(1))
     assert side.contact().last_inbound_at == side.clock.now()
     assert side.metrics.counts == {"MessagesReceived": 1}
+
+
+def test_record_and_event_say_which_of_our_senders_was_written_to(side: Receiving) -> None:
+    side.receive(side.form(1, to="+14155550100"))
+    assert [event.to for event in side.told()] == ["+14155550100"]
+    assert side.item(sid(1))["to"] == "+14155550100"
 
 
 def test_second_time_nothing_happens(side: Receiving) -> None:
@@ -57,53 +60,6 @@ def test_duplicate_publishes_again_while_the_marker_stands(side: Receiving) -> N
     side.receive(side.form(1))
     side.receive(side.form(1))
     assert len(side.told()) == 1
-
-
-def test_sweep_publishes_what_the_bus_did_not_take_in_any_number(
-    side: Receiving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(side.db, "query", partial(side.db.query, limit=3))
-    side.bus.down = True
-    for number in range(8):
-        side.receive(side.form(number))
-    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
-    assert side.publish_waiting(side.deadline)["published"] == 0
-    side.bus.down = False
-    assert side.publish_waiting(side.deadline)["published"] == 0  # booked: they wait for their minute
-    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
-    assert side.publish_waiting(side.deadline)["published"] == 8
-    assert {event.event_id for event in side.told()} == {sid(number) for number in range(8)}
-    assert side.publish_waiting(side.deadline)["published"] == 0
-
-
-def test_two_sweeps_at_once_publish_once(side: Receiving) -> None:
-    side.bus.down = True
-    side.receive(side.form(1))
-    side.bus.down = False
-    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
-    shard = str(side.item(sid(1))["due_shard"])
-    seen_by_both = next(side.inbox.due(shard, side.clock.now()))
-    booked = [side.inbox.postpone(seen_by_both, side.clock.now() + periods.OUTBOX_RETRY) for _ in range(2)]
-    assert booked == [True, False]
-
-
-def test_sweep_is_not_stopped_by_one_that_goes_wrong(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
-    side.bus.down = True
-    for number in range(3):
-        side.receive(side.form(number))
-    side.bus.down = False
-    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
-    real = side.inbox.record_published
-
-    def published(inbound: Any, now: int) -> None:
-        if inbound.message_id == sid(1):
-            raise RuntimeError("a bug")
-        real(inbound, now)
-
-    monkeypatch.setattr(side.inbox, "record_published", published)
-    with pytest.raises(ExceptionGroup):
-        side.publish_waiting(side.deadline)
-    assert [number for number in range(3) if "due_at" in side.item(sid(number))] == [1]
 
 
 # --- opt-out and window -----------------------------------------------------
@@ -285,13 +241,6 @@ def test_payload_names_the_agent_before_all_others(side: Receiving) -> None:
     assert (event.agent, event.button.text, event.button.payload) == ("follow_up", "Confirm", "agent:follow_up:yes")
 
 
-def test_known_before_the_first_message(side: Receiving) -> None:
-    known = side.manage.put("98123 45678", {"user_id": "user-7", "agent": "mood"})
-    assert side.manage.lookup(ASHA.value) == {"contact_id": known["contact_id"], "known": True}
-    side.receive(side.form(1))
-    assert (side.told()[0].user_id, side.told()[0].agent) == ("user-7", "mood")
-
-
 def test_two_spellings_are_one_contact(side: Receiving) -> None:
     for number, spelling in enumerate(("+5511987654321", "+551187654321")):
         side.receive(side.form(number, from_=Address(spelling)))
@@ -343,12 +292,6 @@ def test_row_that_becomes_an_alias_while_a_message_comes_in(side: Receiving, mon
     monkeypatch.setattr(side.inbox, "put", put)
     side.receive(side.form(1, from_=HIDDEN))
     assert side.told()[0].contact_id == IDS.of(ASHA)
-
-
-def test_caller_that_names_the_id_does_not_replace_the_number(side: Receiving) -> None:
-    side.receive(side.form(1, external_user_id=HIDDEN))
-    side.manage.put(HIDDEN.value, {"user_id": "user-9"})
-    assert (side.contact().address, side.contact().user_id) == (ASHA.value, "user-9")
 
 
 # --- events -----------------------------------------------------
@@ -418,40 +361,3 @@ def test_bus_that_does_not_answer_is_told_as_such() -> None:
 
     with pytest.raises(PublishFailed):
         EventBridgeBus(Broken(), "bus").publish([])  # type: ignore[arg-type]  # as above
-
-
-# --- the conversation -----------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "mark", ['[1e999, "a"]', '[1.5, "a"]', '[true, "a"]', '[-1, "a"]', f'[{10**40}, "a"]', "[1]", "[1, 2]", "[" * 5_000]
-)
-def test_place_that_no_page_gave_is_refused(side: Receiving, mark: str) -> None:
-    side.receive(side.form(1))
-    with pytest.raises(MessagingError, match="before"):
-        side.manage.conversation(IDS.of(ASHA), 4, base64.urlsafe_b64encode(mark.encode()).decode())
-
-
-def test_pages_of_a_conversation_leave_nothing_out_and_show_nothing_twice(side: Receiving) -> None:
-    """Under two contact_ids, several in the same millisecond, both directions."""
-    wanted = []
-    for number in range(18):
-        side.clock.at += 5 if number % 3 else 0
-        if number % 5 == 0:
-            wanted.append(side.outgoing(f"n{number}").message_id)
-        else:
-            from_ = HIDDEN if number % 2 and number < 9 else ASHA
-            wanted.append(side.receive(side.form(number, from_=from_)).message_id)
-    side.receive(side.form(99, external_user_id=HIDDEN))
-    wanted.append(sid(99))
-    seen: list[str] = []
-    before = None
-    for _ in range(20):
-        page = side.manage.conversation(IDS.of(ASHA), 4, before)
-        seen = [message["message_id"] for message in page["messages"]] + seen
-        before = page["next_before"]
-        if before is None:
-            break
-    assert sorted(seen) == sorted(wanted)
-    assert len(set(seen)) == len(seen)
-    assert [m["at"] for m in page["messages"]] == sorted(m["at"] for m in page["messages"])

@@ -11,6 +11,7 @@ from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 
+from tests.app import SENDER
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
 
 
@@ -44,6 +45,14 @@ def test_what_came_is_left_alone(side: Receiving) -> None:
     side.receive(side.form(1))
     missed(side, 1)
     assert side.reconcile(side.deadline)["backfilled"] == 0
+
+
+def test_message_to_another_number_of_the_account_is_left_alone(side: Receiving) -> None:
+    missed(side, 1, to="+14155550101")
+    missed(side, 2)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert [(event.event_id, event.to) for event in side.told()] == [(sid(2), SENDER)]
+    assert side.inbox.reconciled_until() == side.clock.now() - periods.RECONCILE_AFTER
 
 
 def test_webhook_has_two_minutes_to_come(side: Receiving) -> None:

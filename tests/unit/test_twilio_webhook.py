@@ -216,6 +216,24 @@ def test_takes_what_twilio_signed(form: dict[str, str], plus: bool, is_base64: b
 
 
 @pytest.mark.parametrize(
+    ("sender", "to", "answer"),
+    [
+        ("+14155550100", "whatsapp:+14155550100", 200),
+        ("+14155550100", "+14155550100", 200),
+        ("+5215512345678", "whatsapp:+525512345678", 200),
+        ("+14155550100", "whatsapp:+14155550101", 403),
+        ("+14155550100", "whatsapp:clinic", 403),
+        ("+14155550100", "", 403),
+    ],
+)
+def test_message_must_be_to_our_sender_in_either_spelling(sender: str, to: str, answer: int) -> None:
+    app = Recording(sender=sender)
+    assert app.answer(kit.signed(kit.message(To=to))) == answer
+    assert [form.to for form in app.received] == [to.removeprefix("whatsapp:")] * (answer == 200)
+    assert app.calls["BadSignatures"] == (answer == 403)
+
+
+@pytest.mark.parametrize(
     ("base", "signs"),
     [
         ("https://hooks.clinic.example", "https://hooks.clinic.example"),

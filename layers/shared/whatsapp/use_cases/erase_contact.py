@@ -97,7 +97,7 @@ class EraseContact:
         is_gone = self._delete_at_twilio(message.twilio_sid if message else message_id)
         if message and self._may_yet_show(message):
             is_gone = False
-        self.erasures.strip(message_id, is_gone_at_twilio=is_gone)
+        self.erasures.strip(message_id, is_outgoing=message is not None, is_gone_at_twilio=is_gone)
         if message and message.continued_as:  # it may have begun after the erasure did
             is_gone &= self._erase(message.continued_as)
         return is_gone
