@@ -11,7 +11,7 @@ from typing import Any
 import requests
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
@@ -35,6 +35,10 @@ MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
 _NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
 """How reading the secret fails: it is not filled in, or Secrets Manager does not answer."""
+
+
+_GAVE_UP_WAITING = frozenset({408, 425, 499})
+"""Without a code of Twilio's these come from a proxy that gave up, perhaps after it had passed the request on."""
 
 
 class TwilioGateway:
@@ -142,7 +146,7 @@ def _asking() -> Iterator[None]:
     """Every way in which a question can fail, as one. The SDK's own errors quote URLs, and these bear numbers."""
     try:
         yield
-    except TwilioRestException as error:
+    except (TwilioRestException, TwilioServiceException) as error:
         raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
     except _NO_CREDENTIALS as error:
         raise TwilioUnavailable(_why(error)) from None
@@ -163,13 +167,14 @@ def _why(error: Exception) -> str:
 
 
 def outcome_of(create: Callable[[], str | None]) -> Outcome:
-    """What one POST's end proves. Only what was never connected, or was answered 4xx, is certainly not sent."""
+    """What one POST's end proves. Only what was never connected, or was refused by Twilio, is certainly not sent."""
     try:
         sid = create()
-    except TwilioRestException as error:
-        if 400 <= error.status < 500:
-            # Where Twilio gave no code, the SDK puts the HTTP status in its place.
-            return Rejected(error.code if error.code != error.status else None, error.status)
+    except (TwilioRestException, TwilioServiceException) as error:
+        # Where Twilio gave no code, the SDK puts the HTTP status in its place.
+        code = error.code if error.code != error.status else None
+        if 400 <= error.status < 500 and (code or error.status not in _GAVE_UP_WAITING):
+            return Rejected(code, error.status)
         return InDoubt(f"Twilio answered {error.status}")
     except requests.exceptions.ConnectTimeout:
         return NotSent("no connection to Twilio in time")
@@ -179,7 +184,7 @@ def outcome_of(create: Callable[[], str | None]) -> Outcome:
         return InDoubt("the connection to Twilio broke off")
     except requests.exceptions.RequestException as error:
         return InDoubt(f"Twilio's answer did not come whole ({type(error).__name__})")
-    except (TwilioException, ValueError, KeyError, TypeError) as error:
+    except (TwilioException, ValueError, KeyError, TypeError, AttributeError) as error:
         return InDoubt(f"Twilio's answer could not be read ({type(error).__name__})")
     return Accepted(sid) if sid else InDoubt("Twilio's answer bears no sid")
 
