@@ -52,8 +52,8 @@ class RecordingAlerts:
     def about(self, message: Message) -> None:
         self.told.append(message)
 
-    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
-        self.templates.append(f"{version.template} {version.language} {news}")
+    def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
+        self.templates.append(f"{version.template} {version.language} {change}")
 
     def poison(self, queue_message_id: str, error: MessagingError) -> None:
         self.unusable.append(f"{queue_message_id} {error.code}")

@@ -1,4 +1,4 @@
-"""The one place where adapters meet ports. Parts are made once per sandbox; imports are paid where used."""
+"""Joins ports to adapters. Each part is made once per sandbox, and imported where it is used, for a fast cold start."""
 
 import os
 from collections.abc import Callable
@@ -32,7 +32,10 @@ from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 
 if TYPE_CHECKING:
+    from twilio.rest import Client
+
     from whatsapp.adapters.aws.media_store import S3MediaStore
+    from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
     from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.use_cases.cancel_message import CancelMessage
@@ -46,22 +49,21 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.sync_templates import SyncTemplates
     from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
-# Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
+# Without it, a medium's link names S3's global host. That redirects on a bucket's first day, and breaks the signature.
 _S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
 _PATIENCE = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
-"""botocore's own 60 s outlast the function: one call that hangs would take nine other messages along."""
+"""botocore's own 60 s are longer than the function's timeout: one hanging call would fail nine other messages too."""
 
 
 @dataclass(frozen=True)
 class App:
-    """The product, joined together. Every part is made when it is first asked for, and then kept."""
+    """The product. Each part is made at its first use, and kept."""
 
     settings: Settings
 
     # --- the outside -----------------------------------------------------------------------------------------------
 
     def client(self, service: str) -> Any:
-        """A client of an AWS service."""
         return boto3.client(service, config=_PATIENCE.merge(_S3) if service == "s3" else _PATIENCE)  # type: ignore[call-overload]  # the stubs know each service by its literal name
 
     def _client_later(self, service: str) -> Callable[[], Any]:
@@ -77,102 +79,94 @@ class App:
 
     @cached_property
     def clock(self) -> DynamoClock:
-        """Held to DynamoDB's own."""
+        """Follows DynamoDB's own clock."""
         return DynamoClock(self._dynamodb_client)
 
     @cached_property
     def db(self) -> DynamoDB:
-        """DynamoDB."""
         return DynamoDB(self._dynamodb_client, self.clock.sleep)
 
     @cached_property
     def metrics(self) -> PowertoolsMetrics:
-        """Counts."""
         return PowertoolsMetrics()
 
     @cached_property
     def twilio_secret(self) -> TwilioSecret:
-        """Twilio's credentials."""
         return TwilioSecret(self._secrets_client, self.settings.twilio_secret)
 
     @cached_property
     def contact_ids(self) -> ContactIds:
-        """The maker of pseudonyms."""
         secret = self._secrets_client.get_secret_value(SecretId=self.settings.contact_key_secret)
         return ContactIds(secret["SecretString"])
 
     @cached_property
     def api_url(self) -> str:
-        """The API's own base URL."""
         parameter = self.client("ssm").get_parameter(Name=self.settings.api_url_parameter)
         return str(parameter["Parameter"]["Value"])
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The templates."""
         return load_catalog()
 
     @cached_property
     def messages(self) -> MessageStore:
-        """Outgoing messages."""
         s = self.settings
         limits = Limits(s.rate_limit_seconds * 1000, s.replies_per_inbound, s.retention_days)
         return MessageStore(self.db, s.messages_table, s.contacts_table, limits)
 
     @cached_property
     def contacts(self) -> ContactStore:
-        """Contacts."""
         return ContactStore(self.db, self.settings.contacts_table)
 
     @cached_property
     def templates(self) -> TemplateStore:
-        """The templates' copies at Twilio."""
         return TemplateStore(self.db, self.settings.templates_table)
 
     @cached_property
     def inbox(self) -> InboxStore:
-        """Inbound messages."""
         s = self.settings
         return InboxStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
     @cached_property
     def callbacks(self) -> CallbackStore:
-        """Status callbacks."""
         return CallbackStore(self.db, self.settings.messages_table, self.settings.retention_days)
 
     @cached_property
     def bus(self) -> EventBridgeBus:
-        """The orchestrator's bus."""
         return EventBridgeBus(self.client("events"), self.settings.bus_name)
 
     @cached_property
     def queue(self) -> SendQueue:
-        """The send queue. Its client is made at its first use: the webhook seldom needs it."""
+        """Its client is made at its first use, because the webhook seldom needs it."""
         return SendQueue(
             self._client_later("sqs"), self.settings.send_queue_url, self.settings.send_dead_letter_queue_url
         )
 
     @cached_property
     def alerts(self) -> SnsAlerts:
-        """Whoever is paged."""
         return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
 
     @cached_property
     def gateway(self) -> "TwilioGateway":
-        """Twilio's Messages API."""
         from whatsapp.adapters.twilio.gateway import TwilioGateway
+
+        public_url = self.settings.public_url or self.api_url
+        return TwilioGateway(self._twilio, Address.parse(self.settings.sender_address), public_url)
+
+    @cached_property
+    def content(self) -> "TwilioContent":
+        from whatsapp.adapters.twilio.content import TwilioContent
+
+        return TwilioContent(self._twilio)
+
+    def _twilio(self) -> "Client":
+        """The SDK's client with the secret as it is now, because it may have been rotated."""
         from whatsapp.adapters.twilio.http import client
 
-        base_url = self.settings.twilio_base_url
-        return TwilioGateway(
-            lambda: client(self.twilio_secret.get(), base_url),
-            Address.parse(self.settings.sender_address),
-            self.settings.public_url or self.api_url,
-        )
+        return client(self.twilio_secret.get(), self.settings.twilio_base_url)
 
     @cached_property
     def outbox(self) -> Outbox:
-        """Everything that is told to others."""
         return Outbox(bus=self.bus, alerts=self.alerts, queue=self.queue, metrics=self.metrics)
 
     # --- what we do ------------------------------------------------------------------------------------------------
@@ -191,7 +185,6 @@ class App:
 
     @cached_property
     def record_status(self) -> RecordStatus:
-        """Status callbacks."""
         return RecordStatus(
             messages=self.messages,
             contacts=self.contacts,
@@ -203,7 +196,6 @@ class App:
 
     @cached_property
     def receive_message(self) -> ReceiveMessage:
-        """Inbound messages."""
         return ReceiveMessage(
             inbox=self.inbox,
             messages=self.messages,
@@ -217,7 +209,6 @@ class App:
 
     @cached_property
     def store_media(self) -> "StoreMedia":
-        """Patients' media, from Twilio into our bucket."""
         from whatsapp.adapters.twilio.media import TwilioMedia
         from whatsapp.use_cases.store_media import StoreMedia
 
@@ -234,7 +225,6 @@ class App:
 
     @cached_property
     def reconcile(self) -> "Reconcile":
-        """What never reached us."""
         from whatsapp.use_cases.reconcile import Reconcile
 
         return Reconcile(
@@ -252,7 +242,6 @@ class App:
 
     @cached_property
     def publish_waiting(self) -> PublishWaiting:
-        """The webhook's sweep."""
         return PublishWaiting(
             inbox=self.inbox,
             callbacks=self.callbacks,
@@ -263,7 +252,6 @@ class App:
 
     @cached_property
     def send_message(self) -> "SendMessage":
-        """The outgoing story."""
         from whatsapp.domain.schedule import QuietHours
         from whatsapp.domain.sending.before_claim import SendPolicy
         from whatsapp.use_cases.send_message import SendMessage
@@ -301,14 +289,12 @@ class App:
 
     @cached_property
     def cancel_message(self) -> "CancelMessage":
-        """Calling a message off."""
         from whatsapp.use_cases.cancel_message import CancelMessage
 
         return CancelMessage(messages=self.messages, clock=self.clock, commit=self.commit)
 
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
-        """The contact routes."""
         from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
@@ -317,7 +303,6 @@ class App:
 
     @cached_property
     def erase_contact(self) -> "EraseContact":
-        """Forgetting a person."""
         from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
         from whatsapp.use_cases.erase_contact import EraseContact
 
@@ -334,14 +319,12 @@ class App:
 
     @cached_property
     def media_store(self) -> "S3MediaStore":
-        """Our bucket."""
         from whatsapp.adapters.aws.media_store import S3MediaStore
 
         return S3MediaStore(self.client("s3"), self.settings.media_bucket)
 
     @cached_property
     def sweep_due(self) -> "SweepDue":
-        """The send function's sweep."""
         from whatsapp.use_cases.resolve_doubt import ResolveDoubt
         from whatsapp.use_cases.sweep_due import SweepDue
 
@@ -369,27 +352,21 @@ class App:
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
-        """The catalog's way to Twilio."""
-        from whatsapp.adapters.twilio.content import TwilioContent
-        from whatsapp.adapters.twilio.http import client
         from whatsapp.use_cases.sync_templates import SyncTemplates
 
-        content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
         return SyncTemplates(
             catalog=self.catalog,
             templates=self.templates,
-            content=content,
-            bus=self.bus,
-            alerts=self.alerts,
+            content=self.content,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
         )
 
     def door(self) -> "TwilioDoor":
-        """Twilio's door, with the account it is for."""
         from whatsapp.adapters.twilio.webhook import TwilioDoor
 
-        # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
+        # The API's own URL too: callbacks of messages sent before `public_url` was set still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
         return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens)
 
@@ -401,7 +378,7 @@ _app: list[App] = []
 
 
 def app() -> App:
-    """This sandbox's one App.
+    """This sandbox's App.
 
     Raises:
         ConfigurationError: an environment variable is missing or wrong.
