@@ -30,7 +30,7 @@ _WHAT_TO_DO = {
     "template_not_approved": "GET /templates shows the reason. Reword the template, or wait for its review.",
     "invalid_variables": "The request does not fit the template's variables: inform the orchestrator's authors.",
     "invalid_request": "Our request to Twilio was wrong: inform the developers of this code (docs/codes.md).",
-    "window_closed": "WhatsApp treated an approved template as free text: compare GET /templates with Twilio's console.",
+    "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
     "unknown_error": "A code that we do not know: look it up at Twilio, then add a row to the table of codes.",
 }
 _ON_CALL = "whoever is on call"
