@@ -32,8 +32,6 @@ from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 
 if TYPE_CHECKING:
-    from twilio.rest import Client
-
     from whatsapp.adapters.aws.media_store import S3MediaStore
     from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
@@ -159,7 +157,7 @@ class App:
 
         return TwilioContent(self._twilio)
 
-    def _twilio(self) -> "Client":
+    def _twilio(self) -> Any:
         """The SDK's client with the secret as it is now, because it may have been rotated."""
         from whatsapp.adapters.twilio.http import client
 
