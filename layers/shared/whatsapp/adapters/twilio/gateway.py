@@ -60,7 +60,7 @@ class TwilioGateway:
         try:
             client = self._client()
         except _NO_CREDENTIALS as error:
-            return NotSent(_no_credentials(error))
+            return NotSent(_why_no_credentials(error))
         parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
         if post.content_sid:
             parameters["content_sid"] = post.content_sid
@@ -134,7 +134,7 @@ def _asking() -> Iterator[None]:
     except (TwilioRestException, TwilioServiceException) as error:
         raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
     except _NO_CREDENTIALS as error:
-        raise TwilioUnavailable(_no_credentials(error)) from None
+        raise TwilioUnavailable(_why_no_credentials(error)) from None
     except (
         TwilioException,
         requests.exceptions.RequestException,
@@ -146,7 +146,7 @@ def _asking() -> Iterator[None]:
         raise TwilioUnavailable(f"Twilio's answer did not come or could not be read ({type(e).__name__})") from None
 
 
-def _no_credentials(error: Exception) -> str:
+def _why_no_credentials(error: Exception) -> str:
     """Why there are no credentials. Our own error says what to do."""
     return error.detail if isinstance(error, MessagingError) else f"no credentials for Twilio ({type(error).__name__})"
 
