@@ -55,8 +55,8 @@ class RecordingAlerts:
             raise PublishFailed("the topic is down")
         self.told.append(message)
 
-    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
-        self.templates.append(f"{version.template} {version.language} {news}")
+    def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
+        self.templates.append(f"{version.template} {version.language} {change}")
 
     def poison(self, queue_message_id: str, error: MessagingError) -> None:
         self.unusable.append(f"{queue_message_id} {error.code}")

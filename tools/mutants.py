@@ -19,7 +19,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,6 +81,15 @@ _KILLED_OTHERWISE = {None: "not tried", 0: "survived", 5: "no test", 33: "no tes
 """By the exit code of its tests; any other is a kill: a failure, an error, a loop without end."""
 
 
+AGAIN = "to be tried in a new process"
+DIFFS = """
+import json, sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+print(json.dumps([get_diff_for_mutant(name, path=path) for name, path in json.load(sys.stdin)]))
+"""
+"""`mutmut show` of many at once; one by one takes a second each."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change, and what became of it."""
@@ -121,7 +130,7 @@ def main() -> int:
         prepare(copy, files)
         deadline = time.monotonic() + arguments.minutes * 60
         run(copy, deadline)
-        mutants = list(results(copy, files, deadline))
+        mutants = results(copy, files, deadline)
     return report(mutants, files, arguments.minutes)
 
 
@@ -170,21 +179,22 @@ def run(copy: Path, deadline: float) -> None:
         raise SystemExit(f"mutants: mutmut ended with {code}:\n{log.read_text()[-4000:]}")
 
 
-def results(copy: Path, files: Sequence[str], deadline: float) -> Iterator[Mutant]:
+def results(copy: Path, files: Sequence[str], deadline: float) -> list[Mutant]:
     """What became of every mutant; of those that were not killed, the change."""
+    mutants = []
+    for file in files:
+        made = copy / "mutants/src/whatsapp" / f"{file}.meta"
+        if not made.exists():
+            raise SystemExit(f"mutants: no mutant of {file} was made in time: give it more --minutes")
+        at_import = called_at_import(ast.parse((copy / "src/whatsapp" / file).read_text()))
+        for name, code in json.loads(made.read_text())["exit_code_by_key"].items():
+            mutant = Mutant(name, file, _KILLED_OTHERWISE.get(code, "killed"))
+            again = mutant.fate in ("survived", "no test") and mutant.function[-1] in at_import
+            mutants.append(replace(mutant, fate=AGAIN) if again else mutant)
     with ThreadPoolExecutor(2) as two:
-        for file in files:
-            made = copy / "mutants/src/whatsapp" / f"{file}.meta"
-            if not made.exists():
-                raise SystemExit(f"mutants: no mutant of {file} was made in time: give it more --minutes")
-            recorded = json.loads(made.read_text())["exit_code_by_key"]
-            mutants = [Mutant(name, file, _KILLED_OTHERWISE.get(code, "killed")) for name, code in recorded.items()]
-            source = ast.parse((copy / "src/whatsapp" / file).read_text())
-            at_import = called_at_import(source)
-            again = [m for m in mutants if m.fate in ("survived", "no test") and m.function[-1] in at_import]
-            fates = dict(zip(again, two.map(lambda m: fate_at_import(copy, m, deadline), again), strict=True))
-            mutants = [replace(mutant, fate=fates.get(mutant, mutant.fate)) for mutant in mutants]
-            yield from two.map(lambda mutant: with_change(copy, mutant), mutants)
+        fates = two.map(lambda m: fate_at_import(copy, m, deadline) if m.fate == AGAIN else m.fate, mutants)
+        mutants = [replace(mutant, fate=fate) for mutant, fate in zip(mutants, fates, strict=True)]
+    return with_changes(copy, mutants)
 
 
 def called_at_import(source: ast.Module) -> set[str]:
@@ -208,16 +218,22 @@ def fate_at_import(copy: Path, mutant: Mutant, deadline: float) -> str:
         ).returncode
         for look in (["-c", PAGES_ARE_CURRENT], pytest)
     )
-    return "killed" if killed else mutant.fate
+    return "killed" if killed else "survived"
 
 
-def with_change(copy: Path, mutant: Mutant) -> Mutant:
-    """With its line and what was changed there, unless it was killed."""
-    if mutant.fate in ("killed", "not tried"):
-        return mutant
-    diff = subprocess.run(
-        [MUTMUT, "show", mutant.name], cwd=copy, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+def with_changes(copy: Path, mutants: Sequence[Mutant]) -> list[Mutant]:
+    """With what was changed, and where, unless a test noticed."""
+    shown = [mutant for mutant in mutants if mutant.fate in ("survived", "no test")]
+    names = json.dumps([(mutant.name, f"src/whatsapp/{mutant.file}") for mutant in shown])
+    diffs = subprocess.run(
+        [sys.executable, "-c", DIFFS], cwd=copy, input=names, capture_output=True, text=True, check=True
+    ).stdout
+    changed = {m: with_change(copy, m, diff.splitlines()) for m, diff in zip(shown, json.loads(diffs), strict=True)}
+    return [changed.get(mutant, mutant) for mutant in mutants]
+
+
+def with_change(copy: Path, mutant: Mutant, diff: list[str]) -> Mutant:
+    """With its line and what was changed there."""
     start = next(n for n, line in enumerate(diff) if line.startswith("@@"))
     offset = int(diff[start].split()[1].partition(",")[0].lstrip("-")) - 1
     changed = next(n for n, line in enumerate(diff) if n > start and line[0] in "+-")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
     from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
     from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+    from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
     from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.domain.ports import MediaSource
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.sync_templates import SyncTemplates
     from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
-# Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
+# Without it, a medium's link names S3's global host. That redirects on a bucket's first day, and breaks the signature.
 _S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
 _TIMEOUTS = Config(
     connect_timeout=periods.AWS_CONNECT_S,
@@ -156,17 +157,23 @@ class App:
     def alerts(self) -> SnsAlerts:
         return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
 
+    def _twilio(self) -> Any:
+        """The SDK's client with the secret as it is now, because it may have been rotated."""
+        from whatsapp.adapters.twilio.http import client
+
+        return client(self.twilio_secret.get(), self.settings.twilio_base_url)
+
     @cached_property
     def gateway(self) -> "TwilioGateway":
         from whatsapp.adapters.twilio.gateway import TwilioGateway
-        from whatsapp.adapters.twilio.http import client
 
-        base_url = self.settings.twilio_base_url
-        return TwilioGateway(
-            lambda: client(self.twilio_secret.get(), base_url),
-            self.sender,
-            self.settings.public_url or self.api_url,
-        )
+        return TwilioGateway(self._twilio, self.sender, self.settings.public_url or self.api_url)
+
+    @cached_property
+    def content(self) -> "TwilioContent":
+        from whatsapp.adapters.twilio.content import TwilioContent
+
+        return TwilioContent(self._twilio)
 
     @cached_property
     def outbox(self) -> Outbox:
@@ -290,12 +297,9 @@ class App:
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
-        from whatsapp.adapters.twilio.content import TwilioContent
-        from whatsapp.adapters.twilio.http import client
         from whatsapp.use_cases.sync_templates import SyncTemplates
 
-        content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
-        return self._join(SyncTemplates, content=content)
+        return self._join(SyncTemplates)
 
     def door(self) -> "TwilioDoor":
         """Twilio's door, with the account it is for."""
