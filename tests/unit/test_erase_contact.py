@@ -60,6 +60,13 @@ def test_nothing_personal_stays(side: Receiving) -> None:
     assert set(side.twilio.deleted) == {sid(1), sid(2), sid(1_005)}
 
 
+def test_address_written_to_is_erased_in_either_direction(side: Receiving) -> None:
+    """On an inbound message it is our own number, but an erased record keeps no more than its key, state and times."""
+    a_life(side)
+    side.erase(ME, side.deadline)
+    assert ["to" in side.item(message_id) for message_id in (sid(1), message_id_of("asked"))] == [False, False]
+
+
 def test_ledger_stays(side: Receiving) -> None:
     a_life(side)
     now = side.clock.now()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.dynamodb.client import Change
 from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError
+from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.adapters.twilio.form import MAX_BODY_BYTES, read_inbound
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
@@ -19,7 +21,7 @@ from whatsapp.domain.receiving.record import events_of
 from whatsapp.use_cases.receive_message import TRIES, ErasedError
 
 from tests.unit import webhook_kit
-from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, Receiving, sid
+from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MESSAGES, SENDER, Receiving, sid
 
 
 def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:
@@ -32,6 +34,21 @@ def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:
     assert "due_shard" not in side.item(sid(1))
     assert side.contact().last_inbound_at == side.clock.now()
     assert side.metrics.counts == {"MessagesReceived": 1}
+
+
+def test_sender_that_was_written_to_is_kept_and_published(side: Receiving) -> None:
+    side.receive(side.form(1))
+    assert (side.item(sid(1))["to"], side.told()[0].to) == (SENDER, SENDER)
+
+
+def test_record_from_before_the_sender_was_kept_has_none(side: Receiving) -> None:
+    side.bus.down = True
+    side.receive(side.form(1))
+    side.db.write(Change(table=MESSAGES, key=message_key(sid(1)), set={"to": None}))
+    side.bus.down = False
+    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
+    side.publish_waiting(side.deadline)
+    assert [event.to for event in side.told()] == [None]
 
 
 def test_second_time_nothing_happens(side: Receiving) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 
-from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
+from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, SENDER, Receiving, listed, sid
 
 
 def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> TwilioMessage:
@@ -38,6 +39,19 @@ def test_what_never_came_is_brought_once(side: Receiving) -> None:
     assert (event.text, event.source, event.event_id) == ("Namaste 👍", "backfill", sid(1))
     assert side.contact().last_inbound_at == one.date_created
     assert side.metrics.counts["MessagesBackfilled"] == 1
+
+
+def test_sender_that_was_written_to_is_kept(side: Receiving) -> None:
+    missed(side, 1)
+    side.reconcile(side.deadline)
+    assert (side.item(sid(1))["to"], side.told()[0].to) == (SENDER, SENDER)
+
+
+@pytest.mark.parametrize("to", ["+14155550199", ""])
+def test_message_to_another_number_of_the_account_is_not_ours(side: Receiving, to: str) -> None:
+    side.twilio.received.append(replace(missed(side, 1), to=to, twilio_sid=sid(2)))
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert side.item(sid(2)) == {}
 
 
 def test_what_came_is_left_alone(side: Receiving) -> None:

@@ -288,6 +288,23 @@ def test_rotated_token_is_fetched_on_the_first_failure() -> None:
     assert app.calls == {"refreshes": 1, "writes": 1}
 
 
+@pytest.mark.parametrize(
+    ("ours", "to", "answer"),
+    [
+        ("+14155550100", "whatsapp:+14155550100", 200),
+        ("+14155550100", "+14155550100", 200),
+        ("+14155550100", "whatsapp:+14155550199", 403),
+        ("+5511987654321", "whatsapp:+551187654321", 200),
+    ],
+)
+def test_message_is_taken_only_if_it_is_to_our_sender(ours: str, to: str, answer: int) -> None:
+    """In either spelling of its number; the account may have other senders."""
+    app = Recording(sender=ours)
+    assert app.answer(kit.signed(kit.message(To=to))) == answer
+    assert app.calls == ({"writes": 1} if answer == 200 else {"BadSignatures": 1})
+    assert [form.to for form in app.received] == ([to.removeprefix("whatsapp:")] if answer == 200 else [])
+
+
 # --- what a forged request costs -------------------------------------------------------------------------------------
 
 

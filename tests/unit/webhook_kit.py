@@ -122,6 +122,7 @@ class Recording:
     public_url: str = PUBLIC_URL
     own_urls: tuple[str, ...] = ()
     """The API's own, where the public one is another."""
+    sender: str = SENDER
     calls: Counter[str] = field(default_factory=Counter)
     received: list[Any] = field(default_factory=list)
 
@@ -130,7 +131,7 @@ class Recording:
 
     def door(self) -> TwilioDoor:
         """A real one."""
-        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._tokens, Address.parse(SENDER))
+        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._tokens, Address.parse(self.sender))
 
     def _tokens(self, refresh: bool) -> tuple[str, ...]:
         self.calls["refreshes"] += refresh

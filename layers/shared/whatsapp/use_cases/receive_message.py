@@ -76,7 +76,7 @@ class ReceiveMessage:
         return self.publish(stored or inbound)
 
     def publish(self, inbound: InboundMessage) -> InboundMessage:
-        """Publish a stored message and clear its marker. If the bus refuses, the marker stays, and the sweep retries."""
+        """Publish a stored message and clear its marker. If the bus refuses, the sweep retries."""
         if not inbound.is_erased and not self.outbox.publish(*events_of(inbound)):
             return inbound
         self.inbox.record_published(inbound, self.clock.now())
