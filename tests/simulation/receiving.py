@@ -196,7 +196,7 @@ class ReceivingApp(SimulatedApp):
             inbox=self.inbox,
             source=world.files,
             store=world.files,
-            bus=self.bus,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
         )

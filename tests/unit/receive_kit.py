@@ -175,7 +175,7 @@ class Receiving:
             inbox=self.inbox,
             source=self.twilio,
             store=self.bucket,
-            bus=self.bus,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
         )

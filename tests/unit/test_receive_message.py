@@ -100,7 +100,7 @@ def test_two_sweeps_at_once_publish_once(side: Receiving) -> None:
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     shard = str(side.item(sid(1))["due_shard"])
     seen_by_both = next(side.inbox.due(shard, side.clock.now()))
-    booked = [side.inbox.book(seen_by_both, side.clock.now() + periods.OUTBOX_RETRY) for _ in range(2)]
+    booked = [side.inbox.postpone(seen_by_both, side.clock.now() + periods.OUTBOX_RETRY) for _ in range(2)]
     assert booked == [True, False]
 
 

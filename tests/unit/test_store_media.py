@@ -186,7 +186,7 @@ def test_two_at_once_do_not_undo_each_other(side: Receiving) -> None:
     assert seen is not None
     side.store_media(sid(1), side.deadline)
     half = (replace(seen.media[0], status="stored"), seen.media[1])
-    assert not side.inbox.note_media(seen, half, side.clock.now())
+    assert not side.inbox.record_media(seen, half, side.clock.now())
     assert states(side) == ["stored", "stored"]
 
 

@@ -301,7 +301,7 @@ def test_message_is_taken_only_if_it_is_to_our_sender(ours: str, to: str, answer
     """In either spelling of its number; the account may have other senders."""
     app = Recording(sender=ours)
     assert app.answer(kit.signed(kit.message(To=to))) == answer
-    assert app.calls == ({"writes": 1} if answer == 200 else {"BadSignatures": 1})
+    assert +app.calls == ({"writes": 1} if answer == 200 else {"BadSignatures": 1})
     assert [form.to for form in app.received] == ([to.removeprefix("whatsapp:")] if answer == 200 else [])
 
 

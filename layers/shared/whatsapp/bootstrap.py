@@ -229,7 +229,7 @@ class App:
             inbox=self.inbox,
             source=TwilioMedia(self.twilio_secret.get, s.twilio_base_url),
             store=self.media_store,
-            bus=self.bus,
+            outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
             delete_at_twilio=bool(s.delete_media_at_twilio),

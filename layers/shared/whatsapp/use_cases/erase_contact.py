@@ -16,6 +16,7 @@ from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
 from whatsapp.use_cases.commit import Commit
+from whatsapp.use_cases.sweep import Sweep
 
 _IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 
@@ -53,25 +54,19 @@ class EraseContact:
         """Carry on with the erasures that are due; returns how many.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single ones. They are booked: they come again.
+            ExceptionGroup: after everything else is done, the errors of single erasures. Those come again.
         """
-        done = 0
-        trouble: list[Exception] = []
-        for shard in range(SHARDS):
-            for job in self.erasures.due(f"erase#{shard}", self.clock.now()):
-                booked = replace(job, due_at=self.clock.now() + periods.ERASURE_POSTPONED)
-                if not self._has_time(deadline) or not self.erasures.book(job, booked):
-                    continue
-                try:
-                    self._pass(booked, deadline)
-                    done += 1
-                except Exception as error:  # noqa: BLE001 - one person's trouble must not stop the others
-                    trouble.append(error)
-        if trouble:
-            raise ExceptionGroup("not every erasure could go on", trouble)
+        sweep = Sweep(clock=self.clock, deadline=deadline)
+        done = sweep.each(
+            (job for n in range(SHARDS) for job in self.erasures.due(f"erase#{n}", self.clock.now())),
+            lambda job: self._pass(job, deadline),
+            claim=lambda job: self.erasures.postpone(job, self.clock.now() + periods.ERASURE_POSTPONED),
+            needs=periods.TWILIO_QUESTION,
+        )
+        sweep.raise_errors("not every erasure could go on")
         return done
 
-    def _pass(self, job: ErasureJob, deadline: Deadline) -> None:
+    def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
         """Look at all that is left of a person, under every contact_id that is theirs."""
         contact = self.contacts.get(job.contact_id)
         is_all_erased = True
@@ -79,9 +74,10 @@ class EraseContact:
             self.media.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
-                    return  # the job stands booked: the sweep carries on
+                    return True  # the sweep carries on when the job is due again
                 is_all_erased &= self._erase(message_id)
-        self.erasures.note(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
+        self.erasures.record_pass(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
+        return True
 
     def _next_pass(self, job: ErasureJob, is_all_erased: bool) -> int | None:
         now = self.clock.now()

@@ -1,19 +1,21 @@
-"""Every minute: publish what the bus has not taken yet, and finish callbacks that were cut short."""
+"""Every minute: publish the stored inbound messages that the bus has not taken, and finish half-processed callbacks."""
 
 from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.callback_store import CallbackStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain import periods
-from whatsapp.domain.ports import Clock, Deadline
+from whatsapp.domain.ports import Clock, Deadline, StatusUpdate
+from whatsapp.domain.receiving.inbound import InboundMessage
 from whatsapp.domain.sending.message import SHARDS
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishWaiting:
-    """Nothing that is stored stays untold."""
+    """Repairs what a webhook could not finish."""
 
     inbox: InboxStore
     callbacks: CallbackStore
@@ -22,34 +24,29 @@ class PublishWaiting:
     clock: Clock
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look through every shard; returns what was published and what was finished.
+        """Sweep every shard; returns how many messages were published and how many callbacks finished.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single items. Their markers stand.
+            ExceptionGroup: after everything else is done, the errors of single items. Those come again.
         """
+        sweep = Sweep(clock=self.clock, deadline=deadline)
         published = finished = 0
-        trouble: list[Exception] = []
-        for shard in range(SHARDS):
-            name, now = f"publish#{shard}", self.clock.now()
-            for inbound in self.inbox.due(name, now):
-                if not self._has_time(deadline):
-                    break
-                try:
-                    if self.inbox.book(inbound, now + periods.OUTBOX_RETRY):
-                        published += self.receive_message.publish(inbound).is_published
-                except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
-                    trouble.append(error)
-            for update in self.callbacks.unfinished(name, now):
-                if not self._has_time(deadline):
-                    break
-                try:
-                    self.record_status.finish(update)  # twice at once does no harm
-                    finished += 1
-                except Exception as error:  # noqa: BLE001 - as above
-                    trouble.append(error)
-        if trouble:
-            raise ExceptionGroup("not everything that waited could be told", trouble)
+        for shard in (f"publish#{n}" for n in range(SHARDS)):
+            now = self.clock.now()
+            published += sweep.each(
+                self.inbox.due(shard, now), self._publish, claim=self._postpone, needs=periods.SWEEP_NEEDS
+            )
+            # Nothing postpones a callback: to finish it twice does no harm.
+            finished += sweep.each(self.callbacks.unfinished(shard, now), self._finish, needs=periods.SWEEP_NEEDS)
+        sweep.raise_errors("not everything that waited could be published")
         return {"published": published, "finished": finished}
 
-    def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > periods.SWEEP_NEEDS
+    def _postpone(self, inbound: InboundMessage) -> bool:
+        return self.inbox.postpone(inbound, self.clock.now() + periods.OUTBOX_RETRY)
+
+    def _publish(self, inbound: InboundMessage) -> bool:
+        return self.receive_message.publish(inbound).is_published
+
+    def _finish(self, update: StatusUpdate) -> bool:
+        self.record_status.finish(update)
+        return True

@@ -1,12 +1,10 @@
-"""Every five minutes: ask Twilio for what never reached us. A webhook is retried for 15 seconds at most.
+"""Every five minutes: backfill messages and statuses from Twilio's list. A webhook is retried for 15 seconds only.
 
-One item that goes wrong does not stop the others, and Twilio being down is no error of ours: what was not asked today
-is asked five minutes later.
+An outage of Twilio is not an error of ours: the next run asks again.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
@@ -21,7 +19,6 @@ from whatsapp.domain.ports import (
     Deadline,
     Gateway,
     Metrics,
-    PublishFailed,
     StatusUpdate,
     TwilioMessage,
     TwilioUnavailable,
@@ -32,30 +29,11 @@ from whatsapp.domain.sending.message import SHARDS, Message
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.receive_message import ErasedError, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.sweep import Sweep
 
 
 class UnreadableSenderError(Exception):
-    """A message in Twilio's list of which we cannot tell who wrote it. It stays there until our code can."""
-
-
-@dataclass
-class Found:
-    """What one reconcile found."""
-
-    backfilled: int = 0
-    statuses: int = 0
-    unanswered: int = 0
-    trouble: list[Exception] = field(default_factory=list)
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """One item by itself: what goes wrong with it is kept for the end."""
-        try:
-            yield
-        except (TwilioUnavailable, PublishFailed):
-            self.unanswered += 1
-        except Exception as error:  # noqa: BLE001 - one item's trouble must not stop the others
-            self.trouble.append(error)
+    """The sender of a message in Twilio's list has a form that we do not know. The message is looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,39 +53,41 @@ class Reconcile:
     record_status: RecordStatus
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look at both; returns how many of each were found, and how many questions had no answer.
+        """Look for both; returns how many of each were found, and how many questions had no answer.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single items, other than Twilio or the bus
-                being down.
+            ExceptionGroup: after everything else is done, the errors of single items, other than an outage of Twilio.
         """
-        found = Found()
-        with found.apart():
-            self._inbound(found, deadline)
-        self._statuses(found, deadline)
-        self.metrics.count("MessagesBackfilled", found.backfilled)
-        if found.trouble:
-            raise ExceptionGroup("the reconcile could not do everything", found.trouble)
-        return {name: getattr(found, name) for name in ("backfilled", "statuses", "unanswered")}
+        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(TwilioUnavailable,))
+        backfilled = self._backfill_missing(sweep)
+        statuses = self._ask_statuses(sweep)
+        self.metrics.count("MessagesBackfilled", backfilled)
+        sweep.raise_errors("the reconcile could not do everything")
+        return {"backfilled": backfilled, "statuses": statuses, "unanswered": len(sweep.unanswered)}
 
-    # --- inbound messages that never arrived -----------------------------------------------------------------------
+    # --- inbound messages whose webhook never came -----------------------------------------------------------------
 
-    def _inbound(self, found: Found, deadline: Deadline) -> None:
+    def _backfill_missing(self, sweep: Sweep) -> int:
         until = self.clock.now() - periods.RECONCILE_AFTER
-        looked_until = self.inbox.reconciled_until() or until
-        self.metrics.count("ReconcileBehind", int(until - looked_until > periods.RECONCILE_BEHIND))
-        since = max(min(looked_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
-        in_time = takewhile(lambda _: self._has_time(deadline), self.gateway.list_received(since))
+        missing: Sequence[TwilioMessage] = ()
+        with sweep.collecting_errors():
+            missing = self._missing(until, sweep)
+        backfilled = sweep.each(missing, self._backfill, needs=periods.TWILIO_QUESTION)
+        if not (sweep.errors or sweep.unanswered) and sweep.has_time(periods.TWILIO_QUESTION):
+            with sweep.collecting_errors():
+                self.inbox.record_reconciled(until)
+        return backfilled
+
+    def _missing(self, until: int, sweep: Sweep) -> Sequence[TwilioMessage]:
+        """The messages in Twilio's list that were never stored, oldest first: the last STOP or START must win."""
+        complete_until = self.inbox.reconciled_until() or until
+        self.metrics.count("ReconcileBehind", int(until - complete_until > periods.RECONCILE_BEHIND))
+        since = max(min(complete_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
+        in_time = takewhile(lambda _: sweep.has_time(periods.TWILIO_QUESTION), self.gateway.list_received(since))
         listed = [one for one in in_time if one.date_created <= until and self._is_to_us(one)]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
-        # Oldest first, of one second as they came: STOP and START end as they were meant.
-        listed.reverse()
-        for one in sorted(listed, key=lambda one: one.date_created):
-            if one.twilio_sid in missing and self._has_time(deadline):
-                with found.apart():
-                    found.backfilled += self._backfill(one)
-        if self._has_time(deadline) and not found.unanswered and not found.trouble:
-            self.inbox.note_reconciled(until)
+        listed.reverse()  # the sort keeps this order within one second
+        return sorted((one for one in listed if one.twilio_sid in missing), key=lambda one: one.date_created)
 
     def _is_to_us(self, one: TwilioMessage) -> bool:
         return Address(one.to).canonical == self.sender.canonical
@@ -134,12 +114,12 @@ class Reconcile:
         )
         try:
             self.receive_message(form, received_at=one.date_created, source="backfill")
-        except ErasedError:  # in this very moment
+        except ErasedError:  # since the contact was read above
             return False
         return True
 
     def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
-        """A list shows a tapped button as text only: the last template's replies tell which it was."""
+        """The payload of a tapped button. The list shows its text only: the last template has the payload."""
         since, until = one.date_created - periods.TAPPED_REPLY, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
         templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]
@@ -151,33 +131,28 @@ class Reconcile:
 
     # --- statuses that are due -------------------------------------------------------------------------------------
 
-    def _statuses(self, found: Found, deadline: Deadline) -> None:
-        for shard in range(SHARDS):
-            for message in self.messages.due(f"status#{shard}", self.clock.now()):
-                if self._has_time(deadline):
-                    with found.apart():
-                        found.statuses += self._ask(message)
+    def _ask_statuses(self, sweep: Sweep) -> int:
+        return sweep.each(
+            (message for n in range(SHARDS) for message in self.messages.due(f"status#{n}", self.clock.now())),
+            self._ask,
+            claim=lambda message: self.messages.postpone(message, self.clock.now() + periods.HOUR, "status"),
+            needs=periods.TWILIO_QUESTION,
+        )
 
     def _ask(self, message: Message) -> bool:
-        """Book, ask, and only then note when to ask next: an answer that did not come is asked for in an hour."""
+        """Ask Twilio for the status, and store when to ask next. Without an answer, it is asked again in an hour."""
         age = self.clock.now() - (message.accepted_at or message.created_at)
-        booked = self.messages.postpone(message, self.clock.now() + periods.HOUR, "status")
-        if booked is None:
-            return False
         listed = self.gateway.fetch(message.twilio_sid or "") if age < periods.ASK_STATUS_UNTIL else None
-        asked = self.record_status.apply(booked, _update_of(booked, listed)) if listed else booked
+        asked = self.record_status.apply(message, _update_of(message, listed)) if listed else message
         if asked.status is Status.SENT:
             next_ask = next((after for after in periods.ASK_STATUS if after > age), None) if listed else None
             due_at = self.clock.now() - age + next_ask if next_ask else None
-            self.messages.clear_outbox(booked, due_at=due_at, shard="status")
+            self.messages.clear_outbox(message, due_at=due_at, shard="status")
         return True
-
-    def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
 
 
 def _kind(one: TwilioMessage, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
-    """A list does not show a place: what has neither words nor media is of a kind that nobody can tell."""
+    """The list does not show a location: a message with neither text nor media is `unknown`."""
     if tapped:
         return "button"
     if media:

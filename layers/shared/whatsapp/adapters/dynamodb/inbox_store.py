@@ -60,7 +60,7 @@ class InboxStore:
         """Clear the outbox marker; while media are pending, one of theirs takes its place."""
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
 
-    def note_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
+    def record_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
         """Note what became of the media, and when they are looked at next. False if somebody else was faster."""
         seen = _is("media", _media_items(inbound.media))
         news = {"media": _media_items(media)}
@@ -74,8 +74,8 @@ class InboxStore:
             keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
             yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
 
-    def book(self, inbound: InboundMessage, due_at: int) -> bool:
-        """Move the marker before acting on it, so that two sweeps at once act on it once."""
+    def postpone(self, inbound: InboundMessage, due_at: int) -> bool:
+        """Move `due_at` on before acting, so that two sweeps at once act once. False: another sweep has it."""
         return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
 
     def reconciled_until(self) -> int | None:
@@ -83,7 +83,7 @@ class InboxStore:
         item = self._db.get(self._messages, _RECONCILE)
         return item["until"] if item else None
 
-    def note_reconciled(self, until: int) -> None:
+    def record_reconciled(self, until: int) -> None:
         """Note a complete look at Twilio's list. An older one, of two at once, changes nothing."""
         newer = absent_or("until", Attr("until").lt(until))
         with suppress(ConditionFailed):
