@@ -37,7 +37,7 @@ def _defect(meaning: str) -> Callable[[PutIn], PutIn]:
 
 @_defect("nobody asks Twilio's list for what never arrived")
 def no_backfill(stack: ExitStack) -> None:
-    _replace(stack, Reconcile, "_inbound", lambda _: lambda self, sweep: 0)
+    _replace(stack, Reconcile, "_backfill_missing", lambda _: lambda self, sweep: 0)
 
 
 @_defect("nobody publishes what the bus did not take")
@@ -145,7 +145,7 @@ def media_told_too_soon(stack: ExitStack) -> None:
 
 @_defect("nobody asks what became of a message whose callbacks were lost")
 def statuses_unasked(stack: ExitStack) -> None:
-    _replace(stack, Reconcile, "_ask", lambda _: lambda self, message: False)
+    _replace(stack, Reconcile, "_ask_statuses", lambda _: lambda self, sweep: 0)
 
 
 @_defect("a status callback may move a message back")

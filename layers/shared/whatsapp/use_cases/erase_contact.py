@@ -1,7 +1,7 @@
-"""Forget a person: what they wrote, what was written to them, who they are. A pseudonymous ledger stays.
+"""Erases a contact: both directions of the conversation, the media, the address. A pseudonymous ledger stays.
 
-Three passes, because an index lags and a message may be in flight: at once, after 15 minutes, after two hours; and
-more, until nothing is left that could not be erased yet.
+There are three passes (at once, after 15 minutes, after two hours), because the index lags and a message may be in
+flight; more follow until nothing is left to erase.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseContact:
-    """Erases a contact, and carries on where an earlier pass stopped."""
+    """Erases a contact at once as far as time allows; the sweep makes the other passes."""
 
     contacts: ContactStore
     messages: MessageStore
@@ -32,7 +32,7 @@ class EraseContact:
     commit: Commit
 
     def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
-        """Erase a contact. What takes longer than this invocation, the sweep carries on with.
+        """Start an erasure and make its first pass.
 
         Raises:
             MessagingError: `not_found`.
@@ -49,36 +49,33 @@ class EraseContact:
         return {"contact_id": contact.contact_id, "status": "erasing"}
 
     def sweep(self, deadline: Deadline) -> int:
-        """Carry on with the erasures that are due; returns how many.
+        """Every five minutes: make a pass for each erasure that is due; returns how many.
 
         Raises:
-            ExceptionGroup: after everything else is done, the errors of single ones. Those come again.
+            ExceptionGroup: after everything else is done, the errors of single erasures. Those come again.
         """
         sweep = Sweep(clock=self.clock, deadline=deadline)
-        done = sum(
-            sweep.each(
-                self.erasures.due(f"erase#{shard}", self.clock.now()),
-                lambda job: self._pass(job, deadline),
-                claim=lambda job: self.erasures.postpone(job, self.clock.now() + periods.ERASURE_POSTPONED),
-                needs=periods.TWILIO_QUESTION,
-            )
-            for shard in range(SHARDS)
+        done = sweep.each(
+            (job for n in range(SHARDS) for job in self.erasures.due(f"erase#{n}", self.clock.now())),
+            lambda job: self._pass(job, deadline),
+            claim=lambda job: self.erasures.postpone(job, self.clock.now() + periods.ERASURE_POSTPONED),
+            needs=periods.TWILIO_QUESTION,
         )
         sweep.raise_errors("not every erasure could go on")
         return done
 
-    def _pass(self, job: ErasureJob, deadline: Deadline) -> int:
-        """Erase what is left of a person, under every contact_id of theirs. Returns 1: a pass was made."""
+    def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
+        """Erase what is left of a contact, under each of its contact_ids. True: it counts as one."""
         contact = self.contacts.get(job.contact_id)
         is_all_erased = True
         for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
             self.media_store.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
-                    return 1  # the sweep goes on with the job
+                    return True  # the sweep continues when the job is due again
                 is_all_erased &= self._erase(message_id)
-        self.erasures.record(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
-        return 1
+        self.erasures.record_pass(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
+        return True
 
     def _next_pass(self, job: ErasureJob, is_all_erased: bool) -> int | None:
         now = self.clock.now()
@@ -87,7 +84,10 @@ class EraseContact:
         return None if is_all_erased else now + periods.ERASURE_AGAIN
 
     def _erase(self, message_id: str) -> bool:
-        """One message, either direction. What is in flight keeps its text until it is settled; a later pass comes."""
+        """Erase one message, of either direction; returns whether nothing is left of it.
+
+        A message in flight keeps its text until its outcome is known; a later pass erases it.
+        """
         message = self.messages.get(message_id)
         if message and message.is_waiting:
             message = self.commit(cancel(message, self.clock.now()))
@@ -98,12 +98,12 @@ class EraseContact:
         if message and self._may_yet_show(message):
             is_gone = False
         self.erasures.strip(message_id, is_outgoing=message is not None, is_gone_at_twilio=is_gone)
-        if message and message.continued_as:  # it may have begun after the erasure did
+        if message and message.continued_as:  # it may be newer than the erasure
             is_gone &= self._erase(message.continued_as)
         return is_gone
 
     def _may_yet_show(self, message: Message) -> bool:
-        """Whether a late callback may yet show that Twilio has it."""
+        """Whether a late callback may still prove that Twilio has the message."""
         is_young = self.clock.now() < (message.claimed_at or message.created_at) + periods.LATEST_CALLBACK
         return message.status is Status.UNRESOLVED and not message.twilio_sid and is_young
 
@@ -112,7 +112,7 @@ class EraseContact:
             return True
         try:
             self.gateway.delete(twilio_sid)
-        except TwilioUnavailable:  # down, or the message is still on its way
+        except TwilioUnavailable:  # an outage, or the message is still on its way
             return False
         return True
 

@@ -1,7 +1,6 @@
-"""Every five minutes: ask Twilio for what never reached us. A webhook is retried for 15 seconds at most.
+"""Every five minutes: backfill messages and statuses from Twilio's list. A webhook is retried for 15 seconds only.
 
-One item that goes wrong does not stop the others, and Twilio being down is no error of ours: what was not asked today
-is asked five minutes later.
+An outage of Twilio is not an error of ours: the next run asks again.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from whatsapp.domain.ports import (
     Deadline,
     Gateway,
     Metrics,
-    PublishFailed,
     TwilioMessage,
     TwilioUnavailable,
 )
@@ -35,7 +33,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 
 class UnreadableSenderError(Exception):
-    """A message in Twilio's list of which we cannot tell who wrote it. It stays there until our code can."""
+    """The sender of a message in Twilio's list has a form that we do not know. The message is looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,45 +53,44 @@ class Reconcile:
     record_status: RecordStatus
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look at both; returns how many of each were found, and how many questions had no answer.
+        """Look for both; returns how many of each were found, and how many questions had no answer.
 
         Raises:
-            ExceptionGroup: after everything else is done, the errors of single items.
+            ExceptionGroup: after everything else is done, the errors of single items, other than an outage of Twilio.
         """
-        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(TwilioUnavailable, PublishFailed))
-        # The list is one item: an error in it must not stop the statuses.
-        backfilled = sweep.each([sweep], self._inbound, needs=periods.TWILIO_QUESTION)
-        statuses = sum(
-            sweep.each(
-                self.messages.due(f"status#{shard}", self.clock.now()),
-                self._ask,
-                claim=lambda message: self.messages.postpone(message, self.clock.now() + periods.HOUR, "status"),
-                needs=periods.TWILIO_QUESTION,
-            )
-            for shard in range(SHARDS)
-        )
+        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(TwilioUnavailable,))
+        backfilled = self._backfill_missing(sweep)
+        statuses = self._ask_statuses(sweep)
         self.metrics.count("MessagesBackfilled", backfilled)
         sweep.raise_errors("the reconcile could not do everything")
         return {"backfilled": backfilled, "statuses": statuses, "unanswered": len(sweep.unanswered)}
 
-    # --- inbound messages that never arrived -----------------------------------------------------------------------
+    # --- inbound messages whose webhook never came -----------------------------------------------------------------
 
-    def _inbound(self, sweep: Sweep) -> int:
-        """Backfill what is missing; returns how many. If all was looked at, the next look begins here."""
+    def _backfill_missing(self, sweep: Sweep) -> int:
+        """Returns how many. The next run looks from here on, if this one looked at everything."""
+        if not sweep.has_time(periods.TWILIO_QUESTION):
+            return 0
         until = self.clock.now() - periods.RECONCILE_AFTER
-        looked_until = self.inbox.reconciled_until() or until
-        self.metrics.count("ReconcileBehind", int(until - looked_until > periods.RECONCILE_BEHIND))
-        since = max(min(looked_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
-        in_time = takewhile(lambda _: self._has_time(sweep), self.gateway.list_received(since))
+        missing: Sequence[TwilioMessage] = ()
+        with sweep.collecting_errors():
+            missing = self._missing(until, sweep)
+        backfilled = sweep.each(missing, self._backfill, needs=periods.TWILIO_QUESTION)
+        if not (sweep.errors or sweep.unanswered) and sweep.has_time(periods.TWILIO_QUESTION):
+            with sweep.collecting_errors():
+                self.inbox.record_reconciled(until)
+        return backfilled
+
+    def _missing(self, until: int, sweep: Sweep) -> Sequence[TwilioMessage]:
+        """The messages in Twilio's list that were never stored, oldest first: the last STOP or START must win."""
+        complete_until = self.inbox.reconciled_until() or until
+        self.metrics.count("ReconcileBehind", int(until - complete_until > periods.RECONCILE_BEHIND))
+        since = max(min(complete_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
+        in_time = takewhile(lambda _: sweep.has_time(periods.TWILIO_QUESTION), self.gateway.list_received(since))
         listed = [one for one in in_time if one.date_created <= until and self._is_to_us(one)]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
-        # Oldest first, and those of one second as they came: STOP and START end as they were meant.
-        lost = [one for one in listed[::-1] if one.twilio_sid in missing]
-        lost.sort(key=lambda one: one.date_created)
-        backfilled = sweep.each(lost, self._backfill, needs=periods.TWILIO_QUESTION)
-        if self._has_time(sweep) and not sweep.unanswered and not sweep.errors:
-            self.inbox.record_reconciled(until)
-        return backfilled
+        listed.reverse()  # the sort keeps this order within one second
+        return sorted((one for one in listed if one.twilio_sid in missing), key=lambda one: one.date_created)
 
     def _is_to_us(self, one: TwilioMessage) -> bool:
         return Address(one.to).canonical == self.sender.canonical
@@ -120,12 +117,12 @@ class Reconcile:
         )
         try:
             self.receive_message(form, received_at=one.date_created, source="backfill")
-        except ErasedError:  # in this very moment
+        except ErasedError:  # since the contact was read above
             return False
         return True
 
     def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
-        """A list shows a tapped button as text only: the last template's replies tell which it was."""
+        """The payload of a tapped button. The list shows its text only: the last template has the payload."""
         since, until = one.date_created - periods.TAPPED_REPLY, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
         templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]
@@ -137,8 +134,16 @@ class Reconcile:
 
     # --- statuses that are due -------------------------------------------------------------------------------------
 
+    def _ask_statuses(self, sweep: Sweep) -> int:
+        return sweep.each(
+            (message for n in range(SHARDS) for message in self.messages.due(f"status#{n}", self.clock.now())),
+            self._ask,
+            claim=lambda message: self.messages.postpone(message, self.clock.now() + periods.HOUR, "status"),
+            needs=periods.TWILIO_QUESTION,
+        )
+
     def _ask(self, message: Message) -> bool:
-        """Ask Twilio, and only then store when to ask next: without an answer, it is asked again in an hour."""
+        """Ask Twilio for the status, and store when to ask next. Without an answer, it is asked again in an hour."""
         age = self.clock.now() - (message.accepted_at or message.created_at)
         listed = self.gateway.fetch(message.twilio_sid or "") if age < periods.ASK_STATUS_UNTIL else None
         asked = self.record_status.apply(message, update_of(message, listed)) if listed else message
@@ -148,12 +153,9 @@ class Reconcile:
             self.messages.clear_outbox(message, due_at=due_at, shard="status")
         return True
 
-    def _has_time(self, sweep: Sweep) -> bool:
-        return sweep.deadline.at - self.clock.now() > periods.TWILIO_QUESTION
-
 
 def _kind(one: TwilioMessage, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
-    """The list shows no location: a message without text and media is of an unknown kind."""
+    """The list does not show a location: a message with neither text nor media is `unknown`."""
     if tapped:
         return "button"
     if media:

@@ -1,4 +1,4 @@
-"""Fetch a patient's media from Twilio into our bucket, and publish where they are."""
+"""Copies a patient's media from Twilio into our bucket, and publishes where they are."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreMedia:
-    """Stores pending media. What fails for now, the sweep tries again."""
+    """Stores pending media; the sweep retries what fails."""
 
     inbox: InboxStore
     media_source: MediaSource
@@ -47,7 +47,7 @@ class StoreMedia:
         changed = [i for i, medium in enumerate(settled) if medium.status != inbound.media[i].status]
         events = [_event(inbound, i, settled[i], self.clock.now()) for i in changed]
         if events and not self.outbox.publish(*events):
-            raise PublishFailed("the bus did not take what became of a medium")
+            raise PublishFailed("the bus did not take what became of the media")
         if not self._record(inbound, settled):
             return 0  # another worker was faster, or the person was erased
         self._delete_at_twilio(replace(inbound, media=settled))
@@ -64,20 +64,17 @@ class StoreMedia:
             ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
         """
         sweep = Sweep(clock=self.clock, deadline=deadline, outages=(PublishFailed,))
-        stored = sum(
-            sweep.each(
-                self.inbox.due(f"media#{shard}", self.clock.now()),
-                lambda inbound: self(inbound.message_id, deadline),
-                claim=lambda inbound: self.inbox.postpone(inbound, self.clock.now() + periods.MEDIA_AGAIN),
-                needs=periods.MEDIUM_FETCH,
-            )
-            for shard in range(SHARDS)
+        stored = sweep.each(
+            (inbound for n in range(SHARDS) for inbound in self.inbox.due(f"media#{n}", self.clock.now())),
+            lambda inbound: self(inbound.message_id, deadline),
+            claim=lambda inbound: self.inbox.postpone(inbound, self.clock.now() + periods.MEDIA_AGAIN),
+            needs=periods.MEDIUM_FETCH,
         )
         sweep.raise_errors("not all media could be looked at")
         return stored
 
     def _settled(self, inbound: InboundMessage, index: int, medium: InboundMedium, deadline: Deadline) -> InboundMedium:
-        """The medium stored, or failed for good, or as it was."""
+        """The medium afterwards: stored, failed for good, or still pending, with the reason."""
         if medium.status != "pending" or medium.url is None:
             return medium
         # No personal data in the key, and the same key each time: a second try leaves no orphan.
@@ -108,7 +105,7 @@ class StoreMedia:
         return self.delete_at_twilio and medium.status == "stored" and medium.url is not None
 
     def _delete_at_twilio(self, inbound: InboundMessage) -> None:
-        """Delete at Twilio what is in our bucket now. What fails, the sweep tries again."""
+        """Delete at Twilio what is in our bucket now. The sweep retries what Twilio does not delete."""
         deleted = tuple(self._deleted(medium) for medium in inbound.media)
         if deleted != inbound.media:
             self._record(inbound, deleted)

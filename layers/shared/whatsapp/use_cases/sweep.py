@@ -1,6 +1,7 @@
 """One pass over what is due: the loop that every sweep shares."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ class Sweep:
     clock: Clock
     deadline: Deadline
     outages: tuple[type[Exception], ...] = ()
-    """Errors that mean that another service is down. They are kept in `unanswered`, not raised."""
+    """Errors that say that another service is down. They are counted in `unanswered`, not raised."""
     errors: list[Exception] = field(default_factory=list)
     unanswered: list[Exception] = field(default_factory=list)
 
@@ -31,7 +32,7 @@ class Sweep:
         claim: Callable[[T], T | bool | None] = lambda item: item,
         needs: int,
     ) -> int:
-        """Act on every item; returns the sum of what `act` returned: a count, or True for one.
+        """Act on every item; returns the sum of what `act` returned, where True is one.
 
         Args:
             due: the items, as the index shows them: a hint.
@@ -41,16 +42,26 @@ class Sweep:
         """
         done = 0
         for item in due:
-            if self.deadline.at - self.clock.now() < needs:
+            if not self.has_time(needs):
                 break
-            try:
+            with self.collecting_errors():
                 if claimed := claim(item):
                     done += act(item if claimed is True else claimed)
-            except self.outages as error:
-                self.unanswered.append(error)
-            except Exception as error:  # noqa: BLE001 - see above
-                self.errors.append(error)
         return done
+
+    def has_time(self, needs: int) -> bool:
+        """Whether that many milliseconds are left."""
+        return self.deadline.at - self.clock.now() >= needs
+
+    @contextmanager
+    def collecting_errors(self) -> Iterator[None]:
+        """Keep an error for the end."""
+        try:
+            yield
+        except self.outages as error:
+            self.unanswered.append(error)
+        except Exception as error:  # noqa: BLE001 - one item's error must not stop the others
+            self.errors.append(error)
 
     def raise_errors(self, what: str) -> None:
         """Raise what went wrong, after everything else is done.

@@ -98,8 +98,8 @@ class ErasureStore:
             return None
         return replace(job, due_at=due_at)
 
-    def record(self, job: ErasureJob) -> None:
-        """Store that a pass is done."""
+    def record_pass(self, job: ErasureJob) -> None:
+        """Store how many passes are done, and when the next is due."""
         shard = shard_of("erase", job.contact_id) if job.due_at else None
         self._db.write(
             Change(
