@@ -1,7 +1,7 @@
-"""Forget a person: what they wrote, what was written to them, who they are. A pseudonymous ledger stays.
+"""Erases a person: both directions of the conversation, media, address and names. A pseudonymous ledger stays.
 
-Three passes, because an index lags and a message may be in flight: at once, after 15 minutes, after two hours; and
-more, until nothing is left that could not be erased yet.
+Three passes, because an index lags and a message may be in flight: at once, after 15 minutes, after two hours. More
+follow until everything is erased.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ _IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseContact:
-    """Erases a contact, and carries on where an earlier pass stopped."""
+    """Erases contacts, pass by pass."""
 
     contacts: ContactStore
     messages: MessageStore
@@ -34,7 +34,7 @@ class EraseContact:
     commit: Commit
 
     def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
-        """Erase a contact. What takes longer than this invocation, the sweep carries on with.
+        """Erase a contact. The sweep continues what this invocation has no time for.
 
         Raises:
             MessagingError: `not_found`.
@@ -51,7 +51,7 @@ class EraseContact:
         return {"contact_id": contact.contact_id, "status": "erasing"}
 
     def sweep(self, deadline: Deadline) -> int:
-        """Carry on with the erasures that are due; returns how many.
+        """Continue the erasures that are due; returns how many.
 
         Raises:
             ExceptionGroup: after everything else is done, the errors of single erasures. Those come again.
@@ -67,14 +67,14 @@ class EraseContact:
         return done
 
     def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
-        """Look at all that is left of a person, under every contact_id that is theirs."""
+        """Erase what is left under each of the person's contact_ids. True, whether or not it was completed."""
         contact = self.contacts.get(job.contact_id)
         is_all_erased = True
         for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
             self.media.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
-                    return True  # the sweep carries on when the job is due again
+                    return True  # the sweep continues when the job is due again
                 is_all_erased &= self._erase(message_id)
         self.erasures.record_pass(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
         return True
@@ -86,7 +86,7 @@ class EraseContact:
         return None if is_all_erased else now + periods.ERASURE_AGAIN
 
     def _erase(self, message_id: str) -> bool:
-        """One message, either direction. What is in flight keeps its text until it is settled; a later pass comes."""
+        """Erase one message, in either direction. One in flight keeps its text until a later pass."""
         message = self.messages.get(message_id)
         if message and message.is_waiting:
             message = self.commit(cancel(message, self.clock.now()))
@@ -97,12 +97,12 @@ class EraseContact:
         if message and self._may_yet_show(message):
             is_gone = False
         self.erasures.strip(message_id, is_gone_at_twilio=is_gone)
-        if message and message.continued_as:  # it may have begun after the erasure did
+        if message and message.continued_as:  # it may be newer than the erasure
             is_gone &= self._erase(message.continued_as)
         return is_gone
 
     def _may_yet_show(self, message: Message) -> bool:
-        """Whether a late callback may yet show that Twilio has it."""
+        """Whether a late callback may still show that Twilio has it."""
         is_young = self.clock.now() < (message.claimed_at or message.created_at) + periods.LATEST_CALLBACK
         return message.status is Status.UNRESOLVED and not message.twilio_sid and is_young
 
@@ -111,7 +111,7 @@ class EraseContact:
             return True
         try:
             self.gateway.delete(twilio_sid)
-        except TwilioUnavailable:  # down, or the message is still on its way
+        except TwilioUnavailable:  # down, or the message is not final there yet
             return False
         return True
 

@@ -1,4 +1,4 @@
-"""What erasing a person does in DynamoDB: jobs, and messages stripped to bare keys and states."""
+"""Erasures in DynamoDB: the jobs, and what is removed from contacts and messages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ _PERSONAL_ON_CONTACTS = (
     "last_outbound_agent",
     "last_inbound_at",
 )
-"""What else stands on the row is the ledger: opt-out, the limit, what is in flight, aliases and suppression."""
+"""Other attributes are kept: opt-out, rate limit, in flight, aliases, suppression."""
 _PERSONAL_ON_MESSAGES = (
     "to",
     "text",
@@ -36,7 +36,7 @@ _PERSONAL_ON_MESSAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureJob:
-    """A person who is being erased: how many passes are done, and when the next is due (epoch ms)."""
+    """One person's erasure: how many passes are done, and when the next is due (epoch ms)."""
 
     contact_id: str
     erased_at: int
@@ -45,7 +45,7 @@ class ErasureJob:
 
 
 class ErasureStore:
-    """Erasure jobs, and what they strip."""
+    """Erasure jobs, and what they remove."""
 
     def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, retention_days: int) -> None:
         self._db = db
@@ -54,7 +54,7 @@ class ErasureStore:
         self._retention_days = retention_days
 
     def begin(self, job: ErasureJob) -> None:
-        """Strip the contact's row and note the job, both or neither. A second erasure begins the job anew."""
+        """Strip the contact's row and store the job, both or neither. A second erasure starts the job again."""
         row = Change(
             table=self._contacts,
             key={"contact_id": job.contact_id},
@@ -110,20 +110,20 @@ class ErasureStore:
         )
 
     def unfinished(self, contact_id: str, until: int) -> Iterator[str]:
-        """Every message of the contact up to that time, either direction, that is not wholly erased yet."""
+        """Every message of the contact up to that time, in either direction, that is not completely erased yet."""
         span = Key("contact_id").eq(contact_id) & Key("at").lte(until)
         for page in self._db.pages(self._messages, span, index="conversation"):
             found = self._db.get_many(self._messages, [message_key(item["message_id"]) for item in page])
             yield from (item["message_id"] for item in found if not item.get("erased"))
 
     def strip(self, message_id: str, *, is_gone_at_twilio: bool) -> None:
-        """Take everything personal from a message. Its key, state and times stay: a ledger without a person."""
-        nothing_more_happens = {"request_hash": "", "stop": "erased", "erased": is_gone_at_twilio or None}
+        """Remove everything personal from a message. Its key, status and times stay."""
+        marks = {"request_hash": "", "stop": "erased", "erased": is_gone_at_twilio or None}
         self._db.write(
             Change(
                 table=self._messages,
                 key=message_key(message_id),
-                set={**dict.fromkeys(_PERSONAL_ON_MESSAGES), **nothing_more_happens},
+                set={**dict.fromkeys(_PERSONAL_ON_MESSAGES), **marks},
                 condition=Attr("message_id").exists(),
             )
         )
