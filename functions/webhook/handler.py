@@ -1,4 +1,4 @@
-"""Twilio's door: inbound messages and status callbacks; and the schedules that finish what was cut short."""
+"""The webhook function: inbound messages and status callbacks from Twilio, and the scheduled tasks of receiving."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-"""Never a message: an answer in TwiML would pass by every limit we keep."""
+"""Never a message in TwiML: it would bypass every limit."""
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Tell the ways in apart by the shape of the event."""
+    """A webhook, a scheduled task, or an event from the bus."""
     if "requestContext" in event:
         return _webhook(event)
     deadline = Deadline(bootstrap.app().clock.now() + context.get_remaining_time_in_millis())
@@ -25,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str,
 
 
 def _webhook(request: dict[str, Any]) -> dict[str, Any]:
-    """Answer Twilio. A failure to store is raised: the 5xx makes Twilio come again."""
+    """Answer Twilio. A failure to store is raised: the 5xx makes Twilio retry."""
     try:
         path = request.get("pathParameters") or {}
         if "message_id" in path:

@@ -37,7 +37,7 @@ class Address:
 
     @property
     def is_phone_number(self) -> bool:
-        """False for an id of WhatsApp's that stands in for a hidden number."""
+        """False for a business-scoped id or a handle."""
         return self.value.startswith("+")
 
     @property
@@ -55,11 +55,11 @@ class Address:
 
     @property
     def masked(self) -> str:
-        """For people's eyes in an alert: enough to recognise, not enough to call."""
+        """For alerts: enough to recognise, not enough to call."""
         return f"{self.value[:3]}••••{self.value[-4:]}"
 
     def __repr__(self) -> str:
-        """Masked, so that no traceback or log line that shows an address gives it away."""
+        """Masked, because tracebacks and log lines show it."""
         return f"Address({self.masked})"
 
 

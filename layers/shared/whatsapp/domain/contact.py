@@ -1,4 +1,4 @@
-"""One WhatsApp user, as far as sending and receiving need to know them."""
+"""One WhatsApp user."""
 
 import hashlib
 import hmac
@@ -10,14 +10,14 @@ from whatsapp.domain.address import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A contact's row. Times are epoch milliseconds; a field is None until something set it."""
+    """A contact's row. Times are epoch milliseconds; a field is None until it is set."""
 
     contact_id: str
     address: str | None = None
     alias_of: str | None = None
-    """Set on the row of a second address: everything else stands on the row it names."""
+    """Set on an alias's row: the contact_id of the row that has the data."""
     aliases: frozenset[str] = frozenset()
-    """The other way round: contact_ids that lead here. What was said under them still stands under them."""
+    """Alias contact_ids of this contact. Their old messages keep the alias as contact_id."""
     user_id: str | None = None
     language: str | None = None
     agent: str | None = None
@@ -36,15 +36,15 @@ class Contact:
     """`message_id#attempt` of the proactive send that holds the slot."""
     inflight_at: int | None = None
     last_accepted_at: int | None = None
-    """When Twilio last accepted a proactive message: what the limit is audited against."""
+    """When Twilio last accepted a proactive message. The audit of the rate limit compares against it."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every contact_id under which something of theirs may stand: the row's own, and those that lead to it."""
+        """Every contact_id under which messages of this person may be stored: the row's own and its aliases."""
         return (self.contact_id, *sorted(self.aliases))
 
     def was_erased_since(self, at: int) -> bool:
-        """Whether the person was erased at that time or later: what is older must not come back."""
+        """Whether the person was erased at that time or later. Messages from before then must not be stored again."""
         return self.erased_at is not None and at <= self.erased_at
 
     def window_open(self, now: int) -> bool:
@@ -64,11 +64,11 @@ class Contact:
 
 
 class ContactIds:
-    """Makes pseudonyms: the same address gives the same `contact_id`, and nothing leads back without the key."""
+    """Makes pseudonyms: the same address gives the same `contact_id`, which cannot be reversed without the key."""
 
     def __init__(self, key: str) -> None:
         self._key = key.encode()
 
     def of(self, address: Address) -> str:
-        """A keyed hash of the address in its one canonical spelling; 32 hex digits."""
+        """A keyed hash of the address in its canonical spelling; 32 hex digits."""
         return hmac.new(self._key, address.canonical.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""What the orchestrator hears on the bus: one dataclass per `detail-type`.
+"""The events on the bus: one dataclass per `detail-type`.
 
-Plain dataclasses, because the webhook's cold start pays for every import; `tools.schemas` lets pydantic read them and
+Not pydantic models, because the webhook's cold start pays for every import; `tools.schemas` has pydantic read them and
 writes `events/schemas/`.
 """
 

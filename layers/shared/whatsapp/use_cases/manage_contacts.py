@@ -1,4 +1,4 @@
-"""Who a number is, known before the first message; and what was said so far."""
+"""The contact routes: look up, put, and read the conversation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,30 +16,30 @@ LARGEST_PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManageContacts:
-    """The contact routes of the send function."""
+    """Serves the contact routes."""
 
     contacts: ContactStore
     conversations: ConversationStore
     contact_ids: ContactIds
 
     def lookup(self, address: str) -> dict[str, Any]:
-        """The contact_id of an address: addresses never stand in a URL, which access logs keep."""
+        """The contact_id of an address. The other routes take it, because access logs keep URLs."""
         contact_id = self.contact_ids.of(Address.parse(address))
         contact = self.contacts.get(contact_id)
         return {"contact_id": contact.contact_id if contact else contact_id, "known": contact is not None}
 
     def put(self, address: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Note what the caller knows of a contact. It also lifts a suppression: the caller vouches for the address."""
+        """Store what the caller knows of a contact. It also lifts a suppression: the caller vouches for the address."""
         parsed = Address.parse(address)
         contact_id = self.contact_ids.of(parsed)
         contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
-        # An id of WhatsApp's leads to the row of a number: the number stays the address.
-        reached_at = parsed.value if parsed.is_phone_number else contact.address or parsed.value
-        self.contacts.update(contact.contact_id, {**values, "address": reached_at, "suppressed_code": None})
+        # A business-scoped id may be an alias of a number's row: then the number stays the address.
+        stored_address = parsed.value if parsed.is_phone_number else contact.address or parsed.value
+        self.contacts.update(contact.contact_id, {**values, "address": stored_address, "suppressed_code": None})
         return {"contact_id": contact.contact_id}
 
     def conversation(self, contact_id: str, limit: int | None, before: str | None) -> dict[str, Any]:
-        """The newest messages first-to-last, both directions, and where the page before begins.
+        """The newest messages in order of time, both directions, and the cursor of the page before.
 
         Raises:
             MessagingError: `not_found`; `invalid_request` for a limit or `before` that makes no sense.

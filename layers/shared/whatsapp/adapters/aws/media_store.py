@@ -1,4 +1,4 @@
-"""Our bucket for what patients send: S3, private, encrypted by the bucket's own key."""
+"""Our private S3 bucket for patients' media."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ class S3MediaStore:
         self._bucket = bucket
 
     def put(self, key: str, medium: FetchedMedium) -> None:
-        """Store a medium. A browser that opens it downloads it: a stranger's file is never shown as a page.
+        """Store a medium, as an attachment: a browser downloads a stranger's file and never shows it as a page.
 
         Raises:
             MediumUnavailableError: S3 did not take it, this time.

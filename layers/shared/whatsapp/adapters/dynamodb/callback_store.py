@@ -1,4 +1,4 @@
-"""Status callbacks in DynamoDB: each one an entry beside its message, marked until it is done with."""
+"""Status callbacks in DynamoDB: each is an entry beside its message, marked until it is processed."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from whatsapp.domain.sending.message import shard_of
 
 
 class CallbackStore:
-    """Every status callback as an item of its own, marked until it is processed."""
+    """Status callbacks, each stored once."""
 
     def __init__(self, db: DynamoDB, messages_table: str, retention_days: int) -> None:
         self._db = db
@@ -20,7 +20,7 @@ class CallbackStore:
         self._retention_days = retention_days
 
     def put(self, update: StatusUpdate, now: int) -> bool:
-        """Store it once. True if it is still to be done: new, or stored by someone who did not finish."""
+        """Store a callback once. True if it has to be processed: it is new, or an earlier delivery did not finish."""
         item = {
             **_key(update),
             "update": {name: value for name, value in asdict(update).items() if value is not None},
@@ -40,7 +40,7 @@ class CallbackStore:
         self._db.write(Change(table=self._messages, key=_key(update), set={"due_at": None, "due_shard": None}))
 
     def unfinished(self, shard: str, until: int) -> Iterator[StatusUpdate]:
-        """What was stored and not done with until that time, page after page."""
+        """Callbacks that should have been processed by that time, page by page."""
         span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [_entry(item) for item in page if item["entry"].startswith("status#")]

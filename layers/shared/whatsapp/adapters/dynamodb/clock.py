@@ -1,4 +1,4 @@
-"""A clock held to DynamoDB's: a Lambda whose own clock is off must not judge what has passed."""
+"""A clock corrected by DynamoDB's, because a Lambda's own clock may be off."""
 
 import time
 from email.utils import parsedate_to_datetime
@@ -13,9 +13,9 @@ _ASKED_AT = "whatsapp_asked_at"
 class DynamoClock:
     """The `Clock` port: the local clock, corrected as far as DynamoDB's answers prove it wrong.
 
-    An answer bears the second in which it was made, and it was made between our asking and our hearing it: so each one
-    bounds how far the clocks differ. A slow answer bounds little; taken at its word it would set the clock back. After
-    one answer within 0.2 s the error is below 1.2 s, and further ones only narrow it.
+    Each answer's `Date`, in whole seconds, was set between our request and the answer, so it bounds how far the clocks
+    differ. A slow answer gives wide bounds. After one answer within 0.2 s the error is below 1.2 s, and further answers
+    only narrow it.
     """
 
     def __init__(self, client: "DynamoDBClient") -> None:

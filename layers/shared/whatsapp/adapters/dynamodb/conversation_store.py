@@ -11,7 +11,7 @@ from whatsapp.adapters.dynamodb.items import message_from, message_key
 from whatsapp.domain.errors import MessagingError
 
 Place = tuple[int, str]
-"""Where a message stands in a conversation: its time (epoch ms), then its id."""
+"""A message's place in a conversation: its time (epoch ms), then its id."""
 
 _SHOWN = (
     "message_id",
@@ -44,31 +44,31 @@ class ConversationStore:
     def page(
         self, contact_ids: Sequence[str], limit: int, before: str | None
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """The newest `limit` messages before a mark, oldest of them first, and the mark of the page before.
+        """The newest `limit` messages before a cursor, oldest first, and the cursor of the page before.
 
-        `contact_ids`: a contact's own, and those that became aliases of it.
+        `contact_ids`: the contact's own and its aliases'.
         """
-        mark = _place_of(before) if before else None
-        places = sorted(place for contact_id in contact_ids for place in self._newest(contact_id, limit + 1, mark))
+        cursor = _place_of(before) if before else None
+        places = sorted(place for contact_id in contact_ids for place in self._newest(contact_id, limit + 1, cursor))
         shown = places[-limit:]
         found = self._db.get_many(self._messages, [message_key(message_id) for _, message_id in shown])
-        faces = [self._face(item) for item in sorted(found, key=lambda item: (item["at"], item["message_id"]))]
-        return faces, _mark_of(shown[0]) if len(places) > limit else None
+        views = [self._view(item) for item in sorted(found, key=lambda item: (item["at"], item["message_id"]))]
+        return views, _cursor_of(shown[0]) if len(places) > limit else None
 
-    def _newest(self, contact_id: str, enough: int, mark: Place | None) -> list[Place]:
-        """At least that many places before the mark, newest first; all of one moment, or none."""
+    def _newest(self, contact_id: str, enough: int, cursor: Place | None) -> list[Place]:
+        """At least that many places before the cursor, newest first. Messages of the same millisecond come together."""
         own = Key("contact_id").eq(contact_id)
-        span = own & Key("at").lte(mark[0]) if mark else own
+        span = own & Key("at").lte(cursor[0]) if cursor else own
         places: list[Place] = []
         for item in self._db.query_all(self._messages, span, index="conversation", newest_first=True):
             if len(places) >= enough and item["at"] < places[-1][0]:
                 break
             place = (item["at"], item["message_id"])
-            if mark is None or place < mark:
+            if cursor is None or place < cursor:
                 places.append(place)
         return places
 
-    def _face(self, item: Item) -> dict[str, Any]:
+    def _view(self, item: Item) -> dict[str, Any]:
         shown = {name: item[name] for name in _SHOWN if item.get(name) is not None}
         if item.get("error"):
             shown["error"] = item["error"]
@@ -83,13 +83,13 @@ class ConversationStore:
         return {"index": index, **shown, "url": url}
 
 
-def _mark_of(place: Place) -> str:
+def _cursor_of(place: Place) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _place_of(mark: str) -> Place:
+def _place_of(cursor: str) -> Place:
     try:
-        at, message_id = json.loads(base64.urlsafe_b64decode(mark.encode()))
+        at, message_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except (binascii.Error, ValueError, TypeError, RecursionError):
         at = message_id = None
     if type(at) is not int or not 0 <= at < 1 << 53 or not isinstance(message_id, str):

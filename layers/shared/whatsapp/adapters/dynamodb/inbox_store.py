@@ -1,4 +1,4 @@
-"""Inbound messages in DynamoDB: each is stored once, in one transaction with its changes of the contact."""
+"""Inbound messages in DynamoDB: stored once, together with what they change on the contact."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -36,12 +36,12 @@ class InboxStore:
         return inbound_from(item) if item and item.get("direction") == "inbound" else None
 
     def missing(self, message_ids: Sequence[str]) -> set[str]:
-        """Which of the ids were never stored. Erased messages count as stored."""
+        """The ids that were never stored. An erased message counts as stored."""
         stored = self._db.get_many(self._messages, [message_key(message_id) for message_id in set(message_ids)])
         return set(message_ids) - {item["message_id"] for item in stored}
 
     def put(self, inbound: InboundMessage, contact: Contact) -> InboundMessage | None:
-        """Store message, marker, window and any opt-out in one transaction; returns the message if it was there.
+        """Store message, outbox marker, window and opt-out in one transaction. Returns the message stored before.
 
         Raises:
             ContactMovedError: the contact's row is no longer as `contact` shows it.
@@ -57,34 +57,34 @@ class InboxStore:
         return None
 
     def record_published(self, inbound: InboundMessage, now: int) -> None:
-        """Clear the outbox marker; with pending media, replace it by theirs."""
+        """Clear the outbox marker, or replace it by the media marker while media are pending."""
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
 
     def record_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
-        """Store what became of the media, and when they are looked at next. False if another worker was faster."""
+        """Store what became of the media, and when the sweep looks again. False if another worker was faster."""
         seen = _is("media", _media_items(inbound.media))
-        values = {"media": _media_items(media)}
-        # Only the publisher clears the outbox marker: not every event of the message may be on the bus yet.
-        return self._mark(inbound, due_at, values, seen & ~not_published()) or self._write(inbound, values, seen)
+        changes = {"media": _media_items(media)}
+        # Only the publisher clears the outbox marker: some event of the message may not be published yet.
+        return self._mark(inbound, due_at, changes, seen & ~not_published()) or self._write(inbound, changes, seen)
 
     def due(self, shard: str, until: int) -> Iterator[InboundMessage]:
-        """Messages of a shard that are due by that time, page after page. A hint: the index lags."""
+        """The messages of a shard that are due by that time, page by page. A hint: the index lags."""
         span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
             yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
 
     def postpone(self, inbound: InboundMessage, due_at: int) -> bool:
-        """Move `due_at` before acting, so that two sweeps at once act once. False: another sweep has it."""
+        """Move `due_at` on before acting, so that two sweeps at once act once. False: another sweep has it."""
         return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
 
     def reconciled_until(self) -> int | None:
-        """Until when (epoch ms) everything that patients wrote is stored; None before the first reconcile."""
+        """Until when (epoch ms) every inbound message is known to be stored; None before the first reconcile."""
         item = self._db.get(self._messages, _RECONCILE)
         return item["until"] if item else None
 
     def record_reconciled(self, until: int) -> None:
-        """Store until when Twilio's list was read completely. An older time changes nothing."""
+        """Store how far a complete reconcile looked. An earlier time never replaces a later one."""
         newer = absent_or("until", Attr("until").lt(until))
         with suppress(ConditionFailed):
             self._db.write(Change(table=self._messages, key=_RECONCILE, set={"until": until}, condition=newer))
@@ -105,13 +105,13 @@ class InboxStore:
     def _contact_change(self, inbound: InboundMessage, contact: Contact) -> Change:
         changes: dict[str, Any] = {
             "address": inbound.address,
-            "suppressed_code": None,  # the address works: it wrote to us
+            "suppressed_code": None,  # a patient who writes can be reached
         }
         as_read: Any = Attr("alias_of").not_exists() & _is("erased_at", contact.erased_at)
         if inbound.received_at > (contact.last_inbound_at or 0):  # a backfilled message may be older
             changes["last_inbound_at"] = inbound.received_at
             as_read &= absent_or("last_inbound_at", Attr("last_inbound_at").lt(inbound.received_at))
-        if inbound.opt:  # of a STOP and a START at the same time, the later one wins
+        if inbound.opt:  # of a STOP and a START at the same moment, the later must win
             as_read &= _is("opted_out_at", contact.opted_out_at) & _is("opted_in_at", contact.opted_in_at)
         if inbound.opt == "out":
             changes["opted_out_at"] = inbound.received_at
@@ -121,7 +121,7 @@ class InboxStore:
 
 
 def not_published() -> Any:
-    """The outbox marker stands."""
+    """The outbox marker is still there."""
     return Attr("due_shard").begins_with("publish#")
 
 

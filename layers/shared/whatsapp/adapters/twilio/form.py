@@ -1,4 +1,4 @@
-"""Twilio's forms: inbound messages and status callbacks. `docs/inbound.md` tells what becomes of every field.
+"""Twilio's forms: inbound messages and status callbacks. `docs/inbound.md` lists every field.
 
 Sources: www.twilio.com/docs/messaging/guides/webhook-request and …/track-outbound-message-status; captured requests
 show more than these pages.
@@ -20,18 +20,18 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 200
 MAX_MEDIA = 10
 NAME, BUTTON, PLACE = 256, 1024, 1000
-"""Longest that is kept of a name, of a button's text and payload, of a place's label and address: all far over
-WhatsApp's own limits. A longer one is cut, so that no field can make an event too large for the bus."""
+"""The most characters kept of a name, of a button's text and payload, of a place's label and address. They are far over
+WhatsApp's own limits; longer values are cut, so that no field can make an event too large for the bus."""
 
 _SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 _TO = re.compile(r"(whatsapp:)?\+[0-9]{5,18}")
 _STATUS = re.compile(r"[a-z_]{1,32}")
 _CODE = re.compile(r"[0-9]{1,7}")
 _SIDS = ("MessageSid", "SmsMessageSid", "SmsSid")
-# The signature covers names and values in one string without separators, so parts of it can be cut anew: `From` with a
-# value could come again as a field named `Fromw` (whatever stood in the value then stands in the name). So a name is
-# refused that goes on as a value begins. No more than that: Twilio adds fields without notice, such as `Topic`.
-_CUT_ANEW = re.compile(
+# The signature covers names and values in one string without separators, so an attacker can move characters from a
+# value into its field's name: `From=whatsapp:…` becomes `Fromw=hatsapp:…`. A name that continues like such a value is
+# refused, and no other, because Twilio adds fields without notice, such as `Topic`.
+_RE_SPLIT = re.compile(
     r"(MessageSid|SmsMessageSid|SmsSid)(S|M|[SM]M.*)|AccountSid(A|AC.*)|WaId[0-9].*"
     r"|ExternalUserId(w|wh.*|[A-Z]{1,2}|[A-Z]{2}\..*)|From[^A-Z].*|To(w|wh.*|\+.*)",
     re.DOTALL,
@@ -49,7 +49,7 @@ _SAYS_NOTHING_NEW = frozenset(
 
 
 class Forbidden(Exception):
-    """Not a request of Twilio's. `ours` if it bears our AccountSid: then our own set-up may be at fault."""
+    """Not a request to accept. `ours`: it names our AccountSid, so our own set-up may be wrong."""
 
     def __init__(self, why: str, *, ours: bool = False) -> None:
         super().__init__(why)
@@ -57,10 +57,10 @@ class Forbidden(Exception):
 
 
 def read_form(request: Mapping[str, Any]) -> dict[str, str]:
-    """The form of an HTTP API event, blank fields kept: Twilio signs them too.
+    """The form of an HTTP API event. Blank fields are kept, because Twilio signs them too.
 
     Raises:
-        Forbidden: no form, too large, or a key that stands twice.
+        Forbidden: no form, too large, or a key that occurs twice.
     """
     headers = {str(name).lower(): str(value) for name, value in (request.get("headers") or {}).items()}
     if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
@@ -77,12 +77,12 @@ def read_form(request: Mapping[str, Any]) -> dict[str, str]:
         raise Forbidden("unreadable body") from None
     form = dict(pairs)
     if len(form) != len(pairs):
-        raise Forbidden("a key stands twice")
+        raise Forbidden("a key occurs twice")
     return form
 
 
 def names_account(request: Mapping[str, Any], account_sid: str) -> bool:
-    """Whether the body, however odd, bears that AccountSid: then it may be Twilio's all the same."""
+    """Whether an unreadable body names that AccountSid: it may be Twilio's all the same."""
     body = request.get("body")
     if not isinstance(body, str):
         return False
@@ -94,10 +94,10 @@ def names_account(request: Mapping[str, Any], account_sid: str) -> bool:
 
 
 def read_inbound(form: Mapping[str, str]) -> InboundForm:
-    """Read a verified form. An optional field that is missing or makes no sense costs that field, never the message.
+    """Read a verified form. An optional field that is missing or makes no sense is dropped; the message is kept.
 
     Raises:
-        Forbidden: it does not say which message it is, or whose: or says it in two ways.
+        Forbidden: its message sid, sender or `To` is missing, unreadable or contradictory.
     """
     scoped_id = business_scoped(form.get("ExternalUserId", ""))
     sender = sender_of(form.get("From", ""), scoped_id)
@@ -113,13 +113,13 @@ def read_status(form: Mapping[str, str], message_id: str, attempt: str) -> Statu
     """Read a verified status callback.
 
     Raises:
-        Forbidden: it does not say which message it is, or its status.
+        Forbidden: its message sid or status is missing, unreadable or contradictory.
     """
     status = (form.get("MessageStatus") or form.get("SmsStatus") or "").lower()
     if not _STATUS.fullmatch(status):
         raise Forbidden("no status", ours=True)
     failed = status in ("failed", "undelivered")
-    code = form.get("ErrorCode", "") if failed else ""  # what another status brings along means nothing
+    code = form.get("ErrorCode", "") if failed else ""  # with any other status it means nothing
     return StatusUpdate(
         message_id=message_id,
         attempt=attempt,
@@ -130,11 +130,11 @@ def read_status(form: Mapping[str, str], message_id: str, attempt: str) -> Statu
 
 
 def _sid(form: Mapping[str, str]) -> str:
-    """Twilio's id of the message, which stands in up to three fields."""
-    if any(_CUT_ANEW.fullmatch(name) for name in form):
-        raise Forbidden("a field that can be a piece of another", ours=True)
-    told = {form[name] for name in _SIDS if form.get(name)}
-    if len(told) != 1 or not _SID.fullmatch(sid := told.pop()):
+    """Twilio's id of the message, which is in up to three fields."""
+    if any(_RE_SPLIT.fullmatch(name) for name in form):
+        raise Forbidden("a field name that continues like a value", ours=True)
+    given = {form[name] for name in _SIDS if form.get(name)}
+    if len(given) != 1 or not _SID.fullmatch(sid := given.pop()):
         raise Forbidden("no message sid, or two", ours=True)
     return sid
 
@@ -177,11 +177,11 @@ def _kind(form: Mapping[str, str], media: tuple[InboundMedium, ...], location: L
 
 
 def _media(form: Mapping[str, str]) -> tuple[InboundMedium, ...]:
-    """By the URLs themselves: `NumMedia` may be missing or wrong."""
+    """Found by their URLs, because `NumMedia` may be missing or wrong."""
     found = ((form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(MAX_MEDIA))
     return tuple(
-        InboundMedium(url=url, content_type=told.lower()[:NAME] or "application/octet-stream")
-        for url, told in found
+        InboundMedium(url=url, content_type=content_type.lower()[:NAME] or "application/octet-stream")
+        for url, content_type in found
         if url
     )
 

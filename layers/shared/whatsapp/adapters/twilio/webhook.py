@@ -1,4 +1,4 @@
-"""Twilio's door: verify the signature, then read the form. Whatever comes, it answers with a value or `Forbidden`.
+"""Twilio's door: verifies the signature, then reads the form. Anything else than Twilio's form is `Forbidden`.
 
 Source of the signature's algorithm: www.twilio.com/docs/usage/security#validating-requests.
 """
@@ -20,18 +20,18 @@ __all__ = ["Forbidden", "TwilioDoor"]
 _MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 _ATTEMPT = re.compile(r"[0-9a-f]{12}")
 CALLBACK_OVERRIDES = "#rc=3&rp=ct,rt,5xx&ct=2000&rt=4000"
-"""Behind each URL that we give Twilio to call: up to three retries on connection failure, timeout and 5xx. Its default
-is one, on connection failure only. Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
+"""Added to each URL that Twilio calls: up to three retries on connection failure, timeout and 5xx. Its default is one,
+on connection failure only. Source: www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides."""
 
 
 class TwilioDoor:
-    """Lets Twilio's requests in, and nobody else's.
+    """Lets only Twilio's requests in.
 
     Args:
         public_urls: bases of the URLs that Twilio may sign. Never taken from a request's headers.
         account_sid: ours.
-        tokens: gives the auth tokens that may have signed: the present one, and the previous during a rotation.
-            Called with True after a failure, to fetch them anew at a bounded rate.
+        tokens: gives the auth tokens that may have signed: the current one, and the previous one during a rotation.
+            Called with True after a failure, to read them again at a bounded rate.
         sender: ours. Messages to another number of the account are refused.
     """
 
@@ -51,7 +51,7 @@ class TwilioDoor:
         """An inbound message's webhook.
 
         Raises:
-            Forbidden: not signed by Twilio, or not a message for us.
+            Forbidden: not signed by Twilio, or not a message to our sender.
         """
         form = read_inbound(self._verified(request, "/twilio/inbound"))
         if Address(form.to).canonical != self._sender.canonical:
@@ -74,7 +74,7 @@ class TwilioDoor:
             form = read_form(request)
         except Forbidden as odd:
             raise Forbidden(str(odd), ours=names_account(request, self._account_sid)) from None
-        # First, since it costs nothing: a stranger must not make us compute, count or fetch anything.
+        # First, because it costs nothing: a stranger's request must not make us compute, count or fetch anything.
         if form.get("AccountSid") != self._account_sid:
             raise Forbidden("another account's")
         headers = {str(name).lower(): value for name, value in (request.get("headers") or {}).items()}
@@ -97,5 +97,5 @@ class TwilioDoor:
 def _fits(tokens: Sequence[str], urls: Sequence[str], form: dict[str, str], signature: str) -> bool:
     try:
         return any(RequestValidator(token).validate(url, form, signature) for token, url in product(tokens, urls))
-    except (TypeError, ValueError, AttributeError):  # it raises on what it does not expect, such as lone surrogates
+    except (TypeError, ValueError, AttributeError):  # the SDK raises on odd input, such as lone surrogates
         return False

@@ -1,4 +1,4 @@
-"""A patient's message: as Twilio tells it, and as it is kept."""
+"""An inbound message: the form as Twilio sends it, and the record as it is stored."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio tells it, until it is stored; then what its first bytes say."""
+    """As Twilio names it, until it is stored; then by its first bytes."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
-    """Where it lies in our bucket."""
+    """Its key in our bucket."""
     size: int | None = None
     reason: str | None = None
-    """Why it could not be stored; while it is pending, why not yet."""
+    """Why it could not be stored, for good or yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class InboundMessage:
 
     @property
     def is_erased(self) -> bool:
-        """Whether the person was erased: nothing of theirs is left to tell."""
+        """Whether the person was erased. Nothing is left to publish then."""
         return not self.address
 
     @property
@@ -107,7 +107,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 
 
 def kind_of(content_type: str) -> Kind:
-    """What a medium is to people."""
+    """The kind of a message with a medium of this type."""
     return next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
 
 
@@ -115,16 +115,15 @@ _NUMBER = re.compile(r"[+ ]?([0-9]{5,18})")
 _SCOPED_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,128}")
 _HANDLE = re.compile(r"@?([A-Za-z0-9._-]{1,128})")
 _NUMBER_AND_MORE = re.compile(r"[+ ][0-9]{5,18}(?!X+\Z)[A-Za-z].*", re.DOTALL)
-"""A number that runs on into the name of Twilio's next field: somebody cut the form anew. A masked number is not."""
+"""A number that runs on into the name of the next field: the form was re-split (`form.py`). A masked number is not."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def sender_of(from_: str, scoped_id: Address | None = None) -> Address | None:
-    """Who wrote. None if it names nobody.
+    """The sender's address; None if it cannot be read.
 
-    A number is taken as Twilio spells it: it reached us from there, so no rule of ours may call it impossible. What
-    stands in `From` when WhatsApp hides the number is not documented: the business-scoped id counts, where it is told,
-    whatever stands there; else the handle, if it is one.
+    A number is taken as Twilio spells it, because a message came from it, whether or not it looks possible. What `From`
+    holds when WhatsApp hides the number is not documented: then the business-scoped id counts; without one, the handle.
     """
     bare = from_.strip().removeprefix("whatsapp:")
     if number := _NUMBER.fullmatch(bare):
@@ -136,11 +135,11 @@ def sender_of(from_: str, scoped_id: Address | None = None) -> Address | None:
 
 
 def business_scoped(text: str) -> Address | None:
-    """The business-scoped id that `ExternalUserId` tells, if it is one."""
+    """The business-scoped id in `ExternalUserId`, if it is one."""
     bare = text.strip().removeprefix("whatsapp:")
     return Address(bare) if _SCOPED_ID.fullmatch(bare) else None
 
 
 def cleaned(text: str) -> str:
-    """Without what no store or bus takes: NUL, and halves of surrogate pairs."""
+    """Without the characters that no store or bus takes: NUL, and halves of surrogate pairs."""
     return _UNSTORABLE.sub("", text)

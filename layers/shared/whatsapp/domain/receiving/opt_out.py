@@ -7,17 +7,17 @@ from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 
 _SELECTORS = re.compile("[\ufe00-\ufe0f]")
-"""What stands behind an emoji and says how to draw it: to Unicode a mark, as the vowel signs of our languages are."""
+"""Variation selectors after an emoji. Their category is that of Indian vowel signs, so they are removed by name."""
 
 
 def _words(text: str) -> str:
-    """A message's words alone: one spelling of each letter, no case, nothing but letters, marks and digits."""
+    """The message in one spelling: normalised, without case, only letters, marks and digits."""
     plain = _SELECTORS.sub("", unicodedata.normalize("NFKC", text)).casefold()
     return " ".join("".join(map(_letter, plain)).split())
 
 
 def _letter(character: str) -> str:
-    """The character; a blank for one that parts words; nothing for one that nobody sees (joiners, directions)."""
+    """The character; a blank for a separator; nothing for an invisible one (joiners, directions)."""
     category = unicodedata.category(character)
     if category == "Cf":
         return ""
