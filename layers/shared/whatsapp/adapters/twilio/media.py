@@ -1,4 +1,4 @@
-"""Fetch a patient's file from Twilio: credentials on Twilio's host only, one redirect, to a public address, bounded.
+"""Fetches a patient's file from Twilio: bounded, with one redirect, to a public address, without our credentials.
 
 Twilio keeps media behind Basic auth and redirects to a signed URL on another host
 (www.twilio.com/docs/messaging/api/media-resource).
@@ -21,7 +21,7 @@ from whatsapp.domain.ports import FetchedMedium, MediumRefusedError, MediumUnava
 MAX_BYTES = 16 * 1024 * 1024
 """WhatsApp's own limit."""
 CONNECT_S, READ_S, TOTAL_S = 3.0, 5.0, 15.0
-"""To connect; for each read; and for the content, once its host has answered, with one read more at its end."""
+"""To connect; for each read; and for all of the content once its host has answered, plus one last read."""
 CHUNK = 64 * 1024
 TIMEOUT = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
 TWILIO = "api.twilio.com"
@@ -36,7 +36,7 @@ _ALLOWED = re.compile(
     r"|application/(pdf|msword|vnd\.(ms-excel|ms-powerpoint|openxmlformats-officedocument)[a-z.]*)"
 )
 _TUNNELS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
-"""IPv6 addresses that stand for any IPv4 address, a private one too: NAT64 and 6to4."""
+"""NAT64 and 6to4: IPv6 addresses that lead to any IPv4 address, including private ones."""
 _IN_A_ZIP = "application/vnd.openxmlformats"
 UNKNOWN_TYPE = "application/octet-stream"
 
@@ -45,9 +45,9 @@ class TwilioMedia:
     """The `MediaSource` port.
 
     Args:
-        credentials: gives the present ones.
-        base_url: the emulator's, whose second host then is on loopback; empty for Twilio itself.
-        resolve: the addresses of a host; a test's stand-in for DNS.
+        credentials: gives the current ones.
+        base_url: the emulator's, whose content is on loopback too; empty for Twilio itself.
+        resolve: gives the addresses of a host; a test replaces DNS by it.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class TwilioMedia:
         """Fetch one medium.
 
         Raises:
-            MediumRefusedError: not a medium of our account, too large, or a redirect to where none may lead.
-            MediumUnavailableError: not there yet, on a host that we do not know yet, or Twilio did not answer.
+            MediumRefusedError: not a medium of our account, too large, or redirected to a forbidden address.
+            MediumUnavailableError: not there yet, redirected to an unknown host, or no answer from Twilio.
         """
         own = self._own(url)
-        with self._open(own, "GET", self._basic()) as answer:  # the only one that bears credentials
+        with self._open(own, "GET", self._basic()) as answer:  # the only request with credentials
             if answer.status not in REDIRECTS:
                 return _content(answer)
             content_url = _split(answer.headers.get("Location", ""), own.geturl())
@@ -77,18 +77,18 @@ class TwilioMedia:
             return _content(answer)
 
     def delete(self, url: str) -> None:
-        """Delete a medium at Twilio. What is no longer there is deleted.
+        """Delete a medium at Twilio. One that is not there counts as deleted.
 
         Raises:
             MediumRefusedError: not a medium of our account.
-            MediumUnavailableError: Twilio did not delete it, this time.
+            MediumUnavailableError: Twilio did not delete it this time.
         """
         with self._open(self._own(url), "DELETE", self._basic()) as answer:
             if answer.status not in (204, 404):
                 raise MediumUnavailableError(f"Twilio answered {answer.status}")
 
     def _own(self, url: str) -> SplitResult:
-        """The URL, if it is a medium of our own account at Twilio's API and nothing else."""
+        """The URL, if it is exactly a medium of our own account at Twilio's API."""
         parts = _split(url)
         path = _PATH.format(account=re.escape(self._credentials().account_sid))
         is_plain = parts.scheme == "https" and parts.netloc == TWILIO and not parts.query and not parts.fragment
@@ -103,12 +103,12 @@ class TwilioMedia:
         if not is_plain:
             raise MediumRefusedError("redirected to where no content of Twilio's can be")
         if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
-            # Not for good: Twilio may have moved its content, and somebody adds the host to those we know.
+            # Unavailable, not refused: Twilio may have moved its content, and a release adds the new host.
             raise MediumUnavailableError(f"redirected to {parts.hostname}, not known to keep Twilio's content")
 
     @contextmanager
     def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """One request, never redirected, to an address that was checked: a name cannot change its mind in between."""
+        """One request, without redirects, to the address that was checked: DNS cannot give another one in between."""
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         headers = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers}
         try:
@@ -147,19 +147,19 @@ class TwilioMedia:
 def _split(url: str, base: str = "") -> SplitResult:
     try:
         parts = urlsplit(urljoin(base, url))
-        _ = parts.port  # reading it is what checks it
+        _ = parts.port  # raises ValueError if it is no port
     except ValueError:
         raise MediumRefusedError("not a proper address") from None
     return parts
 
 
 def _content(answer: urllib3.BaseHTTPResponse) -> FetchedMedium:
-    """What the answer holds, as it was sent: unpacking it could make it any size."""
+    """The body as it was sent: unpacked, it could have any size."""
     if answer.status != 200:
         raise MediumUnavailableError(f"Twilio's host answered {answer.status}")
     ends = time.monotonic() + TOTAL_S
     content = bytearray()
-    while chunk := answer.read1(CHUNK, decode_content=False):  # what has come, without waiting for a full chunk
+    while chunk := answer.read1(CHUNK, decode_content=False):  # does not wait for a full chunk
         content += chunk
         if len(content) > MAX_BYTES:
             raise MediumRefusedError("larger than 16 MB")
@@ -173,10 +173,10 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast and not any(address in tunnel for tunnel in _TUNNELS)
 
 
-def sniff(content: bytes, told: str = "") -> str:
-    """What the content is by its own bytes; what WhatsApp does not carry is just bytes.
+def sniff(content: bytes, declared: str = "") -> str:
+    """The content type by the first bytes; `application/octet-stream` for what WhatsApp does not carry.
 
-    Only where the bytes fit several types (Office's are all ZIP files) does it count which of them we were told.
+    The declared type counts only among several that fit the bytes (Office documents are all ZIP files).
     """
     start = content.lstrip(b"\xef\xbb\xbf \r\n")[:11].upper()
     for beginning, content_type in ((b"BEGIN:VCARD", "text/vcard"), (b"OGGS", "audio/ogg"), (b"#!AMR", "audio/amr")):
@@ -187,8 +187,8 @@ def sniff(content: bytes, told: str = "") -> str:
     except (puremagic.PureError, ValueError):
         return UNKNOWN_TYPE
     fitting = [guess for guess in guesses if _ALLOWED.fullmatch(guess)]
-    if told in fitting:
-        return told
+    if declared in fitting:
+        return declared
     return next((guess for guess in fitting if not guess.startswith(_IN_A_ZIP)), UNKNOWN_TYPE)
 
 
