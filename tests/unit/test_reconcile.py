@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from whatsapp.domain import periods
@@ -162,6 +163,29 @@ def test_oldest_first_so_that_the_last_word_counts(side: Receiving) -> None:
         "contact.opted_out",
         "contact.opted_in",
     ]
+
+
+def test_contact_is_read_once(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    missed(side, 1)
+    read = Mock(side_effect=side.contacts.get)
+    monkeypatch.setattr(side.contacts, "get", read)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert read.call_count == 1
+
+
+def test_contact_that_changes_while_it_is_being_brought_is_read_again(
+    side: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twilio takes seconds to name the media: meanwhile another address of the person is tied to their number."""
+    missed(side, 1, from_=HIDDEN.value, num_media=1)
+
+    def media_of(_: str) -> list[InboundMedium]:
+        side.contacts.tie(IDS.of(HIDDEN), IDS.of(ASHA))
+        return []
+
+    monkeypatch.setattr(side.twilio, "media_of", media_of)
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert [event.contact_id for event in side.told()] == [IDS.of(ASHA)]
 
 
 def test_erased_is_not_brought_back(side: Receiving) -> None:

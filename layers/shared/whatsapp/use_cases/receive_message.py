@@ -32,13 +32,21 @@ class ReceiveMessage:
     metrics: Metrics
     default_agent: str
 
-    def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> InboundMessage:
+    def __call__(
+        self,
+        form: InboundForm,
+        *,
+        received_at: int | None = None,
+        source: str = "webhook",
+        contact: Contact | None = None,
+    ) -> InboundMessage:
         """Receive one message.
 
         Args:
             form: the message as Twilio describes it.
             received_at: when it was written (epoch ms), where that is known; else now.
             source: `webhook` or `backfill`.
+            contact: the sender's row, if the caller has just read it.
 
         Raises:
             ContactMovedError: the contact's row kept changing; Twilio retries the webhook.
@@ -48,7 +56,7 @@ class ReceiveMessage:
         for tries_left in reversed(range(TRIES)):
             if form.from_.is_phone_number and form.external_user_id:
                 self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
-            contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+            contact = contact or self.contacts.get(contact_id) or Contact(contact_id=contact_id)
             if received_at and contact.was_erased_since(received_at):
                 raise ErasedError
             answered = self._answered(form, contact)
@@ -67,6 +75,7 @@ class ReceiveMessage:
             except ContactMovedError:
                 if not tries_left:
                     raise
+                contact = None
             else:
                 break
         if stored is None:

@@ -101,8 +101,6 @@ class Reconcile:
             raise UnreadableSenderError(f"{one.twilio_sid}: its sender has a form that we do not know")
         contact_id = self.contact_ids.of(sender)
         contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
-        if contact.was_erased_since(one.date_created):
-            return False
         tapped = self._tapped(contact, one)
         media = tuple(self.gateway.media_of(one.twilio_sid)) if one.num_media else ()
         form = InboundForm(
@@ -116,8 +114,8 @@ class Reconcile:
             media=media,
         )
         try:
-            self.receive_message(form, received_at=one.date_created, source="backfill")
-        except ErasedError:  # since the contact was read above
+            self.receive_message(form, received_at=one.date_created, source="backfill", contact=contact)
+        except ErasedError:
             return False
         return True
 
