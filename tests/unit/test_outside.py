@@ -172,6 +172,7 @@ def test_alert_about_doubt_says_how_to_end_it() -> None:
 def test_alert_about_doubt_that_is_resent_asks_nobody_to_send_it_anew() -> None:
     text = text_about(replace(FAILED, status=Status.UNRESOLVED, on_unknown="resend"))
     assert "sent anew by itself" in text
+    assert "DELETE /messages/m1" in text
     assert "new idempotency_key" not in text.replace("\n", " ")
 
 

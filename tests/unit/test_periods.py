@@ -78,6 +78,7 @@ def test_a_doubt_is_judged_only_when_the_list_may_show_everything() -> None:
     assert p.RECONCILE_DOUBT >= p.TWILIO_ACCEPTS_WITHIN + p.TWILIO_LIST_LAG
     assert p.DOUBT_HORIZON >= p.RECONCILE_DOUBT + 4 * p.RECONCILE_AGAIN
     assert p.DOUBT_HORIZON + SWEEP_EVERY < p.RESEND
+    assert p.DOUBT_ENDS > p.DOUBT_HORIZON + 4 * p.RECONCILE_AGAIN, "an outage of the list may pass before"
 
 
 def test_a_sweep_leaves_alone_what_another_one_works_on() -> None:
@@ -125,6 +126,15 @@ def test_a_medium_is_fetched_within_the_invocation() -> None:
 
 def test_a_caller_waits_longer_than_the_function_lives() -> None:
     assert client.READ_TIMEOUT_S * p.SECOND > SEND
+
+
+def test_a_throttled_message_ends_its_own_chain_of_nudges() -> None:
+    """Lambda ends a chain through the function's own queue after 16 invocations."""
+    elapsed, hops, pause = 0, 0, p.THROTTLE_PAUSE[0]
+    while pause < p.SELF_NUDGE_S * p.SECOND:
+        elapsed, hops = elapsed + pause, hops + 1
+        pause = max(p.THROTTLE_PAUSE[0], elapsed // 2)
+    assert hops < 12
 
 
 def test_pauses_grow() -> None:

@@ -106,6 +106,20 @@ def test_list_that_does_not_answer_is_asked_again(app: UnitApp) -> None:
     assert (app.record().status, app.record().due_at) == (Status.UNKNOWN, app.clock.now() + periods.POSTPONED)
 
 
+def test_doubt_ends_even_if_the_list_never_answers(app: UnitApp) -> None:
+    """Or the slot would stay held, and every later message of the contact would expire."""
+    app.left_at(Status.UNKNOWN)
+    app.gateway.down = True
+    with pytest.raises(ExceptionGroup):
+        sweep_after(app, periods.DOUBT_ENDS - 1)
+    app.clock.sleep(periods.POSTPONED / 1000)
+    app.sweep_due(app.deadline)
+    assert (app.record().status, app.record().outbox) == (Status.UNRESOLVED, frozenset())
+    assert app.contact().inflight is None
+    assert app.contact().next_allowed_at, "something may have been sent: the limit counts"
+    assert len(app.alerts.told) == 1
+
+
 def unresolved(app: UnitApp, **request: Any) -> Message:
     app.left_at(Status.UNKNOWN, **request)
     return sweep_after(app, periods.DOUBT_HORIZON)

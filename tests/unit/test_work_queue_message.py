@@ -94,6 +94,20 @@ def test_throttled_message_is_nudged_anew(app: UnitApp) -> None:
     assert app.queue.back == []
 
 
+def test_throttling_makes_no_endless_chain_of_nudges(app: UnitApp) -> None:
+    """Lambda ends a chain through the function's own queue after 16; the sweep's nudges begin a new one."""
+    app.gateway.outcomes = [Rejected(20429, 429)] * 40
+    work(app, request_body())
+    nudged = 0
+    while len(app.queue.nudges) > nudged:
+        nudged = len(app.queue.nudges)
+        app.clock.at = app.record().due_at or 0
+        assert work(app, {"message_id": message_id_of("m")})
+    assert 0 < nudged < 12
+    assert app.record().status is Status.RETRYING
+    assert (app.record().due_shard or "").startswith("send#")
+
+
 @pytest.mark.parametrize("outcome", [NotSent("no connection"), Rejected(20429, 429)])
 def test_queue_that_is_down_leaves_it_to_the_sweep(app: UnitApp, outcome: Any) -> None:
     app.queue.down = True

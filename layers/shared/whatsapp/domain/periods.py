@@ -64,6 +64,8 @@ RECONCILE_DOUBT = 25 * MINUTE
 RECONCILE_AGAIN = 10 * MINUTE
 DOUBT_HORIZON = 70 * MINUTE
 """After the claim: without evidence by then, the doubt is final."""
+DOUBT_ENDS = 3 * HOUR
+"""After the claim: the doubt is final even if Twilio's list has not answered. Until then the slot stays held."""
 RESEND = 76 * MINUTE
 """After the claim: an unresolved message whose caller asked for it is sent again as a new record."""
 LONGEST_DEFERRAL = 35 * DAY
@@ -78,6 +80,9 @@ THROTTLE_PAUSE = (3 * SECOND, 6 * SECOND)
 THROTTLE_LONGEST_PAUSE = 15 * MINUTE
 THROTTLED_FOR = 4 * HOUR
 """A message that is only ever throttled fails after this long: Twilio's own queue holds a message no longer."""
+SELF_NUDGE_S = 60
+"""A throttled message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda ends
+a chain of invocations through the function's own queue after 16 (recursive loop detection)."""
 OUTBOX_RETRY = MINUTE
 """What a worker has not published by then, the sweep publishes."""
 

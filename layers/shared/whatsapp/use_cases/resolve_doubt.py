@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
-from whatsapp.domain.ports import Clock, Gateway, StatusUpdate
+from whatsapp.domain.ports import Clock, Gateway, StatusUpdate, TwilioUnavailable
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.on_doubt import LookAgain, is_early, list_from, on_doubt, others_span
+from whatsapp.domain.sending.on_doubt import LookAgain, is_early, list_from, on_doubt, others_span, without_list
 from whatsapp.domain.sending.transition import Transition
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.record_status import RecordStatus
@@ -37,7 +37,12 @@ class ResolveDoubt:
         return self.messages.postpone(message, decision.at) or message
 
     def _by_the_list(self, message: Message) -> StatusUpdate | Transition | LookAgain:
-        listed = self.gateway.list_sent_to(message.to, list_from(message))
+        try:
+            listed = self.gateway.list_sent_to(message.to, list_from(message))
+        except TwilioUnavailable:
+            if ended := without_list(message, self.clock.now()):
+                return ended
+            raise
         found = self.messages.of_contact(message.contact_id, *others_span(message))
         others = [other for other in found if other.message_id != message.message_id]
         return on_doubt(message, listed, others, self.clock.now())

@@ -85,7 +85,8 @@ class WorkQueueMessage:
                 self.queue.put_back(received.receipt_handle, min(delay, periods.SQS_LONGEST_VISIBILITY_S))
                 return True
             # Throttled attempts do not count, but SQS counts receives: a fresh nudge starts anew.
-            self.queue.nudge(message.message_id, delay)
+            if delay < periods.SELF_NUDGE_S:
+                self.queue.nudge(message.message_id, delay)
         except PublishFailed:
             pass  # the sweep finds it
         return False

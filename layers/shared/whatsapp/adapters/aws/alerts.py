@@ -122,4 +122,6 @@ def text_about(message: Message) -> str:
 def _to_do(message: Message, code: str) -> str:
     if message.status is not Status.UNRESOLVED:
         return _WHAT_TO_DO.get(code, "Look the code up in docs/codes.md.")
-    return _RESENT if message.on_unknown == "resend" and not message.stop else _IN_DOUBT
+    if message.on_unknown == "resend" and not message.stop:
+        return _RESENT.format(message_id=message.message_id)
+    return _IN_DOUBT

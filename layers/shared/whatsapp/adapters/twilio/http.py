@@ -4,7 +4,6 @@ The SDK itself never times out (measured on 9.13.0), and a kept connection break
 """
 
 import logging
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,9 +36,12 @@ class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no ty
         return super().request(method, url, *args, **kwargs)
 
 
-@lru_cache(maxsize=1)
 def client(credentials: TwilioCredentials, base_url: str = "") -> Client:
-    """The SDK's client for these credentials, with the API key if there is one."""
+    """A new SDK client, with the API key if there is one.
+
+    Never shared between threads: the SDK keeps the last response on its HTTP client and returns it from there, so one
+    message could get the answer to another.
+    """
     return Client(
         credentials.api_key_sid or credentials.account_sid,
         credentials.api_key_secret or credentials.auth_token,

@@ -52,6 +52,12 @@ def on_doubt(
     return sent_again or LookAgain(None)
 
 
+def without_list(message: Message, now: int) -> Transition | None:
+    """Twilio's list does not answer. None: ask again; but not for ever, or the contact's slot would stay held."""
+    is_open = message.status is not Status.UNRESOLVED
+    return _end(message, now) if is_open and now - _started(message) >= periods.DOUBT_ENDS else None
+
+
 def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
     """The listed messages that may be this one, and are no other record's."""
     owned = {other.twilio_sid for other in others}
