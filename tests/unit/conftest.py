@@ -66,6 +66,6 @@ def app(app_with: Callable[..., UnitApp]) -> UnitApp:
 
 
 @pytest.fixture
-def side(db: DynamoDB) -> Receiving:
-    """The receive side on empty tables."""
-    return Receiving(db)
+def side(db: DynamoDB, tables: Any) -> Receiving:
+    """The product on empty tables, for tests of the receive side."""
+    return Receiving(SETTINGS, tables)

@@ -1,7 +1,16 @@
 """STOP and START, in the languages we write in; and what only looks like them."""
 
+from typing import Any
+
 import pytest
-from whatsapp.domain.receiving.opt_out import opt_of
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
+
+from tests.fakes import NOON
+
+OUT = {"opted_out_at": NOON}
+IN = {"opted_in_at": NOON, "opt_in_source": "message"}
+IN_BY_API = {"opted_in_at": NOON, "opt_in_source": "web form"}
 
 
 @pytest.mark.parametrize(
@@ -35,3 +44,30 @@ def test_twilios_own_reading_outranks_ours() -> None:
     assert opt_of("Ruko mat", "STOP") == "out"
     assert opt_of("stop", "START") == "in"
     assert opt_of("help", "HELP") is None
+
+
+@pytest.mark.parametrize(
+    ("known", "text", "at", "opt"),
+    [
+        ({}, "STOP", NOON, "out"),
+        ({}, "START", NOON, "in"),
+        ({}, "hello", NOON, None),
+        (OUT, "START", NOON - 1, None),
+        (OUT, "START", NOON, "in"),
+        (OUT, "STOP", NOON - 1, None),
+        (OUT, "STOP", NOON, "out"),
+        (IN, "START", NOON - 1, None),
+        (IN, "START", NOON, "in"),
+        (IN, "STOP", NOON - 15_001, None),
+        (IN, "STOP", NOON - 15_000, "out"),
+        (IN, "STOP", NOON, "out"),
+        (IN_BY_API, "STOP", NOON - 60_000, "out"),
+        (IN_BY_API, "START", NOON - 60_000, "in"),
+        ({**IN, "opted_out_at": NOON - 60_000}, "STOP", NOON - 30_000, None),
+        ({**IN, "opted_out_at": NOON + 60_000}, "STOP", NOON, None),
+        ({**IN, "opted_out_at": NOON + 60_000}, "START", NOON, None),
+    ],
+)
+def test_older_word_does_not_override_a_newer_one(known: dict[str, Any], text: str, at: int, opt: str | None) -> None:
+    """A START's webhook may have been retried for 15 s, so that it is dated later than it was written."""
+    assert effective_opt(text, None, Contact(contact_id="c", **known), at) == opt

@@ -34,6 +34,7 @@ from whatsapp.use_cases.record_status import RecordStatus
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
     from whatsapp.adapters.twilio.gateway import TwilioGateway
+    from whatsapp.adapters.twilio.media import TwilioMedia
     from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
@@ -221,18 +222,16 @@ class App:
     @cached_property
     def store_media(self) -> "StoreMedia":
         """Patients' media, from Twilio into our bucket."""
-        from whatsapp.adapters.twilio.media import TwilioMedia
         from whatsapp.use_cases.store_media import StoreMedia
 
-        s = self.settings
         return StoreMedia(
             inbox=self.inbox,
-            source=TwilioMedia(self.twilio_secret.get, s.twilio_base_url),
+            source=self.media_source,
             store=self.media_store,
             outbox=self.outbox,
             clock=self.clock,
             metrics=self.metrics,
-            delete_at_twilio=bool(s.delete_media_at_twilio),
+            delete_at_twilio=bool(self.settings.delete_media_at_twilio),
         )
 
     @cached_property
@@ -335,6 +334,12 @@ class App:
             clock=self.clock,
             commit=self.commit,
         )
+
+    @cached_property
+    def media_source(self) -> "TwilioMedia":
+        from whatsapp.adapters.twilio.media import TwilioMedia
+
+        return TwilioMedia(self.twilio_secret.get, self.settings.twilio_base_url)
 
     @cached_property
     def media_store(self) -> "S3MediaStore":
