@@ -67,5 +67,5 @@ def app(app_with: Callable[..., UnitApp]) -> UnitApp:
 
 @pytest.fixture
 def side(db: DynamoDB, tables: Any) -> Receiving:
-    """The receive side on empty tables."""
-    return Receiving(tables)
+    """The product on empty tables, for tests of the receive side."""
+    return Receiving(SETTINGS, tables)

@@ -1,4 +1,4 @@
-"""The receive side with its real stores on an emulated DynamoDB, and a Twilio, a bus and a bucket that remember."""
+"""The product for tests of the receive side: a Twilio with lists and files, a bucket, and records to start from."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,15 +7,15 @@ from typing import Any
 from whatsapp.adapters.dynamodb.client import Item
 from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.domain.address import Address
-from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumUnavailableError, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of, shard_of
 
-from tests.app import SENDER, SETTINGS, UnitApp
+from tests.app import SENDER, UnitApp
 
-MESSAGES, CONTACTS = "MessagesTable", "ContactsTable"
+MESSAGES = "MessagesTable"
 ASHA = Address("+919812345678")
 HIDDEN = Address("IN.1344567890")
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -111,30 +111,16 @@ def listed(
 
 
 @dataclass(frozen=True)
-class ReceivingApp(UnitApp):
-    """The product, with this Twilio and this bucket."""
+class Receiving(UnitApp):
+    """The product, with a Twilio that lists what patients wrote and keeps their files, and a bucket."""
 
     gateway: Any = field(default_factory=FakeTwilio)
     media_store: Any = field(default_factory=FakeBucket)
 
     @property
     def media_source(self) -> Any:
-        """Twilio's media are Twilio's."""
+        """Twilio's files."""
         return self.gateway
-
-
-class Receiving:
-    """The receive side, joined by `bootstrap.App`."""
-
-    def __init__(self, tables: Any) -> None:
-        app = ReceivingApp(SETTINGS, tables)
-        self.db, self.clock, self.bus, self.metrics = app.db, app.clock, app.bus, app.metrics
-        self.twilio, self.bucket = app.gateway, app.media_store
-        self.inbox, self.contacts, self.messages = app.inbox, app.contacts, app.messages
-        self.callbacks, self.commit, self.outbox = app.callbacks, app.commit, app.outbox
-        self.record_status, self.receive = app.record_status, app.receive_message
-        self.publish_waiting, self.store_media, self.reconcile = app.publish_waiting, app.store_media, app.reconcile
-        self.manage, self.erase = app.manage_contacts, app.erase_contact
 
     @property
     def deadline(self) -> Deadline:
@@ -148,10 +134,6 @@ class Receiving:
     def item(self, message_id: str) -> Item:
         """A record as it is stored."""
         return self.db.get(MESSAGES, message_key(message_id)) or {}
-
-    def contact(self, address: Address = ASHA) -> Contact:
-        """The contact's row, through aliases."""
-        return self.contacts.get(IDS.of(address)) or Contact(contact_id="nobody")
 
     def told(self, detail_type: str = "message.received") -> list[Any]:
         """What the bus took."""

@@ -38,19 +38,3 @@ def test_latest_agent_is_forgotten_after_72_hours() -> None:
     spoke_at = NOON - 1000
     assert choose_agent(None, None, SPOKEN, spoke_at + periods.AGENT_REMEMBERED, "front_desk") == "reminders"
     assert choose_agent(None, None, SPOKEN, spoke_at + periods.AGENT_REMEMBERED + 1, "front_desk") == "mood"
-
-
-def test_window_is_24_hours_from_the_last_inbound() -> None:
-    contact = Contact(contact_id="c", last_inbound_at=NOON)
-    assert contact.window_open(NOON + periods.WINDOW - 1)
-    assert not contact.window_open(NOON + periods.WINDOW)
-    assert not Contact(contact_id="c").window_open(NOON)
-
-
-def test_slot_opens_by_the_last_acceptance_or_by_what_is_in_flight() -> None:
-    hour = 3_600_000
-    assert Contact(contact_id="c").slot_opens_at(NOON, hour) is None
-    assert Contact(contact_id="c", next_allowed_at=NOON + 5).slot_opens_at(NOON, hour) == NOON + 5
-    assert Contact(contact_id="c", next_allowed_at=NOON).slot_opens_at(NOON, hour) is None
-    flying = Contact(contact_id="c", inflight="m#a", inflight_at=NOON - 10, next_allowed_at=NOON + 2 * hour)
-    assert flying.slot_opens_at(NOON, hour) == NOON - 10 + hour

@@ -1,4 +1,4 @@
-"""The minute's sweep: it publishes what the bus has not taken yet, and finishes half-processed callbacks."""
+"""The minute's task of the webhook function: messages not yet published, callbacks not yet applied."""
 
 from functools import partial
 from typing import Any
@@ -14,13 +14,23 @@ from whatsapp.domain.sending.message import Message
 from tests.unit.receive_kit import MESSAGES, Receiving, sid
 
 
+def test_record_from_before_the_sender_was_kept_has_none(side: Receiving) -> None:
+    side.bus.down = True
+    side.receive_message(side.form(1))
+    side.db.write(Change(table=MESSAGES, key=message_key(sid(1)), set={"to": None}))
+    side.bus.down = False
+    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
+    side.publish_waiting(side.deadline)
+    assert [event.to for event in side.told()] == [None]
+
+
 def test_sweep_publishes_what_the_bus_did_not_take_in_any_number(
     side: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(side.db, "query", partial(side.db.query, limit=3))
     side.bus.down = True
     for number in range(8):
-        side.receive(side.form(number))
+        side.receive_message(side.form(number))
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     assert side.publish_waiting(side.deadline)["published"] == 0
     side.bus.down = False
@@ -33,7 +43,7 @@ def test_sweep_publishes_what_the_bus_did_not_take_in_any_number(
 
 def test_two_sweeps_at_once_publish_once(side: Receiving) -> None:
     side.bus.down = True
-    side.receive(side.form(1))
+    side.receive_message(side.form(1))
     side.bus.down = False
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     shard = str(side.item(sid(1))["due_shard"])
@@ -45,7 +55,7 @@ def test_two_sweeps_at_once_publish_once(side: Receiving) -> None:
 def test_sweep_is_not_stopped_by_one_that_goes_wrong(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     side.bus.down = True
     for number in range(3):
-        side.receive(side.form(number))
+        side.receive_message(side.form(number))
     side.bus.down = False
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     real = side.inbox.record_published
@@ -59,16 +69,6 @@ def test_sweep_is_not_stopped_by_one_that_goes_wrong(side: Receiving, monkeypatc
     with pytest.raises(ExceptionGroup):
         side.publish_waiting(side.deadline)
     assert [number for number in range(3) if "due_at" in side.item(sid(number))] == [1]
-
-
-def test_record_from_before_the_sender_was_kept_is_published_without_one(side: Receiving) -> None:
-    side.bus.down = True
-    side.receive(side.form(1))
-    side.db.write(Change(table=MESSAGES, key=message_key(sid(1)), set={"to": None}))
-    side.bus.down = False
-    side.clock.sleep(periods.OUTBOX_RETRY / 1000)
-    side.publish_waiting(side.deadline)
-    assert [event.to for event in side.told()] == [None]
 
 
 def callback_waits(side: Receiving, key: str, **fields: Any) -> Message:
@@ -94,7 +94,7 @@ def test_sweep_finishes_half_processed_callbacks_after_a_minute(side: Receiving)
 
 def test_sweep_starts_nothing_with_too_little_time_left(side: Receiving) -> None:
     side.bus.down = True
-    side.receive(side.form(1))
+    side.receive_message(side.form(1))
     callback_waits(side, "asked")
     side.bus.down = False
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)

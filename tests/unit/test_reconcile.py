@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -19,7 +20,7 @@ from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receivi
 def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> TwilioMessage:
     """A message whose webhook never came."""
     one = listed(sid(number), body, at=side.clock.now() - int(minutes_ago * MINUTE), **more)
-    side.twilio.received.append(one)
+    side.gateway.received.append(one)
     return one
 
 
@@ -42,18 +43,24 @@ def test_what_never_came_is_brought_once(side: Receiving) -> None:
     assert side.metrics.counts["MessagesBackfilled"] == 1
 
 
+def test_sender_that_was_written_to_is_kept(side: Receiving) -> None:
+    missed(side, 1)
+    side.reconcile(side.deadline)
+    assert (side.item(sid(1))["to"], side.told()[0].to) == (SENDER, SENDER)
+
+
+@pytest.mark.parametrize("to", ["+14155550199", ""])
+def test_message_to_another_number_of_the_account_is_not_ours(side: Receiving, to: str) -> None:
+    side.gateway.received.append(replace(missed(side, 1), to=to, twilio_sid=sid(2)))
+    assert side.reconcile(side.deadline)["backfilled"] == 1
+    assert side.item(sid(2)) == {}
+    assert side.inbox.reconciled_until() == side.clock.now() - periods.RECONCILE_AFTER
+
+
 def test_what_came_is_left_alone(side: Receiving) -> None:
-    side.receive(side.form(1))
+    side.receive_message(side.form(1))
     missed(side, 1)
     assert side.reconcile(side.deadline)["backfilled"] == 0
-
-
-def test_message_to_another_number_of_the_account_is_left_alone(side: Receiving) -> None:
-    missed(side, 1, to="+14155550101")
-    missed(side, 2)
-    assert side.reconcile(side.deadline)["backfilled"] == 1
-    assert [(event.event_id, event.to) for event in side.told()] == [(sid(2), SENDER)]
-    assert side.inbox.reconciled_until() == side.clock.now() - periods.RECONCILE_AFTER
 
 
 def test_webhook_has_two_minutes_to_come(side: Receiving) -> None:
@@ -86,9 +93,9 @@ def test_after_an_outage_everything_since_the_last_complete_look_is_brought(
     for number in range(days):
         side.clock.at += DAY
         missed(side, number, minutes_ago=10)
-    side.twilio.refuses = {"everything"}
+    side.gateway.refuses = {"everything"}
     side.reconcile(side.deadline)
-    side.twilio.refuses = set()
+    side.gateway.refuses = set()
     assert side.reconcile(side.deadline)["backfilled"] == found
 
 
@@ -98,11 +105,11 @@ def nobody(side: Receiving) -> None:
 
 def no_media(side: Receiving) -> None:
     missed(side, 7, num_media=1)
-    side.twilio.refuses = {sid(7)}
+    side.gateway.refuses = {sid(7)}
 
 
 def no_list(side: Receiving) -> None:
-    side.twilio.refuses = {"list"}
+    side.gateway.refuses = {"list"}
 
 
 @pytest.mark.parametrize("trouble", [nobody, no_media, no_list])
@@ -115,7 +122,7 @@ def test_incomplete_look_is_no_look(side: Receiving, trouble: Callable[[Receivin
         side.reconcile(side.deadline)
     assert side.inbox.reconciled_until() == looked_until
     assert side.metrics.counts["ReconcileBehind"] == 1
-    side.twilio.refuses, side.twilio.received = set(), []
+    side.gateway.refuses, side.gateway.received = set(), []
     missed(side, 1, minutes_ago=9 * 60)
     assert side.reconcile(side.deadline)["backfilled"] == 1
     assert side.inbox.reconciled_until() == side.clock.now() - periods.RECONCILE_AFTER
@@ -128,12 +135,12 @@ def test_look_that_ran_out_of_time_is_no_look(side: Receiving, monkeypatch: pyte
     asked: list[int] = []
 
     def list_received(_: int) -> Iterator[TwilioMessage]:
-        for one in side.twilio.received:
+        for one in side.gateway.received:
             asked.append(1)
             side.clock.sleep(10)
             yield one
 
-    monkeypatch.setattr(side.twilio, "list_received", list_received)
+    monkeypatch.setattr(side.gateway, "list_received", list_received)
     side.reconcile(side.deadline)
     assert len(asked) < 10
     assert side.inbox.reconciled_until() is None
@@ -183,15 +190,15 @@ def test_contact_that_changes_while_it_is_being_brought_is_read_again(
         side.contacts.tie(IDS.of(HIDDEN), IDS.of(ASHA))
         return []
 
-    monkeypatch.setattr(side.twilio, "media_of", media_of)
+    monkeypatch.setattr(side.gateway, "media_of", media_of)
     assert side.reconcile(side.deadline)["backfilled"] == 1
     assert [event.contact_id for event in side.told()] == [IDS.of(ASHA)]
 
 
 def test_erased_is_not_brought_back(side: Receiving) -> None:
     missed(side, 1, minutes_ago=10)
-    side.receive(side.form(2))
-    side.erase(IDS.of(ASHA), side.deadline)
+    side.receive_message(side.form(2))
+    side.erase_contact(IDS.of(ASHA), side.deadline)
     assert side.reconcile(side.deadline)["backfilled"] == 0
     assert side.item(sid(1)) == {}
 
@@ -203,10 +210,10 @@ def test_erased_while_it_is_being_brought(side: Receiving, monkeypatch: pytest.M
 
     def media_of(_: str) -> list[InboundMedium]:
         side.clock.sleep(1)
-        side.erase(IDS.of(ASHA), side.deadline)
+        side.erase_contact(IDS.of(ASHA), side.deadline)
         return [InboundMedium(url="https://m", content_type="image/jpeg")]
 
-    monkeypatch.setattr(side.twilio, "media_of", media_of)
+    monkeypatch.setattr(side.gateway, "media_of", media_of)
     assert side.reconcile(side.deadline)["backfilled"] == 0
     assert (side.item(one.twilio_sid), side.contact().address, side.contact().last_inbound_at) == ({}, None, None)
     assert side.told() == []
@@ -225,7 +232,7 @@ def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Rece
 
 
 def test_button_of_a_template_that_was_sent_under_an_alias(side: Receiving) -> None:
-    side.receive(side.form(9, external_user_id=HIDDEN))
+    side.receive_message(side.form(9, external_user_id=HIDDEN))
     side.outgoing("confirmation", contact_id=IDS.of(HIDDEN), template="appointment_confirmation")
     side.clock.sleep(600)
     missed(side, 1, "Confirm", minutes_ago=5)
@@ -243,7 +250,7 @@ def test_template_that_is_no_longer_in_the_catalog_costs_the_button_only(side: R
 
 def test_media_come_with_it(side: Receiving) -> None:
     missed(side, 1, "", num_media=1)
-    side.twilio.media[sid(1)] = [InboundMedium(url="https://m", content_type="audio/ogg")]
+    side.gateway.media[sid(1)] = [InboundMedium(url="https://m", content_type="audio/ogg")]
     side.reconcile(side.deadline)
     (event,) = side.told()
     assert (event.kind, [m.content_type for m in event.media]) == ("audio", ["audio/ogg"])
@@ -270,11 +277,11 @@ def test_half_a_surrogate_pair_costs_nothing_but_itself(side: Receiving) -> None
 def test_one_that_fails_does_not_stop_the_rest(side: Receiving) -> None:
     for number in range(3):
         missed(side, number, "", num_media=1)
-        side.twilio.media[sid(number)] = [InboundMedium(url="https://m", content_type="image/jpeg")]
-    side.twilio.refuses = {sid(1)}
+        side.gateway.media[sid(number)] = [InboundMedium(url="https://m", content_type="image/jpeg")]
+    side.gateway.refuses = {sid(1)}
     found = side.reconcile(side.deadline)
     assert (found["backfilled"], found["unanswered"]) == (2, 1)
-    side.twilio.refuses = set()
+    side.gateway.refuses = set()
     assert side.reconcile(side.deadline)["backfilled"] == 1
 
 
@@ -297,13 +304,13 @@ def test_bug_with_one_is_told_after_the_rest(side: Receiving, monkeypatch: pytes
 def test_twilio_down_is_no_error_of_ours(side: Receiving) -> None:
     missed(side, 1)
     asked = side.awaits_status("a")
-    side.twilio.refuses = {"everything"}
+    side.gateway.refuses = {"everything"}
     for _ in range(3):
         assert side.reconcile(side.deadline)["unanswered"] >= 1
-    side.twilio.refuses = set()
-    side.twilio.statuses[asked.twilio_sid or ""] = ("delivered", None)
+    side.gateway.refuses = set()
+    side.gateway.statuses[asked.twilio_sid or ""] = ("delivered", None)
     side.clock.sleep(HOUR / 1000)
-    side.twilio.received = []
+    side.gateway.received = []
     missed(side, 1)
     assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 1, "unanswered": 0}
     assert status_of(side, asked) is Status.DELIVERED
@@ -321,13 +328,13 @@ def test_stops_in_time(side: Receiving) -> None:
 def test_asked_after_an_hour_twelve_and_twenty_four_and_then_no_more(side: Receiving) -> None:
     asked = side.awaits_status("a")
     accepted = side.clock.now() - HOUR
-    side.twilio.statuses[asked.twilio_sid or ""] = ("sent", None)
+    side.gateway.statuses[asked.twilio_sid or ""] = ("sent", None)
     asked_at = []
     while "due_at" in side.item(asked.message_id):
         side.clock.at = max(side.clock.now(), side.item(asked.message_id)["due_at"])
-        before = side.twilio.questions
+        before = side.gateway.questions
         side.reconcile(side.deadline)
-        assert side.twilio.questions == before + 2  # the list, and this one
+        assert side.gateway.questions == before + 2  # the list, and this one
         asked_at.append((side.clock.now() - accepted) / HOUR)
     assert asked_at == [1, 12, 24]
     assert status_of(side, asked) is Status.SENT
@@ -336,7 +343,7 @@ def test_asked_after_an_hour_twelve_and_twenty_four_and_then_no_more(side: Recei
 def test_last_question_is_asked_until_it_is_answered_or_two_days_have_passed(side: Receiving) -> None:
     asked = side.awaits_status("a")
     side.clock.at += 23 * HOUR
-    side.twilio.refuses = {asked.twilio_sid or ""}
+    side.gateway.refuses = {asked.twilio_sid or ""}
     rounds = 0
     while "due_at" in side.item(asked.message_id):
         side.clock.at = max(side.clock.now(), side.item(asked.message_id)["due_at"])
@@ -352,7 +359,7 @@ def test_last_question_is_asked_until_it_is_answered_or_two_days_have_passed(sid
 )  # fmt: skip
 def test_answer_moves_it_as_a_callback_would(side: Receiving, said: tuple[str, int | None], status: Status) -> None:
     asked = side.awaits_status("a")
-    side.twilio.statuses[asked.twilio_sid or ""] = said
+    side.gateway.statuses[asked.twilio_sid or ""] = said
     side.reconcile(side.deadline)
     assert status_of(side, asked) is status
     assert ("due_at" in side.item(asked.message_id)) == (status is Status.SENT)
@@ -367,8 +374,8 @@ def test_what_twilio_no_longer_has_is_not_asked_again(side: Receiving) -> None:
 def test_one_without_an_answer_does_not_stop_the_rest(side: Receiving) -> None:
     messages = [side.awaits_status(key) for key in ("a", "bb", "ccc")]
     for message in messages:
-        side.twilio.statuses[message.twilio_sid or ""] = ("delivered", None)
-    side.twilio.refuses = {messages[1].twilio_sid or ""}
+        side.gateway.statuses[message.twilio_sid or ""] = ("delivered", None)
+    side.gateway.refuses = {messages[1].twilio_sid or ""}
     found = side.reconcile(side.deadline)
     assert (found["statuses"], found["unanswered"]) == (2, 1)
     assert [status_of(side, m) for m in messages] == [Status.DELIVERED, Status.SENT, Status.DELIVERED]

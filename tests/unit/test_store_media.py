@@ -17,8 +17,8 @@ URLS = ("https://media/0", "https://media/1")
 def two_media(side: Receiving) -> None:
     """A message with two files at Twilio."""
     media = tuple(InboundMedium(url=url, content_type="image/jpeg") for url in URLS)
-    side.receive(side.form(1, "", kind="image", media=media))
-    side.twilio.files = dict.fromkeys(URLS, JPEG)
+    side.receive_message(side.form(1, "", kind="image", media=media))
+    side.gateway.files = dict.fromkeys(URLS, JPEG)
 
 
 def states(side: Receiving) -> list[str]:
@@ -36,7 +36,7 @@ def test_stored_and_told(side: Receiving) -> None:
     two_media(side)
     assert side.store_media(sid(1), side.deadline) == 2
     key = f"media/{IDS.of(ASHA)}/{sid(1)}/0"
-    assert side.bucket.files[key] == JPEG
+    assert side.media_store.files[key] == JPEG
     told = side.told("message.media_stored")
     assert [(e.index, e.status, e.content_type, e.size, e.event_id) for e in told] == [
         (n, "stored", "image/jpeg", 3, f"{sid(1)}#media#{n}") for n in range(2)
@@ -50,27 +50,27 @@ def test_stored_and_told(side: Receiving) -> None:
 def test_conversation_shows_them_with_a_link_of_15_minutes(side: Receiving) -> None:
     two_media(side)
     side.store_media(sid(1), side.deadline)
-    (message,) = side.manage.conversation(IDS.of(ASHA), None, None)["messages"]
+    (message,) = side.manage_contacts.conversation(IDS.of(ASHA), None, None)["messages"]
     assert [m["status"] for m in message["media"]] == ["stored", "stored"]
     assert message["media"][0]["url"] == f"https://bucket/media/{IDS.of(ASHA)}/{sid(1)}/0?signed"
 
 
 def test_just_arriving_is_waited_for(side: Receiving) -> None:
     two_media(side)
-    del side.twilio.files[URLS[1]]
+    del side.gateway.files[URLS[1]]
     assert side.store_media(sid(1), side.deadline) == 1
     assert states(side) == ["stored", "pending"]
-    (message,) = side.manage.conversation(IDS.of(ASHA), None, None)["messages"]
+    (message,) = side.manage_contacts.conversation(IDS.of(ASHA), None, None)["messages"]
     assert [medium["reason"] for medium in message["media"]] == [None, "404"]
     assert side.metrics.counts["MediaWaiting"] == 1
-    side.twilio.files[URLS[1]] = JPEG
+    side.gateway.files[URLS[1]] = JPEG
     assert later(side) == 1
     assert states(side) == ["stored", "stored"]
 
 
 def test_what_stays_away_for_a_day_is_given_up(side: Receiving) -> None:
     two_media(side)
-    side.twilio.files = {}
+    side.gateway.files = {}
     assert later(side) == 0
     assert states(side) == ["pending", "pending"]
     later(side, minutes=24 * 60)
@@ -83,8 +83,8 @@ def test_what_stays_away_for_a_day_is_given_up(side: Receiving) -> None:
 def test_one_messages_trouble_does_not_stop_the_others(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     media = (InboundMedium(url=URLS[0], content_type="image/jpeg"),)
     for number in range(3):
-        side.receive(side.form(number, "", kind="image", media=media))
-    side.twilio.files = {URLS[0]: JPEG}
+        side.receive_message(side.form(number, "", kind="image", media=media))
+    side.gateway.files = {URLS[0]: JPEG}
     real = side.inbox.get
 
     def get(message_id: str) -> Any:
@@ -95,7 +95,7 @@ def test_one_messages_trouble_does_not_stop_the_others(side: Receiving, monkeypa
     monkeypatch.setattr(side.inbox, "get", get)
     with pytest.raises(ExceptionGroup):
         later(side)
-    assert len(side.bucket.files) == 2
+    assert len(side.media_store.files) == 2
 
 
 def test_sweep_begins_nothing_it_could_not_end(side: Receiving) -> None:
@@ -116,16 +116,16 @@ def test_refused_is_final_at_once(side: Receiving, monkeypatch: pytest.MonkeyPat
     def fetch(_: str) -> FetchedMedium:
         raise MediumRefusedError("larger than 16 MB")
 
-    monkeypatch.setattr(side.twilio, "fetch", fetch)
+    monkeypatch.setattr(side.gateway, "fetch", fetch)
     assert side.store_media(sid(1), side.deadline) == 0
     assert states(side) == ["failed", "failed"]
 
 
 def test_bucket_that_is_down_is_tried_again(side: Receiving) -> None:
     two_media(side)
-    side.bucket.down = True
+    side.media_store.down = True
     assert side.store_media(sid(1), side.deadline) == 0
-    side.bucket.down = False
+    side.media_store.down = False
     assert later(side) == 2
 
 
@@ -143,7 +143,7 @@ def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
 def test_too_little_time_begins_nothing(side: Receiving) -> None:
     two_media(side)
     assert side.store_media(sid(1), Deadline(side.clock.now() + 20_000)) == 0
-    assert side.twilio.questions == 0
+    assert side.gateway.questions == 0
 
 
 def test_marker_of_the_outbox_is_the_publishers(side: Receiving) -> None:
@@ -192,19 +192,19 @@ def test_two_at_once_do_not_undo_each_other(side: Receiving) -> None:
 
 def test_erased_meanwhile_is_not_noted(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     two_media(side)
-    real = side.twilio.fetch
+    real = side.gateway.fetch
 
     def fetch(what: str) -> Any:
         if what == URLS[1]:
-            side.erase(IDS.of(ASHA), side.deadline)
+            side.erase_contact(IDS.of(ASHA), side.deadline)
         return real(what)
 
-    monkeypatch.setattr(side.twilio, "fetch", fetch)
+    monkeypatch.setattr(side.gateway, "fetch", fetch)
     side.store_media(sid(1), side.deadline)
     assert "media" not in side.item(sid(1))
     side.clock.at += 16 * MINUTE
-    side.erase.sweep(side.deadline)
-    assert side.bucket.files == {}
+    side.erase_contact.sweep(side.deadline)
+    assert side.media_store.files == {}
     later(side)
     assert "due_at" not in side.item(sid(1))
 
@@ -215,26 +215,26 @@ def test_erased_meanwhile_is_not_noted(side: Receiving, monkeypatch: pytest.Monk
 def test_kept_at_twilio_unless_told_otherwise(side: Receiving) -> None:
     two_media(side)
     side.store_media(sid(1), side.deadline)
-    assert side.twilio.deleted == []
+    assert side.gateway.deleted == []
 
 
 def test_deleted_at_twilio_once_it_lies_in_our_bucket(side: Receiving) -> None:
-    side.store_media = replace(side.store_media, delete_at_twilio=True)
+    side = replace(side, settings=replace(side.settings, delete_media_at_twilio=1))
     two_media(side)
     assert side.store_media(sid(1), side.deadline) == 2
-    assert side.twilio.deleted == list(URLS)
+    assert side.gateway.deleted == list(URLS)
     assert all("url" not in medium for medium in side.item(sid(1))["media"])
     assert "due_at" not in side.item(sid(1))
 
 
 def test_deleting_that_fails_is_tried_again_and_the_file_stays_stored(side: Receiving) -> None:
-    side.store_media = replace(side.store_media, delete_at_twilio=True)
+    side = replace(side, settings=replace(side.settings, delete_media_at_twilio=1))
     two_media(side)
-    side.twilio.keeps = {URLS[0]}
+    side.gateway.keeps = {URLS[0]}
     assert side.store_media(sid(1), side.deadline) == 2
-    assert side.twilio.deleted == [URLS[1]]
-    side.twilio.keeps = set()
+    assert side.gateway.deleted == [URLS[1]]
+    side.gateway.keeps = set()
     assert later(side) == 0
-    assert side.twilio.deleted == [URLS[1], URLS[0]]
+    assert side.gateway.deleted == [URLS[1], URLS[0]]
     assert states(side) == ["stored", "stored"]
     assert "due_at" not in side.item(sid(1))
