@@ -45,7 +45,12 @@ TWILIO_ERROR, TOO_MANY, ACCOUNT, WINDOW = ROWS[20500], ROWS[20429], ROWS[20003],
 def failure(row: Row, **values: Any) -> Failure:
     """What a caller is told of a code."""
     is_retryable = row.action in (Action.RETRY, Action.SLOW_DOWN, Action.PAGE)
-    told: dict[str, Any] = {"code": row.error, "detail": row.meaning, "twilio_code": row.code, "retryable": is_retryable}
+    told: dict[str, Any] = {
+        "code": row.error,
+        "detail": row.meaning,
+        "twilio_code": row.code,
+        "retryable": is_retryable,
+    }
     return Failure(**{**told, **values})
 
 

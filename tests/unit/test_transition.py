@@ -3,7 +3,19 @@
 import pytest
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.events import MessageStatusChanged
-from whatsapp.domain.sending.lifecycle import ACCEPT, CANCEL, DEFER, DELIVER, DOUBT, FAIL, READ, RETRY, STEPS, STOP, Step
+from whatsapp.domain.sending.lifecycle import (
+    ACCEPT,
+    CANCEL,
+    DEFER,
+    DELIVER,
+    DOUBT,
+    FAIL,
+    READ,
+    RETRY,
+    STEPS,
+    STOP,
+    Step,
+)
 from whatsapp.domain.sending.lifecycle import Status as S
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import Transition, next_look, outbox_of_failure, status_changed, take
