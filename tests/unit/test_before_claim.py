@@ -21,8 +21,7 @@ from whatsapp.domain.sending.before_claim import (
     slot_taken,
     unreachable,
 )
-from whatsapp.domain.sending.lifecycle import CANCEL, CLAIM, DEFER, DROP, EXPIRE, FENCE, STORE
-from whatsapp.domain.sending.lifecycle import Status as S
+from whatsapp.domain.sending.lifecycle import CANCEL, CLAIM, DEFER, DROP, EXPIRE, FENCE, STORE, Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.templates.template import Template
 
@@ -55,7 +54,7 @@ OPTED_OUT = "this contact asked not to be written to; only their START lifts it"
 EXEMPT = Template(**{**{f: getattr(TEMPLATE, f) for f in TEMPLATE.__slots__}, "quiet_hours_exempt": True})
 
 
-def waiting(status: S = S.PENDING, **values: Any) -> Message:
+def waiting(status: Status = Status.PENDING, **values: Any) -> Message:
     return message(status, **values)
 
 
@@ -67,8 +66,8 @@ def judge(stored: Message, /, lease: int = LEASE, policy: SendPolicy = POLICY, *
 # --- before_claim ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [S.PENDING, S.DEFERRED, S.RETRYING])
-def test_nothing_stands_against_a_message(status: S) -> None:
+@pytest.mark.parametrize("status", [Status.PENDING, Status.DEFERRED, Status.RETRYING])
+def test_nothing_stands_against_a_message(status: Status) -> None:
     assert judge(waiting(status, send_at=NOW, expires_at=NOW + 1)) is None
 
 
@@ -82,7 +81,7 @@ def test_nothing_stands_against_a_message(status: S) -> None:
     ids=["opted out", "suppressed", "both"],
 )
 def test_a_contact_that_must_not_be_written_to(of_contact: dict[str, Any], error: Failure) -> None:
-    expired = {"expires_at": NOW, "send_at": NOW + HOUR}
+    expired: dict[str, Any] = {"expires_at": NOW, "send_at": NOW + HOUR}
     stored = waiting(**expired)
     assert judge(stored, **of_contact) == taken(stored, DROP, outbox=EVENT, error=error)
     with pytest.raises(MessagingError) as refused:
@@ -105,7 +104,7 @@ def test_a_contact_that_may_be_written_to() -> None:
     ("expires_at", "is_expired"), [(None, False), (NOW + 1, False), (NOW, True), (NOW - 1, True), (0, True)]
 )
 def test_it_expires_at_its_last_moment(expires_at: int | None, is_expired: bool) -> None:
-    stored = waiting(S.DEFERRED, expires_at=expires_at)
+    stored = waiting(Status.DEFERRED, expires_at=expires_at)
     assert is_past(stored, NOW) is is_expired
     assert judge(stored) == (taken(stored, EXPIRE, outbox=EVENT) if is_expired else None)
 
@@ -317,16 +316,16 @@ def test_an_earlier_error_stays_where_the_deferral_has_none() -> None:
 @pytest.mark.parametrize(
     ("status", "scheduled_for", "outbox", "then"),
     [
-        (S.PENDING, None, NOTHING, EVENT),
-        (S.RETRYING, NOW + HOUR, NOTHING, EVENT),
-        (S.DEFERRED, NOW + HOUR + 1, NOTHING, EVENT),
-        (S.DEFERRED, NOW + HOUR, NOTHING, NOTHING),
-        (S.DEFERRED, NOW + HOUR, EVENT, EVENT),
-        (S.DEFERRED, NOW + HOUR, ALERT, ALERT),
+        (Status.PENDING, None, NOTHING, EVENT),
+        (Status.RETRYING, NOW + HOUR, NOTHING, EVENT),
+        (Status.DEFERRED, NOW + HOUR + 1, NOTHING, EVENT),
+        (Status.DEFERRED, NOW + HOUR, NOTHING, NOTHING),
+        (Status.DEFERRED, NOW + HOUR, EVENT, EVENT),
+        (Status.DEFERRED, NOW + HOUR, ALERT, ALERT),
     ],
 )
 def test_a_deferral_is_published_once(
-    status: S, scheduled_for: int | None, outbox: frozenset[str], then: frozenset[str]
+    status: Status, scheduled_for: int | None, outbox: frozenset[str], then: frozenset[str]
 ) -> None:
     again = waiting(status, scheduled_for=scheduled_for, outbox=outbox)
     assert defer(again, NOW + HOUR, NOW).after.outbox == then
@@ -338,7 +337,7 @@ def test_a_deferral_is_published_once(
 )
 def test_a_stored_message_is_refused_for_good(code: str, outbox: frozenset[str]) -> None:
     """Its caller may not hope: only a request that is made anew can succeed."""
-    stored = waiting(S.DEFERRED)
+    stored = waiting(Status.DEFERRED)
     refusal = MessagingError(code, "why", twilio_code=7, retryable=True)
     error = Failure(code=code, detail="why", twilio_code=7, retryable=False)
     assert refuse(stored, refusal, NOW) == taken(stored, DROP, outbox=outbox, error=error)
@@ -352,7 +351,7 @@ def test_a_new_message_is_refused_by_the_same_error_and_nothing_is_stored() -> N
 
 
 def test_a_waiting_message_is_canceled() -> None:
-    stored = waiting(S.DEFERRED, scheduled_for=NOW + HOUR)
+    stored = waiting(Status.DEFERRED, scheduled_for=NOW + HOUR)
     assert cancel(stored, NOW) == taken(stored, CANCEL, outbox=EVENT)
 
 
@@ -361,7 +360,7 @@ def test_a_waiting_message_is_canceled() -> None:
 
 @pytest.mark.parametrize("attempts", [0, 1, 2])
 def test_a_claim_is_a_counted_attempt_until_five_seconds_after_its_lease(attempts: int) -> None:
-    stored = waiting(S.RETRYING, attempts=attempts, scheduled_for=NOW)
+    stored = waiting(Status.RETRYING, attempts=attempts, scheduled_for=NOW)
     assert claim(stored, "attempt-9", NOW, LEASE) == taken(
         stored, CLAIM, due=LEASE + 5 * SECOND, attempt="attempt-9", attempts=attempts + 1, claimed_at=NOW
     )
@@ -376,5 +375,5 @@ def test_a_claim_is_a_counted_attempt_until_five_seconds_after_its_lease(attempt
     ids=["text", "template"],
 )
 def test_the_fence_notes_what_goes_out(post: OutgoingPost, text: str, content_sid: str | None) -> None:
-    claimed = message(S.CLAIMED, content_sid="HX0", due_at=LEASE)
+    claimed = message(Status.CLAIMED, content_sid="HX0", due_at=LEASE)
     assert fence(claimed, post, NOW) == taken(claimed, FENCE, due=LEASE, text=text, content_sid=content_sid)

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.continuation import continuation_after, continuation_of, redrive, resend
-from whatsapp.domain.sending.lifecycle import REDRIVE, RESEND
-from whatsapp.domain.sending.lifecycle import Status as S
+from whatsapp.domain.sending.lifecycle import REDRIVE, RESEND, Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import ROWS, Action, Row
 
@@ -59,13 +58,13 @@ OF_THE_OLD: dict[str, Any] = {
 
 
 def test_a_continuation_is_the_same_request_begun_anew() -> None:
-    successor = continuation_of(message(S.FAILED, **AS_ASKED, **OF_THE_OLD), NOW)
+    successor = continuation_of(message(Status.FAILED, **AS_ASKED, **OF_THE_OLD), NOW)
     assert successor == Message(
         **AS_ASKED,
         message_id=SUCCESSOR_ID,
         continues=ID,
         asked_at=NOW - HOUR,
-        status=S.PENDING,
+        status=Status.PENDING,
         created_at=NOW,
         status_at=NOW,
         attempt=None,
@@ -107,14 +106,14 @@ def test_every_field_is_decided() -> None:
     ("asked_at", "then"), [(None, NOW - HOUR), (NOW - DAY, NOW - DAY)], ids=["of the first", "of a chain"]
 )
 def test_a_chain_was_asked_for_with_its_first_record(asked_at: int | None, then: int) -> None:
-    successor = continuation_of(message(S.FAILED, asked_at=asked_at), NOW)
+    successor = continuation_of(message(Status.FAILED, asked_at=asked_at), NOW)
     assert successor is not None
     assert successor.asked_at == then
 
 
 @pytest.mark.parametrize(("was", "asked", "then"), [(False, False, False), (True, False, True), (False, True, True)])
 def test_template_only_stays_in_a_chain(was: bool, asked: bool, then: bool) -> None:
-    successor = continuation_of(message(S.FAILED, template_only=was), NOW, template_only=asked)
+    successor = continuation_of(message(Status.FAILED, template_only=was), NOW, template_only=asked)
     assert successor is not None
     assert successor.template_only is then
 
@@ -132,9 +131,11 @@ def test_template_only_stays_in_a_chain(was: bool, asked: bool, then: bool) -> N
         ({"continued_as": SUCCESSOR_ID}, False),
     ],
 )
-@pytest.mark.parametrize(("decide", "status", "step"), [(resend, S.UNRESOLVED, RESEND), (redrive, S.FAILED, REDRIVE)])
+@pytest.mark.parametrize(
+    ("decide", "status", "step"), [(resend, Status.UNRESOLVED, RESEND), (redrive, Status.FAILED, REDRIVE)]
+)
 def test_a_message_is_continued_unless_stopped_expired_or_continued(
-    decide: Any, status: S, step: Any, values: dict[str, Any], goes_on: bool
+    decide: Any, status: Status, step: Any, values: dict[str, Any], goes_on: bool
 ) -> None:
     old = message(status, attempts=3, throttled_since=NOW - HOUR, **values)
     successor = continuation_of(old, NOW)
@@ -178,7 +179,7 @@ WINDOW, RETRY, THROTTLED = ROWS[63016], ROWS[63012], ROWS[20429]
 def test_a_failure_by_a_code_goes_on(
     row: Row, was_accepted: bool, values: dict[str, Any], successor: dict[str, Any] | None
 ) -> None:
-    old = message(S.SENT, **values)
+    old = message(Status.SENT, **values)
     expected = None if successor is None else continuation_of(old, NOW, **successor)
     assert continuation_after(old, row, NOW, was_accepted=was_accepted) == expected
     if successor:
@@ -191,4 +192,4 @@ def test_a_failure_by_a_code_goes_on(
     "row", [row for row in ROWS.values() if row.action in (Action.FAIL, Action.PAGE)], ids=lambda row: str(row.code)
 )
 def test_a_final_code_ends_the_chain(row: Row, was_accepted: bool) -> None:
-    assert continuation_after(message(S.SENT, template="greeting"), row, NOW, was_accepted=was_accepted) is None
+    assert continuation_after(message(Status.SENT, template="greeting"), row, NOW, was_accepted=was_accepted) is None

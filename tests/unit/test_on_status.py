@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.continuation import continuation_of
-from whatsapp.domain.sending.lifecycle import ACCEPT, DELIVER, FAIL, READ, STEPS, UNDELIVER
-from whatsapp.domain.sending.lifecycle import Status as S
+from whatsapp.domain.sending.lifecycle import ACCEPT, DELIVER, FAIL, READ, STEPS, UNDELIVER, Status
 from whatsapp.domain.sending.on_status import on_status, speaks_of
 from whatsapp.domain.sending.twilio_codes import ROWS, Action, Audience, Row
 
@@ -24,24 +23,24 @@ from tests.unit.sending_kit import (
     update,
 )
 
-IN_DOUBT = (S.SENDING, S.UNKNOWN, S.UNRESOLVED)
+IN_DOUBT = (Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED)
 UNDERWAY = ("accepted", "scheduled", "queued", "sending", "sent", "receiving", "a new word", "")
 """Twilio's words that say no more than that it took the message."""
 EARLIER = Failure(code="throttled", detail="too many requests", retryable=True)
 
-STEP_BY_STATUS: dict[tuple[S, str], str] = {
+STEP_BY_STATUS: dict[tuple[Status, str], str] = {
     **{(status, word): "accept" for status in IN_DOUBT for word in (*UNDERWAY, "delivered", "read")},
-    **{(status, "failed"): "fail" for status in (*IN_DOUBT, S.SENT)},
-    **{(status, "undelivered"): "undeliver" for status in (*IN_DOUBT, S.SENT)},
-    **{(status, "delivered"): "deliver" for status in (S.SENT, S.UNDELIVERED, S.FAILED)},
-    **{(status, "read"): "read" for status in (S.SENT, S.UNDELIVERED, S.FAILED, S.DELIVERED)},
+    **{(status, "failed"): "fail" for status in (*IN_DOUBT, Status.SENT)},
+    **{(status, "undelivered"): "undeliver" for status in (*IN_DOUBT, Status.SENT)},
+    **{(status, "delivered"): "deliver" for status in (Status.SENT, Status.UNDELIVERED, Status.FAILED)},
+    **{(status, "read"): "read" for status in (Status.SENT, Status.UNDELIVERED, Status.FAILED, Status.DELIVERED)},
 }
 """All that changes anything."""
 
 
 @pytest.mark.parametrize("word", [*UNDERWAY, "delivered", "read", "failed", "undelivered"])
-@pytest.mark.parametrize("status", S)
-def test_the_step_by_status_and_word(status: S, word: str) -> None:
+@pytest.mark.parametrize("status", Status)
+def test_the_step_by_status_and_word(status: Status, word: str) -> None:
     transition = on_status(message(status), update(word, 63024), NOW)
     assert (transition.step.name if transition else None) == STEP_BY_STATUS.get((status, word))
 
@@ -67,7 +66,7 @@ def test_the_steps_are_in_the_lifecycle() -> None:
     ],
 )
 def test_a_doubt_is_accepted_and_dated_within_the_slots_guard(
-    status: S, word: str, claimed_at: int | None, accepted_at: int
+    status: Status, word: str, claimed_at: int | None, accepted_at: int
 ) -> None:
     """The limit is counted from the acceptance: a late callback must not hold the slot for longer than need be."""
     doubtful = message(status, claimed_at=claimed_at, error=EARLIER)
@@ -81,13 +80,13 @@ def test_a_doubt_is_accepted_and_dated_within_the_slots_guard(
 @pytest.mark.parametrize(
     ("status", "word", "step"),
     [
-        (S.SENT, "delivered", DELIVER),
-        (S.FAILED, "delivered", DELIVER),
-        (S.UNDELIVERED, "read", READ),
-        (S.DELIVERED, "read", READ),
+        (Status.SENT, "delivered", DELIVER),
+        (Status.FAILED, "delivered", DELIVER),
+        (Status.UNDELIVERED, "read", READ),
+        (Status.DELIVERED, "read", READ),
     ],
 )
-def test_an_arrival_is_published(status: S, word: str, step: Any) -> None:
+def test_an_arrival_is_published(status: Status, word: str, step: Any) -> None:
     before = message(status, error=EARLIER, accepted_at=NOW - HOUR)
     assert on_status(before, update(word), NOW) == taken(before, step, outbox=EVENT, twilio_sid=SID, error=None)
 
@@ -105,7 +104,7 @@ def failure(code: int) -> Failure:
 @pytest.mark.parametrize(("word", "step"), [("failed", FAIL), ("undelivered", UNDELIVER)])
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: str(row.code))
 def test_each_code_does_what_its_row_says(row: Row, word: str, step: Any, attempts: int) -> None:
-    before = message(S.SENT, attempts=attempts, twilio_sid=SID)
+    before = message(Status.SENT, attempts=attempts, twilio_sid=SID)
     goes_on = {
         Action.RETRY: attempts < 3,
         Action.SLOW_DOWN: True,
@@ -123,16 +122,16 @@ def test_each_code_does_what_its_row_says(row: Row, word: str, step: Any, attemp
     assert transition.proof == row, "the shell suppresses the contact and stops the template by it"
 
 
-@pytest.mark.parametrize("status", [*IN_DOUBT, S.SENT])
+@pytest.mark.parametrize("status", [*IN_DOUBT, Status.SENT])
 @pytest.mark.parametrize("known_sid", [None, SID])
-def test_a_late_failure_keeps_what_is_known(status: S, known_sid: str | None) -> None:
+def test_a_late_failure_keeps_what_is_known(status: Status, known_sid: str | None) -> None:
     before = message(status, twilio_sid=known_sid, accepted_at=NOW - HOUR)
     expected = taken(before, FAIL, outbox=EVENT, twilio_sid=SID, error=failure(63024), proof=ROWS[63024])
     assert on_status(before, update("failed", 63024), NOW) == expected
 
 
 def test_an_update_without_a_sid_leaves_the_sid() -> None:
-    before = message(S.SENT, twilio_sid=SID)
+    before = message(Status.SENT, twilio_sid=SID)
     transition = on_status(before, update("failed", 63024, twilio_sid=""), NOW)
     assert transition is not None
     assert transition.after.twilio_sid == SID
@@ -149,7 +148,7 @@ def test_an_update_without_a_sid_leaves_the_sid() -> None:
     ],
 )
 def test_a_late_failure_goes_on_in_a_new_record(values: dict[str, Any], code: int, successor: dict[str, Any]) -> None:
-    before = message(S.SENT, twilio_sid=SID, **values)
+    before = message(Status.SENT, twilio_sid=SID, **values)
     new = continuation_of(before, NOW, **successor)
     assert new is not None
     assert on_status(before, update("undelivered", code), NOW) == taken(
@@ -169,14 +168,14 @@ def test_a_late_failure_goes_on_in_a_new_record(values: dict[str, Any], code: in
     ids=["third attempt", "stopped", "expired", "four hours", "it was the template"],
 )
 def test_a_late_failure_that_cannot_go_on_alerts(values: dict[str, Any], code: int) -> None:
-    before = message(S.SENT, twilio_sid=SID, **values)
+    before = message(Status.SENT, twilio_sid=SID, **values)
     expected = taken(before, FAIL, outbox=ALERT, error=failure(code), proof=ROWS[code])
     assert on_status(before, update("failed", code), NOW) == expected
 
 
 @pytest.mark.parametrize("code", [None, 0, 69_999])
 def test_a_failure_by_no_known_code_alerts(code: int | None) -> None:
-    transition = on_status(message(S.SENT), update("failed", code), NOW)
+    transition = on_status(message(Status.SENT), update("failed", code), NOW)
     assert transition is not None
     assert (transition.after.outbox, transition.successor) == (ALERT, None)
     assert transition.after.error == Failure(
@@ -201,5 +200,5 @@ def test_a_failure_by_no_known_code_alerts(code: int | None) -> None:
 def test_evidence_speaks_of_one_attempt_and_one_message_of_twilios(
     attempt: str | None, known_sid: str | None, of_attempt: str, of_sid: str, speaks: bool
 ) -> None:
-    stored = message(S.UNKNOWN, attempt=attempt, twilio_sid=known_sid)
+    stored = message(Status.UNKNOWN, attempt=attempt, twilio_sid=known_sid)
     assert speaks_of(stored, update("sent", attempt=of_attempt, twilio_sid=of_sid)) is speaks
