@@ -51,8 +51,9 @@ bench: setup
 trace: setup
 	@$(python) -m tools.trace
 
-mutants: setup
-	@$(python) -m tools.mutants --minutes $(MINUTES)
+mutants:
+	@sh local/setup.sh mutation
+	@.venv-mutation/bin/python -m tools.mutants --minutes $(MINUTES)
 
 build:
 	@sh local/setup.sh sam

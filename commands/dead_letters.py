@@ -2,19 +2,18 @@
 
     python -m commands.dead_letters list                  the running local stack (STACK=name for another)
     python -m commands.dead_letters redrive --function whatsapp-prod-send         on AWS: a dry run
-    python -m commands.dead_letters redrive --function whatsapp-prod-send --yes   in earnest
-    python -m commands.dead_letters drop QUEUE_ID --yes   throw one away that nobody can redrive
+    python -m commands.dead_letters redrive --function whatsapp-prod-send --yes   on AWS: do it
+    python -m commands.dead_letters drop QUEUE_ID --yes   delete one that cannot be redriven
 
 On AWS it needs lambda:GetFunctionConfiguration, the two queues, and read and write on the messages table.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,7 +22,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.schedule import iso
 from whatsapp.settings import ConfigurationError, Settings
-from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan, RedriveDeadLetters
+from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
 from local.aws import server_environment
 from local.stacks import UsageError, running_stack
@@ -32,14 +31,14 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 HOLD_S = 120
-"""How long a letter that is being looked at is hidden from others who look."""
+"""Visibility timeout of a letter that this command has received."""
 _TOO_LATE = ("MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue")
-"""What SQS says of a letter that was held for too long: others see it again."""
+"""SQS's error codes when a letter's visibility timeout has passed: it is visible again already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A letter in our hands, until it is deleted or put back."""
+    """A letter that was received, and not yet deleted or put back."""
 
     letter: DeadLetter
     receipt: str
@@ -47,14 +46,14 @@ class Held:
 
 
 class DeadLetterQueue:
-    """The queue itself."""
+    """The dead-letter queue."""
 
     def __init__(self, sqs: "SQSClient", url: str) -> None:
         self._sqs = sqs
         self._url = url
 
     def take(self) -> Iterator[Held]:
-        """Every letter once, hidden from others for a while."""
+        """Receive every letter once."""
         seen: set[str] = set()
         while batch := self._sqs.receive_message(
             QueueUrl=self._url,
@@ -64,18 +63,17 @@ class DeadLetterQueue:
             MessageSystemAttributeNames=["SentTimestamp"],
         ).get("Messages"):
             for m in batch:
-                if m["MessageId"] in seen:  # it took longer than a letter stays hidden
+                if m["MessageId"] in seen:  # its visibility timeout has passed: the queue was read once
                     return
                 seen.add(m["MessageId"])
                 letter = DeadLetter(m["MessageId"], m["Body"])
                 yield Held(letter, m["ReceiptHandle"], int(m.get("Attributes", {}).get("SentTimestamp", 0)))
 
     def delete(self, held: Held) -> None:
-        """It is done with."""
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=held.receipt)
 
     def put_back(self, held: Held) -> None:
-        """Let others see it again at once, if they do not already."""
+        """Make the letter visible again at once."""
         try:
             self._sqs.change_message_visibility(QueueUrl=self._url, ReceiptHandle=held.receipt, VisibilityTimeout=0)
         except ClientError as error:
@@ -84,24 +82,24 @@ class DeadLetterQueue:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Carry out one command; its exit status."""
+    """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m commands.dead_letters")
     parser.add_argument("command", choices=["list", "redrive", "drop"])
     parser.add_argument("queue_id", nargs="?", help="of the letter to drop, as `list` shows it")
-    parser.add_argument("--yes", action="store_true", help="in earnest; without it, nothing is changed")
+    parser.add_argument("--yes", action="store_true", help="do it; without it, nothing is changed")
     parser.add_argument("--function", help="the send function on AWS; without it, the running local stack")
     given = parser.parse_args(arguments)
     if (given.command == "drop") != bool(given.queue_id):
         parser.error("`drop` takes the queue id of one letter, the other commands take none")
     try:
-        return work(given.command, given.queue_id, settings_of(given.function), in_earnest=given.yes)
+        return work(given.command, given.queue_id, App(settings_of(given.function)), dry_run=not given.yes)
     except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed) as error:
         print(f"dlq: {error}", file=sys.stderr)
         return 1
 
 
 def settings_of(function: str | None) -> Settings:
-    """The settings that the send function runs with: they name the queues and tables."""
+    """The send function's own settings, which name the queues and tables."""
     if function is None:
         stack = running_stack(os.environ.get("STACK", ""))
         os.environ.update(server_environment(AWS_ENDPOINT_URL=stack["aws_endpoint"]))
@@ -110,15 +108,10 @@ def settings_of(function: str | None) -> Settings:
     return Settings.from_environ(configuration.get("Environment", {}).get("Variables", {}))
 
 
-def work(command: str, queue_id: str | None, settings: Settings, *, in_earnest: bool) -> int:
-    """Show the letters with what a redrive would do; in earnest, redrive them, or drop the one."""
-    app, sqs = App(settings), boto3.client("sqs")
-
-    def put_on_queue(body: dict[str, Any]) -> None:
-        sqs.send_message(QueueUrl=settings.send_queue_url, MessageBody=json.dumps(body))
-
-    redrive = RedriveDeadLetters(messages=app.messages, commit=app.commit, clock=app.clock, put_on_queue=put_on_queue)
-    queue = DeadLetterQueue(sqs, settings.send_dead_letter_queue_url)
+def work(command: str, queue_id: str | None, app: App, *, dry_run: bool) -> int:
+    """Show each letter with what a redrive does with it; unless it is a dry run, redrive them, or drop the one."""
+    redrive = app.redrive_dead_letters
+    queue = DeadLetterQueue(app.client("sqs"), app.settings.send_dead_letter_queue_url)
     left: list[Held] = []
     shown = 0
     for held in queue.take():
@@ -128,26 +121,26 @@ def work(command: str, queue_id: str | None, settings: Settings, *, in_earnest: 
         shown += 1
         plan = redrive.plan(held.letter)
         print(describe(held, plan))
-        if in_earnest and (command == "drop" or (command == "redrive" and redrive.carry_out(plan))):
+        if not dry_run and (command == "drop" or (command == "redrive" and redrive.carry_out(plan))):
             queue.delete(held)
         else:
             left.append(held)
-    for held in left:  # only now: what is put back is taken again
+    for held in left:  # only now, because a letter that is put back would be received again
         queue.put_back(held)
     print(f"\n{shown} dead letter{'' if shown == 1 else 's'}")
     if shown and command != "list":
-        print("done" if in_earnest else f"dry run: nothing was changed; `{command}` does it with --yes")
+        print(f"dry run: nothing was changed; `{command}` does it with --yes" if dry_run else "done")
     return 0 if shown or queue_id is None else 1
 
 
 def describe(held: Held, plan: Plan) -> str:
-    """One letter in a few lines, fit to be read at night: the number is masked, the text is not here."""
+    """One letter in a few lines. The number is masked, and there is no text."""
     message = plan.message
     lines = [f"\n{iso(held.sent_at)}  message {plan.message_id or '?'}  queue id {held.letter.queue_message_id}"]
     if message:
-        whom = Address(message.to).masked if message.to else "erased"
+        to = Address(message.to).masked if message.to else "erased"
         what = message.template or "free-form message"
-        lines.append(f"  {what} to {whom}, {message.status.public_status} after {message.attempts} attempts")
+        lines.append(f"  {what} to {to}, {message.status.public_status} after {message.attempts} attempts")
         if message.error:
             twilio = f" (Twilio {message.error.twilio_code})" if message.error.twilio_code else ""
             lines.append(f"  failed by {message.error.code}{twilio}: {message.error.detail}")

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes what is missing, and only that:  sh local/setup.sh [sam]
+# Makes what is missing, and only that:  sh local/setup.sh [sam|mutation]
 #   .venv         our own environment, from uv.lock
 #   .venv-lambda  what the functions run on here: boto3 and nothing else, as on AWS
 #   .venv-sam     the SAM CLI, whose boto3 ministack cannot live with; only when asked for
+#   .venv-mutation  .venv and mutmut; only when asked for
 # PYTHON=/path/to/python picks the interpreter; without it, the newest one that fits is found.
 set -eu
 cd "$(dirname "$0")/.."
@@ -78,4 +79,9 @@ fi
 if [ "${1:-}" = sam ] && ! current .venv-sam; then
     echo "setup: making .venv-sam"
     sync .venv-sam --only-group sam --python .venv/bin/python
+fi
+
+if [ "${1:-}" = mutation ] && ! current .venv-mutation; then
+    echo "setup: making .venv-mutation"
+    sync .venv-mutation --group mutation --python .venv/bin/python
 fi

@@ -1,16 +1,29 @@
 """The product as unit tests join it: its own `App` and stores over moto's tables, with an outside that remembers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
+from whatsapp.adapters.dynamodb.client import Item, Put
+from whatsapp.adapters.dynamodb.items import message_item
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
-from whatsapp.domain.ports import Accepted, Deadline, Outcome, OutgoingPost, TwilioMessage, TwilioUnavailable
-from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.ports import (
+    Accepted,
+    Deadline,
+    InDoubt,
+    Outcome,
+    OutgoingPost,
+    StatusUpdate,
+    TwilioMessage,
+    TwilioUnavailable,
+)
+from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import SendRequest, parse
+from whatsapp.domain.sending.request import SendAnswer, SendRequest, parse
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 from whatsapp.settings import Settings
 
@@ -35,6 +48,15 @@ SETTINGS = Settings(
 )
 
 
+class WorkerDied(Exception):
+    """The Lambda sandbox ended here: nothing after this line ran."""
+
+
+def die() -> NoReturn:
+    """End the worker at this point."""
+    raise WorkerDied
+
+
 @dataclass
 class ScriptedTwilio:
     """The `Gateway` port: gives the outcomes it was given, in order, then accepts. Remembers every POST."""
@@ -48,8 +70,10 @@ class ScriptedTwilio:
     deleted: list[str] = field(default_factory=list)
     down: bool = False
     """Answers no question."""
+    on_post: Callable[[], object] = lambda: None
 
     def post(self, post: OutgoingPost) -> Outcome:
+        self.on_post()
         self.posts.append(post)
         if not self.outcomes:
             return Accepted(f"SM{len(self.posts):032x}")
@@ -120,7 +144,87 @@ class UnitApp(App):
                 )
                 self.templates.put_new(version)
 
-    def record(self, idempotency_key: str) -> Message:
+    def send(self, key: str = "m", **request: Any) -> SendAnswer:
+        """A caller's request under this idempotency key."""
+        return self.send_message(a_request(**request), key, self.deadline)
+
+    def left_at(self, status: Status, key: str = "m", **request: Any) -> Message:
+        """A message whose worker died before the fence (`claimed`) or in the POST (`sending`), or got no answer."""
+        if status is Status.CLAIMED:
+            with suppress(WorkerDied), self.before_call("UpdateItem", die):
+                self.send(key, **request)
+        else:
+            self.gateway.outcomes = [die if status is Status.SENDING else InDoubt("no answer")]
+            with suppress(WorkerDied):
+                self.send(key, **request)
+        message = self.record(key)
+        assert message.status is status
+        return message
+
+    def store(self, key: str = "m", **fields: Any) -> Message:
+        """A message of the patient's with these fields, stored as it is: no condition, no slot."""
+        now = self.clock.now()
+        values = {
+            "message_id": message_id_of(key),
+            "contact_id": self.contact_ids.of(Address(PATIENT)),
+            "to": PATIENT,
+            "request_hash": "hash",
+            "created_at": now,
+            "status_at": now,
+            "status": Status.PENDING,
+        }
+        message = Message(**{**values, **fields})
+        self.db.write(Put(table=self.settings.messages_table, item=message_item(message, 0)))
+        return message
+
+    def patient_writes(self, text: str = "hello", number: int = 1) -> str:
+        """An inbound message; returns its id."""
+        inbound_id = f"SM{number:032x}"
+        self.receive_message(InboundForm(twilio_sid=inbound_id, from_=Address(PATIENT), to=SENDER, text=text))
+        return inbound_id
+
+    def callback(self, message: Message, status: str, **fields: Any) -> None:
+        """Twilio reports a status of the message's present attempt."""
+        values = {"twilio_sid": message.twilio_sid or f"SM{9:032x}", "attempt": message.attempt or "", **fields}
+        self.record_status(StatusUpdate(message_id=message.message_id, status=status, **values))
+
+    @contextmanager
+    def before_call(self, operation: str, act: Callable[[], object], *, nth: int = 1) -> Iterator[None]:
+        """Just before the nth call of a DynamoDB operation another worker acts, or this one dies."""
+        seen = 0
+
+        def hook(**_: Any) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == nth:
+                act()
+
+        with self._listening(f"provide-client-params.dynamodb.{operation}", hook):
+            yield
+        assert seen >= nth, f"{operation} was called {seen} times"
+
+    @contextmanager
+    def calls(self) -> Iterator[list[str]]:
+        """What is called meanwhile, in order: DynamoDB's operations, with the table of each read, and POSTs."""
+        made: list[str] = []
+
+        def hook(params: Any, model: Any, **_: Any) -> None:
+            table = params.get("TableName", "").removesuffix("Table").lower()
+            made.append(f"{model.name} {table}".strip())
+
+        self.gateway.on_post = lambda: made.append("POST")
+        with self._listening("provide-client-params.dynamodb", hook):
+            yield made
+
+    @contextmanager
+    def _listening(self, event: str, hook: Callable[..., None]) -> Iterator[None]:
+        self.dynamodb.meta.events.register(event, hook)
+        try:
+            yield
+        finally:
+            self.dynamodb.meta.events.unregister(event, hook)
+
+    def record(self, idempotency_key: str = "m") -> Message:
         """The outgoing message of that key, as it is stored."""
         message = self.messages.get(message_id_of(idempotency_key))
         assert message, f"nothing is stored under {idempotency_key!r}"
@@ -130,6 +234,12 @@ class UnitApp(App):
         """The contact's row, through aliases; an empty one if there is none."""
         contact_id = self.contact_ids.of(Address(address))
         return self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+
+    def contact_row(self, address: str = PATIENT) -> Item:
+        """The contact's attributes as they are stored, without `write_id`."""
+        key = {"contact_id": self.contact_ids.of(Address(address))}
+        row = self.db.get(self.settings.contacts_table, key) or {}
+        return {name: value for name, value in row.items() if name != "write_id"}
 
 
 def a_request(**values: Any) -> SendRequest:

@@ -1,8 +1,9 @@
 """Ports that remember: small enough to be right by looking at them. Stores are never faked: moto and the real adapters
 serve them, since what matters there are DynamoDB's own conditions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
@@ -42,17 +43,20 @@ class RecordingBus:
 
 @dataclass
 class RecordingAlerts:
-    """The `Alerts` port."""
+    """The `Alerts` port; `down` makes it refuse to alert about messages."""
 
     told: list[Message] = field(default_factory=list)
     templates: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
+    down: bool = False
 
     def about(self, message: Message) -> None:
+        if self.down:
+            raise PublishFailed("the topic is down")
         self.told.append(message)
 
-    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
-        self.templates.append(f"{version.template} {version.language} {news}")
+    def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
+        self.templates.append(f"{version.template} {version.language} {change}")
 
     def poison(self, queue_message_id: str, error: MessagingError) -> None:
         self.unusable.append(f"{queue_message_id} {error.code}")
@@ -60,24 +64,37 @@ class RecordingAlerts:
 
 @dataclass
 class RecordingQueue:
-    """The `Queue` port."""
+    """The `Queue` port; `down` makes it refuse."""
 
     nudges: list[tuple[str, int]] = field(default_factory=list)
+    requests: list[Mapping[str, Any]] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
     poison: list[str] = field(default_factory=list)
     back: list[tuple[str, int]] = field(default_factory=list)
+    down: bool = False
 
     def nudge(self, message_id: str, delay_seconds: int = 0) -> None:
+        self._check()
         self.nudges.append((message_id, delay_seconds))
 
+    def enqueue(self, request: Mapping[str, Any]) -> None:
+        self.requests.append(request)
+
     def dead_letter(self, message: Message) -> None:
+        self._check()
         self.dead.append(message)
 
     def dead_letter_poison(self, body: str, error: MessagingError) -> None:
+        self._check()
         self.poison.append(f"{error.code} {body}")
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
+        self._check()
         self.back.append((receipt_handle, delay_seconds))
+
+    def _check(self) -> None:
+        if self.down:
+            raise PublishFailed("the queue is down")
 
 
 @dataclass

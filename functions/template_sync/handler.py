@@ -1,4 +1,4 @@
-"""Templates: the schedule's sync, and the two template routes."""
+"""The template sync on its schedule, and the two template routes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +22,19 @@ api = APIGatewayHttpResolver()
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """HTTP, the schedule, or a direct `{"task": "sync"}` with `dry_run` and `recreate` if wanted."""
+    """Serve the routes, the schedule, and a direct `{"task": "sync"}` with optional `dry_run` and `recreate`."""
     deadline = Deadline(bootstrap.app().clock.now() + context.get_remaining_time_in_millis())
     if "requestContext" in event:
         api.append_context(deadline=deadline)  # type: ignore[no-untyped-call]  # Powertools leaves it untyped
         return api.resolve(event, context)
     if event.get("task") == "sync":
         return _sync(deadline, dry_run=event.get("dry_run") is True, recreate=event.get("recreate") is True)
-    raise ValueError("unknown event: this function knows its routes and the task `sync`")
+    raise ValueError("unknown event: this function serves its routes and the task `sync`")
 
 
 @api.post("/templates/sync")
 def sync_now() -> dict[str, Any]:
-    """Bring the catalog and Twilio into step now; `?dry_run=true` only shows the plan."""
+    """Sync now. `?dry_run=true` only shows the plan, `?recreate=true` creates again what was deleted by hand."""
     query = api.current_event.query_string_parameters or {}
     return _sync(
         api.context["deadline"], dry_run=query.get("dry_run") == "true", recreate=query.get("recreate") == "true"
@@ -43,11 +43,11 @@ def sync_now() -> dict[str, Any]:
 
 @api.get("/templates")
 def show() -> dict[str, Any]:
-    """Every version of every template: which goes out, how each stands, why, and what happens next."""
+    """Every version of every template: its status, why, whether it is serving, and what happens next."""
     sync = bootstrap.app().sync_templates
     return {
         "templates": [
-            _face(version, template, versions)
+            _public(version, template, versions)
             for template in sync.catalog
             for versions in [sorted(sync.templates.versions(template.name), key=lambda v: (v.language, v.created_at))]
             for version in versions
@@ -59,11 +59,11 @@ def _sync(deadline: Deadline, *, dry_run: bool, recreate: bool) -> dict[str, Any
     sync = bootstrap.app().sync_templates
     result = sync(deadline, dry_run=dry_run, recreate=recreate)
     for problem in result.problems:
-        logger.error("sync", problem=problem)
+        logger.error("template sync: a problem", problem=problem)
     return {
         "dry_run": dry_run,
         "templates": [
-            _face(version, sync.catalog.get(version.template), sync.templates.versions(version.template))
+            _public(version, sync.catalog.get(version.template), sync.templates.versions(version.template))
             for version in result.versions
         ],
         "steps": [
@@ -80,7 +80,7 @@ def _sync(deadline: Deadline, *, dry_run: bool, recreate: bool) -> dict[str, Any
     }
 
 
-def _face(version: TemplateVersion, template: Template, versions: "Sequence[TemplateVersion]") -> dict[str, Any]:
+def _public(version: TemplateVersion, template: Template, versions: "Sequence[TemplateVersion]") -> dict[str, Any]:
     stands = standing(version, template, versions)
     return {
         "template": version.template,

@@ -1,8 +1,4 @@
-"""`python -m local.templates [show|check|schema] [DIRECTORY]`: what `make templates` and `make check` run.
-
-`python -m local.templates plan|sync [--function NAME]` asks the deployed sync, on AWS or in the running local stack,
-which gets the edited catalog first.
-"""
+"""`python -m local.templates [show|check|schema] [DIRECTORY]`: what `make templates` and `make check` run."""
 
 import argparse
 import sys
@@ -22,27 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
         "command",
         nargs="?",
         default="show",
-        choices=["show", "check", "schema", "plan", "sync"],
-        help="show checks and previews, check only checks, schema writes the JSON Schema for editors, "
-        "plan shows what a sync would do at Twilio, sync does it",
+        choices=["show", "check", "schema"],
+        help="show checks and previews, check only checks, schema writes the JSON Schema for editors",
     )
     here = Path.cwd()
     ours = DIRECTORY.relative_to(here) if DIRECTORY.is_relative_to(here) else DIRECTORY
     parser.add_argument("directory", nargs="?", type=Path, default=ours, help=f"default: {ours}")
-    parser.add_argument("--stack", default="", help="plan, sync: the local stack's name")
-    parser.add_argument("--function", default="", help="plan, sync: the function on AWS, as `…-template-sync`")
-    parser.add_argument("--recreate", action="store_true", help="plan, sync: make anew what was deleted at Twilio")
     given = parser.parse_args(arguments)
-    if given.command in ("plan", "sync"):
-        from local.templates import remote
-
-        return remote.run(
-            given.command,
-            stack=given.stack,
-            function=given.function,
-            recreate=given.recreate,
-            directory=given.directory,
-        )
     if given.command == "schema":
         form.SCHEMA_FILE.write_text(form.json_schema_text(), encoding="utf-8")
         print(f"wrote {form.SCHEMA_FILE}")

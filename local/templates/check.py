@@ -1,4 +1,4 @@
-"""Checks catalog files and tells all that is wrong at once: file, line, rule and remedy."""
+"""Checks catalog files and reports all problems at once, each with file, line, rule and remedy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from local.templates.rules import Finding
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something that would go wrong at WhatsApp, at Twilio or here."""
+    """A broken rule of WhatsApp, of Twilio or of ours."""
 
     file: Path
     line: int
@@ -73,7 +73,7 @@ def _unreadable(file: Path, error: yaml.YAMLError | UnicodeDecodeError) -> Probl
 
 
 def _form_findings(raw: object) -> Iterator[Finding]:
-    """What the form says: keys, kinds and limits of values."""
+    """Broken rules of the form: keys, types and limits of values."""
     try:
         form.TemplateForm.model_validate(raw)
     except ValidationError as error:
@@ -92,19 +92,19 @@ def _form_finding(kind: str, message: str, path: rules.Path) -> Finding:
         remedy = f"Did you mean {guess[0]}?" if guess else f"Remove it; there may be {', '.join(known)}"
         return Finding(path, f"{key} is not known here", remedy)
     rule = "is not of the right form" if kind == "string_pattern_mismatch" else f"{message[0].lower()}{message[1:]}"
-    if key == "[key]":  # not the value is wrong, but its name: what stands above says which there may be
+    if key == "[key]":  # the name is wrong, not the value: the advice above it lists the allowed names
         return Finding(path[:-1], f"{path[-2]}: {rule}", form.advice(path[:-2]))
     return Finding(path, f"{key}: {rule}", form.advice(path))
 
 
 class _Lines:
-    """Finds the line of anything in a file."""
+    """Finds the line of a finding."""
 
     def __init__(self, root: yaml.Node) -> None:
         self._root = root
 
     def of(self, finding: Finding) -> int:
-        """The line, from 1; inside a body written with `|`, the line of the very words."""
+        """The line, from 1; inside a body written with `|`, the exact line."""
         node, line = self._root, self._root.start_mark.line
         for step in finding.path:
             if isinstance(node, yaml.MappingNode):

@@ -1,6 +1,6 @@
-"""The form of a catalog file, from which come the JSON Schema for editors and the checks of keys and values.
+"""The form of a catalog file. The JSON Schema for editors and the checks of keys and values come from it.
 
-The product itself reads the files with `whatsapp.domain.templates.catalog`, which takes a well-formed file for granted.
+The product reads the files with `whatsapp.domain.templates.catalog`, which relies on these checks.
 """
 
 import json
@@ -25,12 +25,12 @@ SCHEMA_FILE = Path(__file__).parents[2] / "events" / "schemas" / "catalog_templa
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Language = Literal["en", "hi", "ta", "bn"]
-"""Those of `whatsapp.domain.templates.localisation`: what is sent in a language needs its words for days and hours."""
+"""Those of `whatsapp.domain.templates.localisation`, which has each language's words for days and hours."""
 Payload = Annotated[str, StringConstraints(pattern=r"^agent(:[a-z0-9_]+){2,}$", max_length=128)]
 Title = Annotated[str, StringConstraints(pattern=r"^\S(.*\S)?$", max_length=20)]
 Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[mhd]$")]
 
-# The catalog is read with every value as text, so that `5:30` and `no` stay what they are.
+# The catalog is read with every value as text, so that `5:30` and `no` are not converted.
 Flag = Annotated[bool, Strict(), BeforeValidator(lambda text: {"true": True, "false": False}.get(text, text))]
 Length = Annotated[
     int,
@@ -47,7 +47,7 @@ Sample = Annotated[
 
 
 def _no_default(schema: dict[str, Any]) -> None:
-    """Leaving it out means something that no value says."""
+    """For a key whose absence means something that no value does."""
     del schema["default"]
 
 
@@ -124,14 +124,14 @@ def json_schema_text() -> str:
 
 
 def advice(path: tuple[str | int, ...]) -> str:
-    """What the form says about the thing at `path`, or else about the nearest thing around it."""
+    """The form's description of the key at `path`, or of the nearest key above it."""
     while path and "description" not in schema_at(path):
         path = path[:-1]
     return str(schema_at(path)["description"])
 
 
 def schema_at(path: tuple[str | int, ...]) -> dict[str, Any]:
-    """The schema of what stands at `path`; as far as the path is known."""
+    """The schema of the key at `path`, as far as the path is known."""
     schema = json_schema()
     node: dict[str, Any] = schema
     for step in path:

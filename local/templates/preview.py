@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from whatsapp.domain.templates.template import Template
 
 WIDTH = 44
-"""Characters a line, about what a phone shows. There is no right border: terminals disagree on the width of
-Indian scripts, and a crooked frame would say something about the terminal only."""
+"""Characters in a line, about as many as on a phone. There is no right border, because terminals disagree on the width
+of Indian scripts."""
 
 
 def preview(template: Template) -> str:

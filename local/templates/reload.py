@@ -1,4 +1,4 @@
-"""An edited catalog into the functions of a running local stack, in a moment: what a deployment does on AWS."""
+"""Brings an edited catalog into the functions of a running local stack, as a deployment does on AWS."""
 
 import io
 import zipfile
@@ -16,7 +16,7 @@ _PLACE = "python/whatsapp/catalog/"
 
 
 class CatalogError(Exception):
-    """The catalog has problems, so nothing was changed. `make check` would stop its deployment too."""
+    """The catalog has problems, so nothing was changed. `make check` refuses it too."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -24,15 +24,15 @@ class CatalogError(Exception):
 
 
 def reload_catalog(aws_lambda: Any, outputs: Mapping[str, str], directory: Path = DIRECTORY) -> bool:
-    """Give the stack's functions the catalog's files as they are now; False if they have them already.
+    """Bring the catalog's files into the stack's functions; False if they have them already.
 
-    The files go into a new version of the layer that the functions run on. Nothing else of it changes. The next call of
-    each function sees them; Twilio sees them by the next sync.
+    The files go into a new version of the functions' layer, which is otherwise unchanged. The next invocation of each
+    function uses them; Twilio gets them with the next sync.
 
     Args:
         aws_lambda: a client of the stack's Lambda.
         outputs: the stack's outputs, which name the functions.
-        directory: where the catalog's files are.
+        directory: the catalog's directory.
 
     Raises:
         CatalogError: with every problem of every file.

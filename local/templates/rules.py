@@ -1,7 +1,7 @@
 """WhatsApp's rules, and a few of our own, for the wording of a template: one function a rule.
 
-Each takes the file as it was read, and bears with a file of the wrong form: what is not there breaks no rule
-here, it is `form.py` that asks for it. So one run tells all that is wrong.
+Each takes the file as it was read, and accepts a file of the wrong form: `form.py` reports missing keys. So one run
+reports all problems.
 
 Sources: Twilio's pages on template approvals and on its Content Template Builder
 (https://www.twilio.com/docs/whatsapp/tutorial/message-template-approvals-statuses); Meta's answers to refused
@@ -29,27 +29,27 @@ from whatsapp.domain.templates.variables import (
 )
 
 MAX_BODY = 550
-"""Characters. Twilio's pages say 1024. We stay below, since another provider reports that Meta now refuses more than
+"""Characters. Twilio's pages say 1024. Ours is lower, because another provider reports that Meta now refuses more than
 550, with its error 2388040 (https://docs.bird.com, "WhatsApp Business Template Guidelines and Restrictions")."""
 MAX_EMOJI = 10
 MAX_NAME = 512
-"""Characters of a template's name at WhatsApp; ours ends in its language and its version."""
+"""Characters of a template's name at WhatsApp. Ours ends with its language and its version."""
 KEYWORDS = frozenset(
     {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE"}
     | {"START", "YES", "UNSTOP", "HELP", "INFO"}
 )
-"""Twilio's default keywords: with Advanced Opt-Out on, it acts on each. Our own are those of `opt_of`."""
+"""Twilio's default keywords, which act if Advanced Opt-Out is on. Our own are those of `opt_of`."""
 
 _EMOJI = re.compile("[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f1e6-\U0001f3fa\U0001f400-\U0001faff]")
 _SHORTENED = re.compile(
     r"(?<![\w.-])(?:bit\.ly|tinyurl\.com|goo\.gl|t\.co|is\.gd|ow\.ly|buff\.ly|cutt\.ly|rb\.gy|rebrand\.ly|tiny\.cc|wa\.me)/",
     re.IGNORECASE,
 )
-"""Shorteners of links, and WhatsApp's own short links to a chat: reviewers refuse both."""
+"""Link shorteners and WhatsApp's own short links to a chat. Reviewers refuse both."""
 _NOT_IN_TITLES = re.compile(r"[*_~`{}\n]")
 
 Path = tuple[str | int, ...]
-"""Where in the file: the keys, from the top."""
+"""The keys from the top of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def findings(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def find(node: object, *pattern: str, at: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Everything at `pattern`, where `*` is any key or position."""
+    """Every value at `pattern`, where `*` is any key or position."""
     if not pattern:
         yield at, node
         return
@@ -230,7 +230,7 @@ def no_shortened_links(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def one_script_in_each_language(raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """What is plain of mixed languages. Latin letters may stand in any: SMS, WhatsApp, a doctor's Dr."""
+    """Only clearly mixed languages. Latin letters are allowed in all: SMS, WhatsApp, a doctor's Dr."""
     titles = texts(raw, "quick_replies", "*", "titles", "*")
     worded = [(path[1], path, body) for path, body in bodies(raw)] + [(path[-1], path, text) for path, text in titles]
     for language, path, text in worded:
@@ -315,7 +315,7 @@ def name_fits_with_its_version(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def titles_are_plain(raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """Meta's own words for it: error 2388060, `Button format is incorrect`."""
+    """Meta's error 2388060, `Button format is incorrect`."""
     for path, title in texts(raw, "quick_replies", "*", "titles", "*"):
         if _NOT_IN_TITLES.search(title) or _EMOJI.search(title):
             yield Finding(
@@ -326,7 +326,7 @@ def titles_are_plain(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def titles_are_no_keywords(raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """A tapped button arrives with its title as body, which is read as if the patient had typed it."""
+    """A tap arrives with the button's title as body, which counts as if the patient had typed it."""
     for path, title in texts(raw, "quick_replies", "*", "titles", "*"):
         if title.strip().upper() in KEYWORDS or opt_of(title, None):
             yield Finding(

@@ -12,9 +12,8 @@ import pytest
 import yaml
 from whatsapp.domain.templates.catalog import DIRECTORY, read_yaml
 
+from commands import templates
 from local.stack import Stack
-from local.templates import remote
-from local.templates.__main__ import main
 from local.templates.reload import CatalogError, reload_catalog
 from tests.product import Product, eventually
 
@@ -140,9 +139,9 @@ def test_a_wording_from_edit_to_use(product: Product, catalog: Path) -> None:
 def test_the_sync_of_people_brings_the_edited_files_along(
     product: Product, catalog: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(remote, "running_stack", lambda _: product.stack.describe())
+    monkeypatch.setattr(templates, "running_stack", lambda _: product.stack.describe())
     edit(catalog, OLD.replace("Hello", "Good day"))
-    main(["plan", str(catalog)])
+    templates.main(["plan", str(catalog)])
     told = capsys.readouterr().out
     assert "The stack's functions have the edited catalog now." in told
     assert "create    follow_up (en)" in told

@@ -9,21 +9,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 from whatsapp.adapters.dynamodb.client import _load
-from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.use_cases.erase_contact import EraseContact
-from whatsapp.use_cases.store_media import StoreMedia
 
 from tests.simulation import aws
 from tests.simulation import world as world_module
@@ -188,31 +184,15 @@ class ReceivingApp(SimulatedApp):
 
     world: "ReceivingWorld"
 
-    @cached_property
-    def store_media(self) -> StoreMedia:
-        """Media, from the world's Twilio into its bucket."""
-        world = self.world
-        return StoreMedia(
-            inbox=self.inbox,
-            source=world.files,
-            store=world.files,
-            bus=self.bus,
-            clock=self.clock,
-            metrics=self.metrics,
-        )
+    @property
+    def media_source(self) -> Any:
+        """The world's Twilio."""
+        return self.world.files
 
-    @cached_property
-    def erase_contact(self) -> EraseContact:
-        """Forgetting, on the real store."""
-        return EraseContact(
-            contacts=self.contacts,
-            messages=self.messages,
-            erasures=ErasureStore(self.db, "messages", "contacts", 400),
-            gateway=self.gateway,
-            media=self.world.files,
-            clock=self.clock,
-            commit=self.commit,
-        )
+    @property
+    def media_store(self) -> Any:
+        """The world's bucket."""
+        return self.world.files
 
 
 class Files:

@@ -10,11 +10,12 @@ from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.dynamodb.client import Attr, ConditionFailed, Put
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.receiving import record
 from whatsapp.domain.receiving.opt_out import opt_of
 from whatsapp.domain.sending import lifecycle, on_status
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.use_cases.publish_waiting import PublishWaiting
-from whatsapp.use_cases.receive_message import ReceiveMessage, events_of
+from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.reconcile import Reconcile
 from whatsapp.use_cases.store_media import StoreMedia
 
@@ -36,7 +37,7 @@ def _defect(meaning: str) -> Callable[[PutIn], PutIn]:
 
 @_defect("nobody asks Twilio's list for what never arrived")
 def no_backfill(stack: ExitStack) -> None:
-    _replace(stack, Reconcile, "_inbound", lambda _: lambda self, found, deadline: None)
+    _replace(stack, Reconcile, "_inbound", lambda _: lambda self, sweep: 0)
 
 
 @_defect("nobody publishes what the bus did not take")
@@ -63,8 +64,8 @@ def failed_entries_ignored(stack: ExitStack) -> None:
 def cleared_too_soon(stack: ExitStack) -> None:
     def publish(_: Any) -> Any:
         def eager(self: ReceiveMessage, inbound: Any) -> Any:
-            self.inbox.published(inbound, self.clock.now())
-            self.bus.publish(events_of(inbound))
+            self.inbox.record_published(inbound, self.clock.now())
+            self.outbox.publish(*record.events_of(inbound))
             return replace(inbound, due_at=None, due_shard=None)
 
         return eager
@@ -103,7 +104,7 @@ def new_event_ids(stack: ExitStack) -> None:
 @_defect("a STOP or START counts whenever it comes, however old it is")
 def late_words_count(stack: ExitStack) -> None:
     _replace(
-        stack, ReceiveMessage, "_opt", lambda _: lambda self, form, contact, at: opt_of(form.text, form.opt_out_type)
+        stack, record, "effective_opt", lambda _: lambda text, opt_out_type, contact, at: opt_of(text, opt_out_type)
     )
 
 
@@ -144,7 +145,7 @@ def media_told_too_soon(stack: ExitStack) -> None:
 
 @_defect("nobody asks what became of a message whose callbacks were lost")
 def statuses_unasked(stack: ExitStack) -> None:
-    _replace(stack, Reconcile, "_statuses", lambda _: lambda self, found, deadline: None)
+    _replace(stack, Reconcile, "_ask", lambda _: lambda self, message: False)
 
 
 @_defect("a status callback may move a message back")

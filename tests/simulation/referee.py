@@ -338,6 +338,9 @@ def events_are_true(case: Case) -> Iterator[Violation]:
         if event["type"] != "message.status_changed" or message is None:
             continue
         said = event["status"]
+        error = event.get("error") or {}
+        if message.kind is SendKind.REPLY and isinstance(error, dict) and error.get("code") == "rate_limited":
+            yield Violation(WRONG, f"{message.message_id} is a reply, and was held back by the rate limit")
         if said in ("sent", "delivered", "read", "undelivered") and not case.by_message.get(message.message_id):
             yield Violation(WRONG, f"the bus heard that {message.message_id} is {said}; Twilio never had it")
         if said in ("canceled", "expired") and message.status.public_status != said:

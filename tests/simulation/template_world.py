@@ -9,7 +9,8 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -19,8 +20,6 @@ from starlette.requests import Request
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
-from whatsapp.adapters.dynamodb.client import DynamoDB
-from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.content import TwilioContent
 from whatsapp.domain.events import Event, TemplateStatusChanged
 from whatsapp.domain.ports import Deadline, PublishFailed
@@ -29,7 +28,7 @@ from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import QuickReply, Template, Wording
 from whatsapp.domain.templates.variables import Variable
 from whatsapp.domain.templates.version import TemplateVersion, serving_version
-from whatsapp.use_cases.sync_templates import SyncResult, SyncTemplates
+from whatsapp.use_cases.sync_templates import SyncResult
 
 from local.twilio.content import ContentApi
 from local.twilio.door import Door
@@ -37,6 +36,7 @@ from local.twilio.faults import Fault
 from local.twilio.state import Account
 from local.twilio.state import Content as AtTwilio
 from local.twilio.tasks import Tasks
+from tests.app import SETTINGS, UnitApp
 from tests.simulation.dynamodb import Line, Tables, apply
 from tests.simulation.dynamodb import client as dynamodb_client
 
@@ -75,6 +75,7 @@ class Edition(Catalog):
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._templates))
 
+    @cache  # noqa: B019 - as the method that it overrides
     def get(self, name: str) -> Template:
         return self._templates[name]
 
@@ -92,7 +93,7 @@ def template(name: str, languages: Mapping[str, str], *, category: str = "UTILIT
 
 @dataclass
 class Listeners:
-    """The bus and whoever is paged. Both may be out of order."""
+    """The bus, the alert topic and the metrics. `broken` makes the first two refuse."""
 
     broken: bool = False
     events: list[TemplateStatusChanged] = field(default_factory=list)
@@ -104,10 +105,10 @@ class Listeners:
             raise PublishFailed("broken")
         self.events.extend(event for event in events if isinstance(event, TemplateStatusChanged))
 
-    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
+    def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
         if self.broken:
             raise PublishFailed("broken")
-        self.alerts.append((version, news, serving))
+        self.alerts.append((version, change, serving))
 
     def about(self, message: Message) -> None:
         raise AssertionError("no message is sent here")
@@ -121,7 +122,7 @@ class Listeners:
     @property
     def alerted(self) -> list[str]:
         """`rejected hi`, in order."""
-        return [f"{news} {version.language}" for version, news, _ in self.alerts]
+        return [f"{change} {version.language}" for version, change, _ in self.alerts]
 
     @property
     def heard(self) -> list[str]:
@@ -222,6 +223,14 @@ class TwilioInProcess(HttpClient):  # type: ignore[misc]  # the SDK is untyped
         return Response(sent[0]["status"], text)
 
 
+@dataclass(frozen=True)
+class SyncApp(UnitApp):
+    """The product on a catalog of the test's own, over the emulator's Content API."""
+
+    catalog: Any = None
+    content: Any = None
+
+
 class World:
     """Everything around the sync."""
 
@@ -236,21 +245,32 @@ class World:
         self._http = TwilioInProcess(self.account, self.gate)
         Tables()
         Line.call = self._dynamodb
-        self.store = TemplateStore(DynamoDB(dynamodb_client(), self.clock.sleep), "templates")
         twilio = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=self._http)
         self.gateway = TwilioContent(lambda: twilio)
+        self._dynamodb_client = dynamodb_client()
         self.catalog = Edition([])
+        self.store = self.app().templates
 
     def close(self) -> None:
         self._http.close()
 
+    def app(self) -> SyncApp:
+        """The product with the catalog as it is now."""
+        return SyncApp(
+            replace(SETTINGS, templates_table="templates"),
+            self._dynamodb_client,
+            clock=self.clock,
+            bus=self.listeners,
+            alerts=self.listeners,
+            metrics=self.listeners,
+            content=self.gateway,
+            catalog=self.catalog,
+        )
+
     def sync(self, *, dry_run: bool = False, recreate: bool = False, seconds: float = 120) -> SyncResult:
         """One whole sync."""
-        sync = SyncTemplates(
-            catalog=self.catalog, templates=self.store, content=self.gateway, bus=self.listeners,
-            alerts=self.listeners, clock=self.clock, metrics=self.listeners,
-        )  # fmt: skip
-        return sync(Deadline(self.clock.at + int(seconds * 1000)), dry_run=dry_run, recreate=recreate)
+        deadline = Deadline(self.clock.at + int(seconds * 1000))
+        return self.app().sync_templates(deadline, dry_run=dry_run, recreate=recreate)
 
     def gate(self, name: str) -> None:
         """One end of a call to the outside."""

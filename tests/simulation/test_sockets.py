@@ -1,5 +1,6 @@
 """What one POST proves, by real sockets: each way in which HTTP can fail, through the real gateway and SDK."""
 
+import json
 import socket
 import struct
 import threading
@@ -7,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from whatsapp.adapters.twilio import http as twilio_http
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
 from whatsapp.adapters.twilio.gateway import TwilioGateway
 from whatsapp.adapters.twilio.http import client
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, OutgoingPost, Rejected
 
@@ -84,6 +85,12 @@ def hangs_up(connection: socket.socket) -> None:
     connection.shutdown(socket.SHUT_RDWR)
 
 
+def problem(status: int, code: int) -> bytes:
+    """A refusal in the form of RFC 9457."""
+    about = {"type": "https://www.twilio.com/docs/api/errors", "title": "t", "status": status, "code": code}
+    return json.dumps({**about, "detail": "d"}).encode()
+
+
 CASES: dict[str, tuple[Answer, type[Outcome]]] = {
     "201": (says(201, CREATED), Accepted),
     "400 with a code": (says(400, b'{"code": 21211, "message": "m", "status": 400}'), Rejected),
@@ -92,7 +99,19 @@ CASES: dict[str, tuple[Answer, type[Outcome]]] = {
     "500": (says(500, b'{"code": 20500, "message": "m", "status": 500}'), InDoubt),
     "502 from a proxy, in HTML": (says(502, b"<html>"), InDoubt),
     "503": (says(503, b'{"code": 20503, "message": "m", "status": 503}'), InDoubt),
+    "400 as problem details": (says(400, problem(400, 21211)), Rejected),
+    "401 as problem details": (says(401, problem(401, 20003)), Rejected),
+    "429 as problem details": (says(429, problem(429, 20429)), Rejected),
+    "503 as problem details": (says(503, problem(503, 20503)), InDoubt),
+    "408 without a code": (says(408, b"{}"), InDoubt),
+    "408 with a code": (says(408, b'{"code": 20408, "message": "m", "status": 408}'), Rejected),
+    "425 without a code": (says(425, b"<html>"), InDoubt),
+    "499 without a code": (says(499, b""), InDoubt),
+    "404 without a code": (says(404, b"{}"), Rejected),
     "201 without a sid": (says(201, b"{}"), InDoubt),
+    "201 with a list": (says(201, b"[]"), InDoubt),
+    "201 with a string": (says(201, b'"SM"'), InDoubt),
+    "201 with null": (says(201, b"null"), InDoubt),
     "201 that is no JSON": (says(201, b"<html>"), InDoubt),
     "201 cut short": (says(201, CREATED[:20], length=len(CREATED)), InDoubt),
     "reset after the request": (resets, InDoubt),
@@ -103,7 +122,7 @@ CASES: dict[str, tuple[Answer, type[Outcome]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_end_of_a_post_is_told_for_what_it_proves(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_http, "READ_S", 0.4)
+    monkeypatch.setattr(periods, "TWILIO_READ_S", 0.4)
     answer, expected = CASES[case]
     with serving(answer) as (url, read):
         outcome = post(url)
@@ -118,6 +137,8 @@ def test_what_twilio_says_is_kept() -> None:
         assert post(url) == Rejected(21211, 400)
     with serving(CASES["401 without a code"][0]) as (url, _):
         assert post(url) == Rejected(None, 401)
+    with serving(CASES["400 as problem details"][0]) as (url, _):
+        assert post(url) == Rejected(21211, 400)
 
 
 def test_a_refused_connection_sent_nothing() -> None:
@@ -127,7 +148,7 @@ def test_a_refused_connection_sent_nothing() -> None:
 
 
 def test_a_connection_that_is_never_made_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twilio_http, "CONNECT_S", 0.3)
+    monkeypatch.setattr(periods, "TWILIO_CONNECT_S", 0.3)
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -345,7 +345,7 @@ class TemplateSync(RuleBasedStateMachine):
         told = {"approved", "rejected", "paused", "disabled", "missing"}
         for name in SHAPE:
             for version in self.world.store.versions(name):
-                assert version.news == frozenset()
+                assert version.outbox == frozenset()
                 if version.status in told:
                     assert f"{name}#{version.version}#{version.status}#{version.status_at}" in heard
 

@@ -66,6 +66,6 @@ def app(app_with: Callable[..., UnitApp]) -> UnitApp:
 
 
 @pytest.fixture
-def side(db: DynamoDB) -> Receiving:
+def side(db: DynamoDB, tables: Any) -> Receiving:
     """The receive side on empty tables."""
-    return Receiving(db)
+    return Receiving(tables)

@@ -4,37 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from whatsapp.adapters.dynamodb.callback_store import CallbackStore
-from whatsapp.adapters.dynamodb.client import DynamoDB, Item
-from whatsapp.adapters.dynamodb.contact_store import ContactStore
-from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
-from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
-from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.adapters.dynamodb.client import Item
 from whatsapp.adapters.dynamodb.items import message_key
-from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.ports import Deadline, FetchedMedium, MediumUnavailableError, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of, shard_of
-from whatsapp.domain.templates.catalog import load_catalog
-from whatsapp.use_cases.commit import Commit
-from whatsapp.use_cases.erase_contact import EraseContact
-from whatsapp.use_cases.manage_contacts import ManageContacts
-from whatsapp.use_cases.outbox import Outbox
-from whatsapp.use_cases.publish_waiting import PublishWaiting
-from whatsapp.use_cases.receive_message import ReceiveMessage
-from whatsapp.use_cases.reconcile import Reconcile
-from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.store_media import StoreMedia
 
-from tests.fakes import CountingMetrics, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
+from tests.app import SENDER, SETTINGS, UnitApp
 
 MESSAGES, CONTACTS = "MessagesTable", "ContactsTable"
 ASHA = Address("+919812345678")
 HIDDEN = Address("IN.1344567890")
-SENDER = "+14155550100"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 IDS = ContactIds("key")
 JPEG = FetchedMedium(b"\xff\xd8\xff", "image/jpeg")
@@ -104,6 +87,9 @@ class FakeBucket:
             raise MediumUnavailableError("the bucket did not take it")
         self.files[key] = medium
 
+    def url(self, key: str) -> str:
+        return f"https://bucket/{key}?signed"
+
     def delete_all(self, contact_id: str) -> None:
         self.files = {key: medium for key, medium in self.files.items() if not key.startswith(f"media/{contact_id}/")}
 
@@ -122,85 +108,31 @@ def listed(twilio_sid: str, body: str, *, at: int = 0, from_: str = ASHA.value, 
     )
 
 
-class Receiving:
-    """All of it, joined."""
+@dataclass(frozen=True)
+class ReceivingApp(UnitApp):
+    """The product, with this Twilio and this bucket."""
 
-    def __init__(self, db: DynamoDB) -> None:
-        self.db = db
-        self.clock = FrozenClock()
-        self.bus, self.metrics = RecordingBus(), CountingMetrics()
-        self.twilio, self.bucket = FakeTwilio(), FakeBucket()
-        self.inbox = InboxStore(db, MESSAGES, CONTACTS, 400)
-        self.contacts = ContactStore(db, CONTACTS)
-        self.messages = MessageStore(db, MESSAGES, CONTACTS, Limits(HOUR, 3, 400))
-        callbacks = CallbackStore(db, MESSAGES, 400)
-        alerts, queue = RecordingAlerts(), RecordingQueue()
-        templates: Any = None  # no code here speaks of a template
-        self.commit = Commit(
-            messages=self.messages,
-            contacts=self.contacts,
-            templates=templates,
-            outbox=Outbox(bus=self.bus, alerts=alerts, queue=queue, metrics=self.metrics),
-            clock=self.clock,
-            metrics=self.metrics,
-            rate_limit_ms=HOUR,
-        )
-        self.record_status = RecordStatus(
-            messages=self.messages,
-            contacts=self.contacts,
-            callbacks=callbacks,
-            clock=self.clock,
-            metrics=self.metrics,
-            commit=self.commit,
-        )
-        self.receive = ReceiveMessage(
-            inbox=self.inbox,
-            messages=self.messages,
-            contacts=self.contacts,
-            contact_ids=IDS,
-            bus=self.bus,
-            clock=self.clock,
-            metrics=self.metrics,
-            default_agent="scheduling",
-        )
-        self.publish_waiting = PublishWaiting(
-            inbox=self.inbox,
-            callbacks=callbacks,
-            receive_message=self.receive,
-            record_status=self.record_status,
-            clock=self.clock,
-        )
-        self.store_media = StoreMedia(
-            inbox=self.inbox,
-            source=self.twilio,
-            store=self.bucket,
-            bus=self.bus,
-            clock=self.clock,
-            metrics=self.metrics,
-        )
-        self.reconcile = Reconcile(
-            inbox=self.inbox,
-            messages=self.messages,
-            contacts=self.contacts,
-            gateway=self.twilio,  # type: ignore[arg-type]  # nothing is posted here
-            catalog=load_catalog(),
-            contact_ids=IDS,
-            clock=self.clock,
-            metrics=self.metrics,
-            receive_message=self.receive,
-            record_status=self.record_status,
-        )
-        self.conversations = ConversationStore(db, MESSAGES, lambda key: f"https://bucket/{key}?signed")
-        self.manage = ManageContacts(contacts=self.contacts, conversations=self.conversations, contact_ids=IDS)
-        self.erase = EraseContact(
-            contacts=self.contacts,
-            messages=self.messages,
-            erasures=ErasureStore(db, MESSAGES, CONTACTS, 400),
-            gateway=self.twilio,  # type: ignore[arg-type]  # as above
-            media=self.bucket,
-            clock=self.clock,
-            commit=self.commit,
-        )
+    gateway: Any = field(default_factory=FakeTwilio)
+    media_store: Any = field(default_factory=FakeBucket)
+
+    @property
+    def media_source(self) -> Any:
+        """Twilio's media are Twilio's."""
+        return self.gateway
+
+
+class Receiving:
+    """The receive side, joined by `bootstrap.App`."""
+
+    def __init__(self, tables: Any) -> None:
+        app = ReceivingApp(SETTINGS, tables)
+        self.db, self.clock, self.bus, self.metrics = app.db, app.clock, app.bus, app.metrics
+        self.twilio, self.bucket = app.gateway, app.media_store
+        self.inbox, self.contacts, self.messages = app.inbox, app.contacts, app.messages
+        self.commit, self.outbox = app.commit, app.outbox
+        self.record_status, self.receive = app.record_status, app.receive_message
+        self.publish_waiting, self.store_media, self.reconcile = app.publish_waiting, app.store_media, app.reconcile
+        self.manage, self.erase = app.manage_contacts, app.erase_contact
 
     @property
     def deadline(self) -> Deadline:

@@ -112,9 +112,9 @@ def test_two_calls_without_a_key_are_two_messages(aws: Aws) -> None:
 def test_retries_end_with_the_key_in_hand(aws: Aws) -> None:
     aws.answers = [aws_error("ServiceException", 500)] * client.TRIES
     waits: list[float] = []
-    with pytest.raises(MessagingUnavailable) as told:
+    with pytest.raises(MessagingUnavailable) as raised:
         send(idempotency_key="appt-1", sleep=waits.append)
-    assert told.value.idempotency_key == "appt-1"
+    assert raised.value.idempotency_key == "appt-1"
     assert len(aws.asked) == client.TRIES
     assert waits == sorted(waits)
     assert waits[0] >= 0.5
@@ -123,9 +123,9 @@ def test_retries_end_with_the_key_in_hand(aws: Aws) -> None:
 
 def test_refusal_is_an_error_that_tells_why(aws: Aws) -> None:
     aws.answers = [REFUSED]
-    with pytest.raises(MessageRefused, match="opted_out: this contact asked") as told:
+    with pytest.raises(MessageRefused, match="opted_out: this contact asked") as raised:
         send()
-    assert (told.value.code, told.value.retryable, told.value.answer) == ("opted_out", False, REFUSED)
+    assert (raised.value.code, raised.value.retryable, raised.value.answer) == ("opted_out", False, REFUSED)
     assert len(aws.asked) == 1
 
 

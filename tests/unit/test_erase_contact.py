@@ -220,8 +220,8 @@ def test_two_sweeps_at_once_work_once(side: Receiving) -> None:
     side.erase(ME, side.deadline)
     side.clock.at += 16 * MINUTE
     (job,) = (j for n in range(4) for j in side.erase.erasures.due(f"erase#{n}", side.clock.now()))
-    later = replace(job, due_at=side.clock.now() + MINUTE)
-    assert [side.erase.erasures.book(job, later) for _ in range(2)] == [True, False]
+    later = side.clock.now() + MINUTE
+    assert [side.erase.erasures.postpone(job, later) for _ in range(2)] == [replace(job, due_at=later), None]
 
 
 def test_one_persons_trouble_does_not_stop_the_others(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:

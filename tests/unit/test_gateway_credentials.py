@@ -23,6 +23,6 @@ def test_no_credentials(error: Exception, why: str) -> None:
     posted = gateway.post(OutgoingPost(to="+919812345678", body="hello", status_path="/twilio/status/m/a"))
     assert isinstance(posted, NotSent)
     assert why in posted.detail
-    with pytest.raises(TwilioUnavailable) as told:
+    with pytest.raises(TwilioUnavailable) as raised:
         gateway.list_sent_to("+919812345678", 0)
-    assert why in str(told.value)
+    assert why in str(raised.value)

@@ -1,4 +1,4 @@
-"""The bus, the queue and the alert topic: what they are told, and that a refusal never passes for success."""
+"""The bus, the queue and the alert topic: what they get, and that a refusal never counts as success."""
 
 import json
 from collections.abc import Callable
@@ -74,9 +74,9 @@ def test_event_as_the_bus_takes_it() -> None:
 def test_a_200_with_failed_entries_is_no_success() -> None:
     entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "for +919812345678"}]
     bus = EventBridgeBus(Client({"FailedEntryCount": 1, "Entries": entries}), "bus")  # type: ignore[arg-type]  # as above
-    with pytest.raises(PublishFailed, match="refused 1 of 2 events: ThrottlingException") as told:
+    with pytest.raises(PublishFailed, match="refused 1 of 2 events: ThrottlingException") as raised:
         bus.publish([EVENT, EVENT])
-    assert "98123" not in str(told.value)
+    assert "98123" not in str(raised.value)
 
 
 # --- the queue ---------------------------------------------------------------------------------------------------
@@ -137,15 +137,15 @@ def test_queue_that_takes_nothing(error: Exception) -> None:
         lambda: queue.put_back("r", 5),
     ]
     for call in calls:
-        with pytest.raises(PublishFailed) as told:
+        with pytest.raises(PublishFailed) as raised:
             call()
-        assert "98123" not in str(told.value)
+        assert "98123" not in str(raised.value)
 
 
 # --- the alert topic ---------------------------------------------------------------------------------------------
 
 
-def test_alert_tells_what_whom_why_and_what_to_do() -> None:
+def test_alert_says_what_whom_why_and_what_to_do() -> None:
     text = text_about(FAILED)
     for said in (
         "session_reminder is failed",
@@ -206,6 +206,6 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
 @pytest.mark.parametrize("error", [DENIED, GONE])
 def test_topic_that_takes_nothing(error: Exception) -> None:
     alerts = SnsAlerts(lambda: Client(error), "topic")  # type: ignore[arg-type, return-value]  # as above
-    with pytest.raises(PublishFailed) as told:
+    with pytest.raises(PublishFailed) as raised:
         alerts.about(FAILED)
-    assert "98123" not in str(told.value)
+    assert "98123" not in str(raised.value)

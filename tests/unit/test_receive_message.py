@@ -15,7 +15,8 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import as_entry
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.receiving.inbound import InboundMedium
-from whatsapp.use_cases.receive_message import TRIES, ErasedError, events_of
+from whatsapp.domain.receiving.record import events_of
+from whatsapp.use_cases.receive_message import TRIES, ErasedError
 
 from tests.unit import webhook_kit
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, Receiving, sid
@@ -82,7 +83,7 @@ def test_two_sweeps_at_once_publish_once(side: Receiving) -> None:
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     shard = str(side.item(sid(1))["due_shard"])
     seen_by_both = next(side.inbox.due(shard, side.clock.now()))
-    booked = [side.inbox.book(seen_by_both, side.clock.now() + periods.OUTBOX_RETRY) for _ in range(2)]
+    booked = [side.inbox.postpone(seen_by_both, side.clock.now() + periods.OUTBOX_RETRY) for _ in range(2)]
     assert booked == [True, False]
 
 
@@ -92,14 +93,14 @@ def test_sweep_is_not_stopped_by_one_that_goes_wrong(side: Receiving, monkeypatc
         side.receive(side.form(number))
     side.bus.down = False
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
-    real = side.inbox.published
+    real = side.inbox.record_published
 
     def published(inbound: Any, now: int) -> None:
         if inbound.message_id == sid(1):
             raise RuntimeError("a bug")
         real(inbound, now)
 
-    monkeypatch.setattr(side.inbox, "published", published)
+    monkeypatch.setattr(side.inbox, "record_published", published)
     with pytest.raises(ExceptionGroup):
         side.publish_waiting(side.deadline)
     assert [number for number in range(3) if "due_at" in side.item(sid(number))] == [1]
@@ -369,7 +370,8 @@ class Events:
 def test_bus_that_takes_one_of_two_events_has_not_taken_them(side: Receiving) -> None:
     """PutEvents answers 200 even then. The marker stands, and both are told again."""
     client = Events(refuses=1)
-    side.receive = replace(side.receive, bus=EventBridgeBus(client, "bus"))  # type: ignore[arg-type]  # all it asks of it
+    bus = EventBridgeBus(client, "bus")  # type: ignore[arg-type]  # all it asks of it
+    side.receive = replace(side.receive, outbox=replace(side.outbox, bus=bus))
     side.receive(side.form(1, "STOP"))
     assert side.item(sid(1))["due_shard"].startswith("publish#")
     client.refuses = 0

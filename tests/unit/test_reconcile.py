@@ -140,7 +140,7 @@ def test_sender_that_nobody_can_read_is_told(side: Receiving) -> None:
 
 def test_of_two_looks_at_once_the_later_counts(side: Receiving) -> None:
     for until in (5, 9, 7):
-        side.inbox.note_reconciled(until)
+        side.inbox.record_reconciled(until)
     assert side.inbox.reconciled_until() == 9
 
 

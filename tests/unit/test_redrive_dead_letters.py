@@ -6,45 +6,21 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
-from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, continuation_id_of, message_id_of
-from whatsapp.use_cases.commit import Commit
-from whatsapp.use_cases.outbox import Outbox
-from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan, RedriveDeadLetters
+from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
-from tests.fakes import NOON, CountingMetrics, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
+from tests.app import SETTINGS, UnitApp
+from tests.fakes import NOON, RecordingQueue
 
 HOUR = 3_600_000
 GAVE_UP = Failure(code="account_problem", detail="the account is not active", twilio_code=20005, retryable=True)
 TO = "+919812345678"
 
 
-class World:
+class World(UnitApp):
     """A redrive over the real store."""
-
-    def __init__(self, db: DynamoDB) -> None:
-        clock = FrozenClock()
-        self.messages = MessageStore(db, "MessagesTable", "ContactsTable", Limits(HOUR, 3, 400))
-        self.queue: list[dict[str, Any]] = []
-        metrics, unused = CountingMetrics(), None
-        outbox = Outbox(bus=RecordingBus(), alerts=RecordingAlerts(), queue=RecordingQueue(), metrics=metrics)
-        commit = Commit(
-            messages=self.messages,
-            contacts=unused,  # type: ignore[arg-type]
-            templates=unused,  # type: ignore[arg-type]
-            outbox=outbox,
-            clock=clock,
-            metrics=metrics,
-            rate_limit_ms=HOUR,
-        )
-        self.redrive = RedriveDeadLetters(
-            messages=self.messages,
-            commit=commit,
-            clock=clock,
-            put_on_queue=self.queue.append,
-        )
 
     def stored(self, status: Status, **more: Any) -> Message:
         message = Message(
@@ -64,12 +40,12 @@ class World:
 
     def plan(self, body: object = None, queue_message_id: str = "q1") -> Plan:
         text = body if isinstance(body, str) else json.dumps(body or {"message_id": "m1"})
-        return self.redrive.plan(DeadLetter(queue_message_id, text))
+        return self.redrive_dead_letters.plan(DeadLetter(queue_message_id, text))
 
 
 @pytest.fixture
-def world(db: DynamoDB) -> World:
-    return World(db)
+def world(db: DynamoDB, tables: Any) -> World:
+    return World(SETTINGS, tables)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +70,8 @@ def test_by_status(world: World, status: Status, action: Action) -> None:
     world.stored(status)
     plan = world.plan()
     assert plan.action is action
-    assert world.redrive.carry_out(plan) is (action is not Action.LEAVE)
-    assert world.queue == ([{"message_id": "m1"}] if action is Action.NUDGE else [])
+    assert world.redrive_dead_letters.carry_out(plan) is (action is not Action.LEAVE)
+    assert world.queue == RecordingQueue(nudges=[("m1", 0)] if action is Action.NUDGE else [])
     assert world.messages.get(continuation_id_of("m1")) is None
 
 
@@ -124,8 +100,8 @@ def test_failed_is_sent_again_only_where_that_can_help(world: World, more: dict[
 def test_renewal_is_one_new_record_however_often(world: World) -> None:
     world.stored(Status.FAILED, error=GAVE_UP)
     plan = world.plan()
-    assert world.redrive.carry_out(plan)
-    assert world.redrive.carry_out(plan), "a second redrive that planned at the same time"
+    assert world.redrive_dead_letters.carry_out(plan)
+    assert world.redrive_dead_letters.carry_out(plan), "a second redrive that planned at the same time"
     new = world.messages.get(continuation_id_of("m1"))
     assert new is not None
     assert (new.status, new.continues, new.attempts, new.due_at) == (Status.PENDING, "m1", 0, NOON)
@@ -140,8 +116,8 @@ def test_request_without_a_record_goes_back_under_the_same_id(world: World) -> N
     """SQS gave up before any record was made: the crash was ours, before the first write."""
     plan = world.plan({"to": TO, "template": "mood_checkin"}, queue_message_id="q7")
     assert (plan.action, plan.message_id) == (Action.REQUEUE, message_id_of("q7"))
-    world.redrive.carry_out(plan)
-    assert world.queue == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7"}]
+    world.redrive_dead_letters.carry_out(plan)
+    assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7"}]
 
 
 def test_request_with_a_record_is_judged_by_it(world: World) -> None:
@@ -163,5 +139,5 @@ def test_what_nobody_can_send_stays(world: World, body: object, says: str) -> No
     plan = world.plan(body)
     assert plan.action is Action.LEAVE
     assert says in plan.why
-    assert not world.redrive.carry_out(plan)
-    assert world.queue == []
+    assert not world.redrive_dead_letters.carry_out(plan)
+    assert world.queue == RecordingQueue()

@@ -165,7 +165,7 @@ def test_late_publisher_leaves_no_marker_that_never_ends(side: Receiving) -> Non
     assert stale is not None
     side.store_media(sid(1), side.deadline)
     side.db.write(_marked_unpublished(stale))
-    side.inbox.published(stale, side.clock.now())
+    side.inbox.record_published(stale, side.clock.now())
     assert side.item(sid(1))["due_shard"].startswith("media#")
     later(side)
     assert "due_at" not in side.item(sid(1))
@@ -186,7 +186,7 @@ def test_two_at_once_do_not_undo_each_other(side: Receiving) -> None:
     assert seen is not None
     side.store_media(sid(1), side.deadline)
     half = (replace(seen.media[0], status="stored"), seen.media[1])
-    assert not side.inbox.note_media(seen, half, side.clock.now())
+    assert not side.inbox.record_media(seen, half, side.clock.now())
     assert states(side) == ["stored", "stored"]
 
 

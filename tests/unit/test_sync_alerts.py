@@ -1,4 +1,4 @@
-"""What whoever is paged reads about a template."""
+"""Alerts about a template, and its outlook."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ OLDER = replace(OURS, version="hi#ba9876543210", status="approved", served_at=1,
 
 
 @pytest.mark.parametrize(
-    ("news", "serving", "says"),
+    ("change", "serving", "says"),
     [
         ("rejected", None, ["TAG_CONTENT_MISMATCH. Not Hindi", "refused as template_not_approved"]),
         ("rejected", OLDER, ["an earlier wording goes out instead (hi#ba9876543210)"]),
@@ -27,11 +27,11 @@ OLDER = replace(OURS, version="hi#ba9876543210", status="approved", served_at=1,
     ],
 )
 def test_an_alert_says_what_why_its_effect_and_what_to_do(
-    news: str, serving: TemplateVersion | None, says: list[str]
+    change: str, serving: TemplateVersion | None, says: list[str]
 ) -> None:
-    text = text_about_template(OURS, news, serving)
+    text = text_about_template(OURS, change, serving)
     assert [line.partition(":")[0] for line in text.splitlines()] == ["What", "Why", "Effect", "Version", "To do"]
-    assert what_to_do(news) in text
+    assert what_to_do(change) in text
     assert [words for words in says if words not in text] == []
 
 

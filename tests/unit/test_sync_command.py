@@ -1,4 +1,4 @@
-"""`python -m local.templates plan` and `sync`: what people read."""
+"""`python -m commands.templates plan` and `sync`: what people read."""
 
 import json
 from io import BytesIO
@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local.templates.__main__ import main
+from commands.templates import main
 
 ANSWER = {
     "dry_run": True,

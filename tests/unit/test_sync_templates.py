@@ -97,7 +97,7 @@ def test_reads_every_page_of_the_list(approved: World) -> None:
     assert not any("/Content/HX" in call for call in approved.calls[before:])
 
 
-def test_rejected_is_told_with_the_reason_and_the_old_wording_serves(approved: World) -> None:
+def test_rejected_is_reported_with_the_reason_and_the_old_wording_serves(approved: World) -> None:
     old = sid(approved)
     reworded(approved).sync()
     new = sid(approved)
@@ -105,8 +105,8 @@ def test_rejected_is_told_with_the_reason_and_the_old_wording_serves(approved: W
     assert serving(approved) == old
     approved.review(new, "rejected", "INCORRECT_CATEGORY. This is marketing")
     approved.sync()
-    version, news, instead = approved.listeners.alerts[-1]
-    assert (version.content_sid, news, version.reason) == (new, "rejected", "INCORRECT_CATEGORY. This is marketing")
+    version, change, instead = approved.listeners.alerts[-1]
+    assert (version.content_sid, change, version.reason) == (new, "rejected", "INCORRECT_CATEGORY. This is marketing")
     assert instead
     assert instead.content_sid == old
     event = approved.listeners.events[-1]
@@ -150,8 +150,8 @@ def test_the_old_wording_goes_out_again_while_the_new_one_is_paused(approved: Wo
         approved.sync()
     approved.review(sid(approved), "paused")
     approved.sync()
-    version, news, instead = approved.listeners.alerts[-1]
-    assert (news, version.content_sid) == ("paused", sid(approved))
+    version, change, instead = approved.listeners.alerts[-1]
+    assert (change, version.content_sid) == ("paused", sid(approved))
     assert instead
     assert instead.content_sid == old
     approved.wait(2 * periods.OLD_WORDING_KEPT)
@@ -321,7 +321,7 @@ def test_one_failure_does_not_stop_the_others(world: World) -> None:
     assert [version.status for version in result.versions] == ["unsubmitted", "received"]
 
 
-def test_a_refusal_is_told_once_and_tried_again_at_once(world: World) -> None:
+def test_a_refusal_is_reported_once_and_tried_again_at_once(world: World) -> None:
     world.fault("error", "/ApprovalRequests", code=20001)
     first = world.sync()
     assert "refused with 400" in first.problems[0]
@@ -401,7 +401,7 @@ def test_a_sync_that_dies_is_healed_wherever_it_died(world: World) -> None:
         fresh.close()
 
 
-def test_news_that_nobody_heard_is_told_by_the_next_sync(approved: World) -> None:
+def test_the_next_sync_delivers_an_outbox_that_was_refused(approved: World) -> None:
     approved.review(sid(approved), "paused")
     approved.listeners.broken = True
     approved.sync()
@@ -413,7 +413,7 @@ def test_news_that_nobody_heard_is_told_by_the_next_sync(approved: World) -> Non
     assert (approved.listeners.heard, approved.listeners.alerted) == (["paused en"], ["paused en"])
 
 
-def test_news_survives_a_death_between_storing_and_telling(approved: World) -> None:
+def test_the_outbox_survives_a_death_between_storing_and_delivering(approved: World) -> None:
     approved.review(sid(approved), "disabled")
 
     def die_once_stored(_: int, call: str) -> None:
@@ -433,7 +433,7 @@ def test_news_survives_a_death_between_storing_and_telling(approved: World) -> N
 # --- what WhatsApp takes back ----------------------------------------------------------------------------------------
 
 
-def test_another_category_is_told_once(approved: World) -> None:
+def test_another_category_is_reported_once(approved: World) -> None:
     approved.review(sid(approved), "approved", category="MARKETING")
     for _ in range(2):
         approved.sync()
@@ -474,7 +474,7 @@ def test_evidence_about_one_that_serves_no_more_changes_nothing(approved: World)
 # --- changed by hand -------------------------------------------------------------------------------------------------
 
 
-def test_a_copy_deleted_by_hand_is_told_and_made_anew_only_on_demand(approved: World) -> None:
+def test_a_copy_deleted_by_hand_is_reported_and_made_anew_only_on_demand(approved: World) -> None:
     gone = sid(approved)
     del approved.account.contents[gone]
     for _ in range(2):
@@ -530,7 +530,7 @@ def test_a_missing_copy_that_appears_again_unsubmitted_is_submitted(world: World
     assert (result.problems, world.version("mood", "en").status, sid(world)) == ([], "received", hidden.sid)
 
 
-def test_words_changed_by_hand_are_told_and_not_submitted(world: World) -> None:
+def test_words_changed_by_hand_are_reported_and_not_submitted(world: World) -> None:
     world.fault("http_500", "/ApprovalRequests", times=2)
     world.sync()
     changed = next(content for content in world.contents() if content.language == "en")
@@ -565,7 +565,7 @@ def test_blanks_that_twilio_moved_are_no_change(approved: World) -> None:
     assert approved.sync().problems == []
 
 
-def test_a_stranger_under_our_name_is_told_and_left_alone(approved: World) -> None:
+def test_a_stranger_under_our_name_is_reported_and_left_alone(approved: World) -> None:
     types = {"twilio/text": {"body": "Something else entirely"}}
     ours = approved.version("mood", "en").friendly_name
     approved.gateway.create({"friendly_name": ours, "language": "en", "types": types})
@@ -598,7 +598,7 @@ def test_a_word_of_whatsapp_that_we_do_not_know_changes_nothing(approved: World)
 # --- dry run ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_the_plan_and_changes_nothing(approved: World) -> None:
+def test_a_dry_run_shows_the_plan_and_changes_nothing(approved: World) -> None:
     approved.review(sid(approved, "hi"), "paused")
     reworded(approved)
     before = (approved.store.versions("mood"), [vars(content) for content in approved.contents()])

@@ -110,7 +110,7 @@ def test_a_text_too_long_for_whatsapp_is_refused() -> None:
 
 def test_variables_are_numbered_as_they_first_appear() -> None:
     body = "See {{ b }}, then {{a}}, then {{ b }} again"
-    assert placeholders(body) == ["b", "a"]
+    assert placeholders(body) == ("b", "a")
     assert numbered(body) == "See {{1}}, then {{2}}, then {{1}} again"
     assert template(body, "a", "b").render("en", {"a": "A", "b": "B"}).content_variables == {
         "1": "B",

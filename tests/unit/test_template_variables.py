@@ -4,7 +4,7 @@ from datetime import date, time, timedelta
 
 import pytest
 from babel.dates import format_date, format_time, get_day_names, get_month_names
-from whatsapp.domain.templates.localisation import LANGUAGES, date_in_words, time_in_words, weekday_in_words
+from whatsapp.domain.templates.localisation import LANGUAGES, day_in_words, time_in_words
 from whatsapp.domain.templates.variables import (
     DEFAULT_MAX_LENGTH,
     VARIABLE_TYPES,
@@ -208,7 +208,7 @@ def test_the_words_are_those_of_cldr(language: str) -> None:
     assert LANGUAGES[language].months.split() == [months[n] for n in range(1, 13)]
     assert LANGUAGES[language].weekdays.split() == [weekdays[n] for n in range(7)]
     day = date(2026, 11, 24)
-    shown = f"{weekday_in_words(day.weekday(), language)}, {date_in_words(day, language)}"
+    shown = day_in_words(day, day.weekday(), language)
     assert shown == format_date(day, "EEEE, d MMMM", locale=locale)
 
 

@@ -51,12 +51,12 @@ class Time:
     ],
 )
 def test_missing_credentials_are_named_with_how_to_set_them(text: str, lacks: str) -> None:
-    with pytest.raises(MessagingError) as told:
+    with pytest.raises(MessagingError) as raised:
         parse_credentials(text, "prod/twilio")
-    assert (told.value.code, told.value.failure.retryable) == ("account_problem", True)
-    assert f"missing ({lacks})" in told.value.detail
-    assert "prod/twilio" in told.value.detail
-    assert "canary" not in str(told.value)
+    assert (raised.value.code, raised.value.failure.retryable) == ("account_problem", True)
+    assert f"missing ({lacks})" in raised.value.detail
+    assert "prod/twilio" in raised.value.detail
+    assert "canary" not in str(raised.value)
 
 
 def test_repr_shows_no_secret() -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 from twilio.request_validator import RequestValidator
 from whatsapp import bootstrap
 from whatsapp.adapters.twilio.webhook import TwilioDoor
+from whatsapp.domain.address import Address
 
 from functions.webhook import handler
 
@@ -129,7 +130,7 @@ class Recording:
 
     def door(self) -> TwilioDoor:
         """A real one."""
-        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._tokens)
+        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._tokens, Address.parse(SENDER))
 
     def _tokens(self, refresh: bool) -> tuple[str, ...]:
         self.calls["refreshes"] += refresh

@@ -34,12 +34,17 @@ from whatsapp.use_cases.record_status import RecordStatus
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
+    from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
+    from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+    from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
     from whatsapp.adapters.twilio.webhook import TwilioDoor
+    from whatsapp.domain.ports import MediaSource
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
     from whatsapp.use_cases.store_media import StoreMedia
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.sync_templates import SyncTemplates
     from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
-# Else a link to a medium names S3's global host, which redirects for a bucket's first day: the signature breaks there.
+# Without it, a medium's link names S3's global host. That redirects on a bucket's first day, and breaks the signature.
 _S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
 _TIMEOUTS = Config(
     connect_timeout=periods.AWS_CONNECT_S,
@@ -103,6 +108,10 @@ class App:
         return ContactIds(secret["SecretString"])
 
     @cached_property
+    def sender(self) -> Address:
+        return Address.parse(self.settings.sender_address)
+
+    @cached_property
     def api_url(self) -> str:
         parameter = self.client("ssm").get_parameter(Name=self.settings.api_url_parameter)
         return str(parameter["Parameter"]["Value"])
@@ -148,21 +157,52 @@ class App:
     def alerts(self) -> SnsAlerts:
         return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
 
+    def _twilio(self) -> Any:
+        """The SDK's client with the secret as it is now, because it may have been rotated."""
+        from whatsapp.adapters.twilio.http import client
+
+        return client(self.twilio_secret.get(), self.settings.twilio_base_url)
+
     @cached_property
     def gateway(self) -> "TwilioGateway":
         from whatsapp.adapters.twilio.gateway import TwilioGateway
-        from whatsapp.adapters.twilio.http import client
 
-        base_url = self.settings.twilio_base_url
-        return TwilioGateway(
-            lambda: client(self.twilio_secret.get(), base_url),
-            Address.parse(self.settings.sender_address),
-            self.settings.public_url or self.api_url,
-        )
+        return TwilioGateway(self._twilio, self.sender, self.settings.public_url or self.api_url)
+
+    @cached_property
+    def content(self) -> "TwilioContent":
+        from whatsapp.adapters.twilio.content import TwilioContent
+
+        return TwilioContent(self._twilio)
 
     @cached_property
     def outbox(self) -> Outbox:
         return Outbox(bus=self.bus, alerts=self.alerts, queue=self.queue, metrics=self.metrics)
+
+    @cached_property
+    def media_source(self) -> "MediaSource":
+        from whatsapp.adapters.twilio.media import TwilioMedia
+
+        return TwilioMedia(self.twilio_secret.get, self.settings.twilio_base_url)
+
+    @cached_property
+    def media_store(self) -> "S3MediaStore":
+        from whatsapp.adapters.aws.media_store import S3MediaStore
+
+        return S3MediaStore(self.client("s3"), self.settings.media_bucket)
+
+    @cached_property
+    def conversations(self) -> "ConversationStore":
+        from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
+
+        return ConversationStore(self.db, self.settings.messages_table, self.media_store.url)
+
+    @cached_property
+    def erasures(self) -> "ErasureStore":
+        from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+
+        s = self.settings
+        return ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
     # --- what we do ------------------------------------------------------------------------------------------------
 
@@ -189,12 +229,9 @@ class App:
 
     @cached_property
     def store_media(self) -> "StoreMedia":
-        from whatsapp.adapters.twilio.media import TwilioMedia
         from whatsapp.use_cases.store_media import StoreMedia
 
-        source = TwilioMedia(self.twilio_secret.get, self.settings.twilio_base_url)
-        delete = bool(self.settings.delete_media_at_twilio)
-        return self._join(StoreMedia, source=source, store=self.media_store, delete_at_twilio=delete)
+        return self._join(StoreMedia, delete_at_twilio=bool(self.settings.delete_media_at_twilio))
 
     @cached_property
     def reconcile(self) -> "Reconcile":
@@ -230,26 +267,15 @@ class App:
 
     @cached_property
     def manage_contacts(self) -> "ManageContacts":
-        from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
         from whatsapp.use_cases.manage_contacts import ManageContacts
 
-        conversations = ConversationStore(self.db, self.settings.messages_table, self.media_store.url)
-        return self._join(ManageContacts, conversations=conversations)
+        return self._join(ManageContacts)
 
     @cached_property
     def erase_contact(self) -> "EraseContact":
-        from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
         from whatsapp.use_cases.erase_contact import EraseContact
 
-        s = self.settings
-        erasures = ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
-        return self._join(EraseContact, erasures=erasures, media=self.media_store)
-
-    @cached_property
-    def media_store(self) -> "S3MediaStore":
-        from whatsapp.adapters.aws.media_store import S3MediaStore
-
-        return S3MediaStore(self.client("s3"), self.settings.media_bucket)
+        return self._join(EraseContact)
 
     @cached_property
     def resolve_doubt(self) -> "ResolveDoubt":
@@ -264,13 +290,16 @@ class App:
         return self._join(SweepDue)
 
     @cached_property
+    def redrive_dead_letters(self) -> "RedriveDeadLetters":
+        from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
+
+        return self._join(RedriveDeadLetters)
+
+    @cached_property
     def sync_templates(self) -> "SyncTemplates":
-        from whatsapp.adapters.twilio.content import TwilioContent
-        from whatsapp.adapters.twilio.http import client
         from whatsapp.use_cases.sync_templates import SyncTemplates
 
-        content = TwilioContent(lambda: client(self.twilio_secret.get(), self.settings.twilio_base_url))
-        return self._join(SyncTemplates, content=content)
+        return self._join(SyncTemplates)
 
     def door(self) -> "TwilioDoor":
         """Twilio's door, with the account it is for."""
@@ -278,7 +307,7 @@ class App:
 
         # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
-        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens)
+        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens, self.sender)
 
     def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
         return self.twilio_secret.get(refresh=refresh).webhook_tokens

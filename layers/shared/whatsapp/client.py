@@ -1,4 +1,4 @@
-"""For the orchestrator's authors: one function that has a WhatsApp message sent, once, however often it is retried.
+"""For the orchestrator's authors: one function that sends a WhatsApp message once, however often it is retried.
 
     from whatsapp.client import send_whatsapp_message
 
@@ -9,7 +9,7 @@
         idempotency_key="appt-8831-reminder-24h",
     )
 
-It needs boto3 and nothing else: copy this file, or attach the shared layer.
+It needs only boto3: copy this file, or attach the shared layer.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 
 TRIES = 4
 READ_TIMEOUT_S = 35
-"""More than the send function's own 30 s: when we give up waiting, it is over."""
+"""More than the send function's own 30 s: when we stop waiting, the function has ended."""
 
 
 class WhatsAppError(Exception):
-    """The message was not taken. Neither this text nor its parts hold a number, a name or a message's text."""
+    """The message was not accepted. This error contains no number, no name and no text of the message."""
 
 
 class MessageRefused(WhatsAppError):
-    """The request cannot be served as it is; nothing was stored and its idempotency key is still free.
+    """The request was refused. Nothing was stored, and its idempotency key is still free.
 
     Attributes:
-        code: our stable word, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`.
+        code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`.
         retryable: whether the same request may succeed later.
         answer: the whole answer.
     """
@@ -53,9 +53,9 @@ class MessageRefused(WhatsAppError):
 
 
 class MessagingUnavailable(WhatsAppError):
-    """Nobody answered, try after try: the message may have been taken or not.
+    """No try got an answer: the message may have been accepted or not.
 
-    Call again with the same `idempotency_key`, now or tomorrow: it will never go out twice.
+    Call again with the same `idempotency_key`, now or tomorrow: the message is never sent twice.
     """
 
     def __init__(self, idempotency_key: str, cause: str) -> None:
@@ -79,12 +79,12 @@ def send_whatsapp_message(
     Args:
         to: `+E164`; a national number is read as Indian.
         template: name of a template, with its `variables`; or None, with `text=` among the options.
-        idempotency_key: what this message is to you, such as `appt-8831-reminder-24h`. The same key never sends a
-            second message, today or next month. Without one, a fresh key serves this call and its own retries only.
+        idempotency_key: your name for this message, such as `appt-8831-reminder-24h`. The same key never sends a
+            second message, today or next month. Without one, a new key covers this call and its own retries only.
         function_name: the send function; without it, `WHATSAPP_SEND_FUNCTION` of the environment. You get the
-            message's real state.
-        queue_url: the send queue instead: for bulk, or where you cannot wait. The answer is always `pending`, and
-            the bus tells the rest. Without either, `WHATSAPP_SEND_QUEUE_URL` of the environment.
+            message's real status.
+        queue_url: the send queue instead, for bulk or if you cannot wait. The answer is always `pending`, and events
+            on the bus report the rest. Without either, `WHATSAPP_SEND_QUEUE_URL` of the environment.
         sleep: waits between tries, in seconds.
         options: the request's other fields, as in events/schemas/SendRequest.json: `text`, `language`, `user_id`,
             `agent`, `in_reply_to`, `send_at`, `expires_at` (ISO 8601 with offset), `on_rate_limit`, …
@@ -94,10 +94,10 @@ def send_whatsapp_message(
         with `will_expire`, phone the patient instead.
 
     Raises:
-        MessageRefused: mend the request, or leave this contact in peace.
+        MessageRefused: correct the request, or do not write to this contact.
         MessagingUnavailable: try again later with the same key.
-        botocore.exceptions.ClientError: your own set-up is wrong: no such function, no permission.
-        ValueError: neither a function nor a queue is named.
+        botocore.exceptions.ClientError: your configuration is wrong: no such function, no permission.
+        ValueError: neither a function nor a queue is given.
     """
     key = idempotency_key or str(uuid.uuid4())
     request = {
@@ -111,9 +111,9 @@ def send_whatsapp_message(
     function_name = function_name or (None if queue_url else os.environ.get("WHATSAPP_SEND_FUNCTION"))
     queue_url = queue_url or os.environ.get("WHATSAPP_SEND_QUEUE_URL")
     if function_name:
-        return _answered(_insisting(lambda: _invoke(function_name, body), key, sleep))
+        return _answered(_retrying(lambda: _invoke(function_name, body), key, sleep))
     if queue_url:
-        _insisting(lambda: _client("sqs").send_message(QueueUrl=queue_url, MessageBody=body), key, sleep)
+        _retrying(lambda: _client("sqs").send_message(QueueUrl=queue_url, MessageBody=body), key, sleep)
         return _queued(key)
     raise ValueError("say which function_name or queue_url, or set WHATSAPP_SEND_FUNCTION")
 
@@ -124,7 +124,7 @@ def message_id_of(idempotency_key: str) -> str:
 
 
 class _Unanswered(Exception):
-    """The function broke off: what became of the request is not known."""
+    """The function failed, so the result of the request is not known."""
 
 
 def _invoke(function_name: str, body: str) -> dict[str, Any]:
@@ -142,14 +142,14 @@ def _answered(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _queued(key: str) -> dict[str, Any]:
-    """All that is known of a message in the queue, in the shape of every answer."""
+    """The answer for a message in the queue."""
     unknown = ("contact_id", "twilio_sid", "scheduled_for", "continues", "continued_as", "error")
     known = {"message_id": message_id_of(key), "status": "pending", "duplicate": False, "will_expire": False}
     return {**known, **dict.fromkeys(unknown)}
 
 
-def _insisting(call: Callable[[], Any], key: str, sleep: Callable[[float], None]) -> Any:
-    """Try, with the same request, until there is an answer; wait longer each time (0.5 to 4 s, jittered)."""
+def _retrying(call: Callable[[], Any], key: str, sleep: Callable[[float], None]) -> Any:
+    """Try the same request until there is an answer; wait longer each time (0.5 to 4 s, with jitter)."""
     cause = ""
     for attempt in range(TRIES):
         if attempt:
@@ -158,7 +158,7 @@ def _insisting(call: Callable[[], Any], key: str, sleep: Callable[[float], None]
             return call()
         except ClientError as error:
             cause = error.response["Error"]["Code"]
-            if not _may_pass(error):
+            if not _is_temporary(error):
                 raise
         except _Unanswered as error:
             cause = str(error)
@@ -167,14 +167,14 @@ def _insisting(call: Callable[[], Any], key: str, sleep: Callable[[float], None]
     raise MessagingUnavailable(key, cause)
 
 
-def _may_pass(error: ClientError) -> bool:
-    """Whether AWS is busy or unwell, rather than our own set-up wrong."""
+def _is_temporary(error: ClientError) -> bool:
+    """Whether the error is temporary: AWS is throttling or failing."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return status >= 500 or status == 429 or "Throttl" in error.response["Error"]["Code"]
 
 
 @lru_cache
 def _client(service: str) -> Any:
-    # One try: the retries are ours, and a second invoke behind our back would wait twice as long.
+    # One try, because the retries are ours: a second one inside botocore would wait twice as long.
     config = Config(connect_timeout=3, read_timeout=READ_TIMEOUT_S, retries={"total_max_attempts": 1})
     return boto3.client(service, config=config)  # type: ignore[call-overload]  # the stubs know services by literal

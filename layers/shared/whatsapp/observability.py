@@ -1,4 +1,4 @@
-"""Logs and metrics: made once, named once. Phone numbers, names and message texts never get here."""
+"""The logger and the metrics. Neither ever contains a phone number, a name or a message's text."""
 
 import warnings
 
@@ -9,26 +9,26 @@ METRICS = {
     "MessagesSent": "Twilio accepted a message",
     "MessagesDelivered": "a message reached the phone",
     "MessagesRead": "a patient opened a message",
-    "MessagesFailed": "Twilio says that a message failed after it had accepted it",
+    "MessagesFailed": "Twilio reported a posted message as failed or undelivered",
     "MessagesInDoubt": "a POST had no clear answer",
     "MessagesReceived": "a patient wrote",
-    "ReconcileBehind": "the last complete look at Twilio's list is over half an hour old",
+    "ReconcileBehind": "the last complete reconcile with Twilio's list is over half an hour old",
     "MessagesBackfilled": "inbound messages whose webhook never arrived, found in Twilio's list",
-    "MediaStored": "files of patients that were brought into the bucket",
-    "MediaWaiting": "files of patients that Twilio did not hand out this time; each is tried again every five minutes",
-    "MediaFailed": "files of patients that could not be",
-    "RateLimitViolations": "two proactive acceptances for one contact lie closer together than the limit: must stay 0",
+    "MediaStored": "patients' files that were stored in the bucket",
+    "MediaWaiting": "patients' files that Twilio did not deliver this time; each is tried again every five minutes",
+    "MediaFailed": "patients' files that could not be stored",
+    "RateLimitViolations": "two proactive acceptances for one contact were closer than the rate limit: must stay 0",
     "RepliesPerContactHigh": "a contact got 20 replies or more within an hour: two bots may be talking to each other",
-    "BadSignatures": "a webhook that bears our AccountSid was refused; mostly its signature: is the token current?",
+    "BadSignatures": "a webhook with our AccountSid was refused, mostly for its signature: is the auth token current?",
     "UnmatchedCallbacks": "a status callback belongs to no attempt of ours",
-    "PublishFailed": "the bus did not take an event; the sweep publishes it",
-    "NotTold": "bus, topic or dead-letter queue did not take what a send had to tell; the sweep tries again",
-    "DueStale": "waiting items that the sweep found over ten minutes late",
-    "TemplateSyncFailed": "calls of Twilio that failed in a sync of the templates, or had no clear answer",
+    "PublishFailed": "the bus did not take an event; a sweep publishes it",
+    "NotTold": "the bus, the topic or the dead-letter queue did not take a message's outbox; a sweep delivers it",
+    "DueStale": "due items that the sweep found over ten minutes late",
+    "TemplateSyncFailed": "calls to Twilio that failed in a template sync, or had no clear answer",
     "TemplatesUnusable": "templates of the catalog without an approved version",
 }
 
-# An invocation that counts nothing is no fault, and its warning would stand in every other log line.
+# An invocation that counts nothing is normal, and its warning would fill the log.
 warnings.filterwarnings("ignore", "No application metrics to publish*")
 
 logger = Logger()
@@ -42,7 +42,7 @@ class PowertoolsMetrics:
         """Add to a metric.
 
         Raises:
-            KeyError: no such metric: add it to `METRICS`, and to the docs.
+            KeyError: not in `METRICS`.
         """
         METRICS[name]
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

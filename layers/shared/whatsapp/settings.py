@@ -10,7 +10,7 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that differs between deployments. Field `messages_table` is read from `MESSAGES_TABLE`, and so on.
+    """What differs between deployments. Field `messages_table` is read from `MESSAGES_TABLE`, and so on.
 
     Secrets are not here: `twilio_secret` and `contact_key_secret` are *names* in Secrets Manager.
     """
@@ -26,17 +26,17 @@ class Settings:
     twilio_secret: str
     """Its JSON: account_sid, auth_token; optionally previous_auth_token, api_key_sid, api_key_secret."""
     contact_key_secret: str
-    """Secret whose string is the key of `contact_id`'s hash. Never rotated: every contact would become a stranger."""
+    """Secret whose string is the key of `contact_id`'s hash. Never rotate it: every contact would get a new id."""
     api_url_parameter: str
     """SSM parameter that holds the API's own base URL."""
     sender_address: str
     """Our WhatsApp sender, `+E164`."""
     public_url: str = field(default="")
-    """The base URL that Twilio calls and signs, if it is not the API's own: a domain of ours before the API."""
+    """The base URL that Twilio calls and signs, if it is a custom domain and not the API's own URL."""
     twilio_base_url: str = field(default="")
     """Empty for Twilio itself; the emulator's URL in the local stack."""
     rate_limit_seconds: int = field(default=3600)
-    """Least time between two proactive acceptances for one contact."""
+    """Minimum time between two proactive acceptances for one contact."""
     replies_per_inbound: int = field(default=3)
     default_agent: str = field(default="scheduling")
     quiet_hours: str = field(default="")
@@ -45,16 +45,16 @@ class Settings:
     retention_days: int = field(default=400)
     """How long messages are kept. At least 35: a redelivered send must still find its record."""
     send_to_business_scoped_ids: int = field(default=0)
-    """1: send to WhatsApp's ids whose number is not known. Whether Twilio takes them as `To` is unsettled."""
+    """1: send to WhatsApp ids whose number is not known. Twilio does not document whether it accepts them as `To`."""
     delete_media_at_twilio: int = field(default=0)
-    """1: delete a patient's file at Twilio once it lies in our bucket."""
+    """1: delete a patient's file at Twilio once it is in our bucket."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read and check them all.
+        """Read and check all variables.
 
         Raises:
-            ConfigurationError: naming every variable that is missing or is not of its type.
+            ConfigurationError: with every variable that is missing or not of its type.
         """
         values: dict[str, str | int] = {}
         problems: list[str] = []

@@ -78,6 +78,8 @@ class MessageReceived(Event):
     detail_type: ClassVar[str] = "message.received"
 
     message_id: str
+    to: str | None = None
+    """Which of our senders was written to; None on messages stored before this was recorded."""
     kind: Kind
     text: str
     text_truncated: bool = False

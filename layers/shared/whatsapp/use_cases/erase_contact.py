@@ -16,8 +16,7 @@ from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
 from whatsapp.use_cases.commit import Commit
-
-_IN_FLIGHT = frozenset({Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
+from whatsapp.use_cases.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class EraseContact:
     messages: MessageStore
     erasures: ErasureStore
     gateway: Gateway
-    media: MediaStore
+    media_store: MediaStore
     clock: Clock
     commit: Commit
 
@@ -53,35 +52,33 @@ class EraseContact:
         """Carry on with the erasures that are due; returns how many.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single ones. They are booked: they come again.
+            ExceptionGroup: after everything else is done, the errors of single ones. Those come again.
         """
-        done = 0
-        trouble: list[Exception] = []
-        for shard in range(SHARDS):
-            for job in self.erasures.due(f"erase#{shard}", self.clock.now()):
-                booked = replace(job, due_at=self.clock.now() + periods.ERASURE_POSTPONED)
-                if not self._has_time(deadline) or not self.erasures.book(job, booked):
-                    continue
-                try:
-                    self._pass(booked, deadline)
-                    done += 1
-                except Exception as error:  # noqa: BLE001 - one person's trouble must not stop the others
-                    trouble.append(error)
-        if trouble:
-            raise ExceptionGroup("not every erasure could go on", trouble)
+        sweep = Sweep(clock=self.clock, deadline=deadline)
+        done = sum(
+            sweep.each(
+                self.erasures.due(f"erase#{shard}", self.clock.now()),
+                lambda job: self._pass(job, deadline),
+                claim=lambda job: self.erasures.postpone(job, self.clock.now() + periods.ERASURE_POSTPONED),
+                needs=periods.TWILIO_QUESTION,
+            )
+            for shard in range(SHARDS)
+        )
+        sweep.raise_errors("not every erasure could go on")
         return done
 
-    def _pass(self, job: ErasureJob, deadline: Deadline) -> None:
-        """Look at all that is left of a person, under every contact_id that is theirs."""
+    def _pass(self, job: ErasureJob, deadline: Deadline) -> int:
+        """Erase what is left of a person, under every contact_id of theirs. Returns 1: a pass was made."""
         contact = self.contacts.get(job.contact_id)
         is_all_erased = True
         for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
-            self.media.delete_all(contact_id)
+            self.media_store.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
-                    return  # the job stands booked: the sweep carries on
+                    return 1  # the sweep goes on with the job
                 is_all_erased &= self._erase(message_id)
-        self.erasures.note(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
+        self.erasures.record(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
+        return 1
 
     def _next_pass(self, job: ErasureJob, is_all_erased: bool) -> int | None:
         now = self.clock.now()
@@ -94,7 +91,7 @@ class EraseContact:
         message = self.messages.get(message_id)
         if message and message.is_waiting:
             message = self.commit(cancel(message, self.clock.now()))
-        if message and (message.is_waiting or message.status in _IN_FLIGHT):
+        if message and (message.is_waiting or message.holds_slot):
             self.messages.request_stop(message, "erased")
             return False
         is_gone = self._delete_at_twilio(message.twilio_sid if message else message_id)

@@ -37,9 +37,9 @@ class Outbox:
         """Put events on the bus."""
         return self._deliver(lambda: self.bus.publish(events))
 
-    def alert_about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> bool:
+    def alert_about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> bool:
         """Alert those who word the templates."""
-        return self._deliver(lambda: self.alerts.about_template(version, news, serving))
+        return self._deliver(lambda: self.alerts.about_template(version, change, serving))
 
     def refuse_poison(self, body: str, queue_message_id: str, error: MessagingError) -> bool:
         """Keep a queue message that can never be sent as a dead letter, and alert people."""

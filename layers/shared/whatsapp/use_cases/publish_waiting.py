@@ -1,4 +1,4 @@
-"""Every minute: publish what the bus has not taken yet, and finish callbacks that were cut short."""
+"""Every minute: publish stored inbound messages that the bus has not taken yet, and finish half-processed callbacks."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,12 @@ from whatsapp.domain.ports import Clock, Deadline
 from whatsapp.domain.sending.message import SHARDS
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishWaiting:
-    """Nothing that is stored stays untold."""
+    """The sweep of the receive side."""
 
     inbox: InboxStore
     callbacks: CallbackStore
@@ -22,34 +23,25 @@ class PublishWaiting:
     clock: Clock
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
-        """Look through every shard; returns what was published and what was finished.
+        """Sweep every shard; returns how many messages were published and how many callbacks finished.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single items. Their markers stand.
+            ExceptionGroup: after everything else is done, the errors of single items. Their markers stay.
         """
+        sweep = Sweep(clock=self.clock, deadline=deadline)
         published = finished = 0
-        trouble: list[Exception] = []
-        for shard in range(SHARDS):
-            name, now = f"publish#{shard}", self.clock.now()
-            for inbound in self.inbox.due(name, now):
-                if not self._has_time(deadline):
-                    break
-                try:
-                    if self.inbox.book(inbound, now + periods.OUTBOX_RETRY):
-                        published += self.receive_message.publish(inbound).is_published
-                except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
-                    trouble.append(error)
-            for update in self.callbacks.unfinished(name, now):
-                if not self._has_time(deadline):
-                    break
-                try:
-                    self.record_status.finish(update)  # twice at once does no harm
-                    finished += 1
-                except Exception as error:  # noqa: BLE001 - as above
-                    trouble.append(error)
-        if trouble:
-            raise ExceptionGroup("not everything that waited could be told", trouble)
+        for shard in (f"publish#{number}" for number in range(SHARDS)):
+            now = self.clock.now()
+            published += sweep.each(
+                self.inbox.due(shard, now),
+                lambda inbound: self.receive_message.publish(inbound).is_published,
+                claim=lambda inbound: self.inbox.postpone(inbound, self.clock.now() + periods.OUTBOX_RETRY),
+                needs=periods.SWEEP_NEEDS,
+            )
+            finished += sweep.each(  # two sweeps may finish one callback: twice does no harm
+                self.callbacks.unfinished(shard, now),
+                lambda update: bool(self.record_status.finish(update) or True),
+                needs=periods.SWEEP_NEEDS,
+            )
+        sweep.raise_errors("not everything that waited could be published")
         return {"published": published, "finished": finished}
-
-    def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > periods.SWEEP_NEEDS

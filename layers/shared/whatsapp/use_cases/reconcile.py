@@ -4,15 +4,15 @@ One item that goes wrong does not stop the others, and Twilio being down is no e
 is asked five minutes later.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.events import Kind
 from whatsapp.domain.ports import (
@@ -21,40 +21,21 @@ from whatsapp.domain.ports import (
     Gateway,
     Metrics,
     PublishFailed,
-    StatusUpdate,
     TwilioMessage,
     TwilioUnavailable,
 )
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
+from whatsapp.domain.sending.on_doubt import update_of
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.receive_message import ErasedError, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.sweep import Sweep
 
 
 class UnreadableSenderError(Exception):
     """A message in Twilio's list of which we cannot tell who wrote it. It stays there until our code can."""
-
-
-@dataclass
-class Found:
-    """What one reconcile found."""
-
-    backfilled: int = 0
-    statuses: int = 0
-    unanswered: int = 0
-    trouble: list[Exception] = field(default_factory=list)
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """One item by itself: what goes wrong with it is kept for the end."""
-        try:
-            yield
-        except (TwilioUnavailable, PublishFailed):
-            self.unanswered += 1
-        except Exception as error:  # noqa: BLE001 - one item's trouble must not stop the others
-            self.trouble.append(error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +48,7 @@ class Reconcile:
     gateway: Gateway
     catalog: Catalog
     contact_ids: ContactIds
+    sender: Address
     clock: Clock
     metrics: Metrics
     receive_message: ReceiveMessage
@@ -76,36 +58,45 @@ class Reconcile:
         """Look at both; returns how many of each were found, and how many questions had no answer.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single items, other than Twilio or the bus
-                being down.
+            ExceptionGroup: after everything else is done, the errors of single items.
         """
-        found = Found()
-        with found.apart():
-            self._inbound(found, deadline)
-        self._statuses(found, deadline)
-        self.metrics.count("MessagesBackfilled", found.backfilled)
-        if found.trouble:
-            raise ExceptionGroup("the reconcile could not do everything", found.trouble)
-        return {name: getattr(found, name) for name in ("backfilled", "statuses", "unanswered")}
+        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(TwilioUnavailable, PublishFailed))
+        # The list is one item: an error in it must not stop the statuses.
+        backfilled = sweep.each([sweep], self._inbound, needs=periods.TWILIO_QUESTION)
+        statuses = sum(
+            sweep.each(
+                self.messages.due(f"status#{shard}", self.clock.now()),
+                self._ask,
+                claim=lambda message: self.messages.postpone(message, self.clock.now() + periods.HOUR, "status"),
+                needs=periods.TWILIO_QUESTION,
+            )
+            for shard in range(SHARDS)
+        )
+        self.metrics.count("MessagesBackfilled", backfilled)
+        sweep.raise_errors("the reconcile could not do everything")
+        return {"backfilled": backfilled, "statuses": statuses, "unanswered": len(sweep.unanswered)}
 
     # --- inbound messages that never arrived -----------------------------------------------------------------------
 
-    def _inbound(self, found: Found, deadline: Deadline) -> None:
+    def _inbound(self, sweep: Sweep) -> int:
+        """Backfill what is missing; returns how many. If all was looked at, the next look begins here."""
         until = self.clock.now() - periods.RECONCILE_AFTER
         looked_until = self.inbox.reconciled_until() or until
         self.metrics.count("ReconcileBehind", int(until - looked_until > periods.RECONCILE_BEHIND))
         since = max(min(looked_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
-        in_time = takewhile(lambda _: self._has_time(deadline), self.gateway.list_received(since))
-        listed = [one for one in in_time if one.date_created <= until]
+        in_time = takewhile(lambda _: self._has_time(sweep), self.gateway.list_received(since))
+        listed = [one for one in in_time if one.date_created <= until and self._is_to_us(one)]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
-        # Oldest first, of one second as they came: STOP and START end as they were meant.
-        listed.reverse()
-        for one in sorted(listed, key=lambda one: one.date_created):
-            if one.twilio_sid in missing and self._has_time(deadline):
-                with found.apart():
-                    found.backfilled += self._backfill(one)
-        if self._has_time(deadline) and not found.unanswered and not found.trouble:
-            self.inbox.note_reconciled(until)
+        # Oldest first, and those of one second as they came: STOP and START end as they were meant.
+        lost = [one for one in listed[::-1] if one.twilio_sid in missing]
+        lost.sort(key=lambda one: one.date_created)
+        backfilled = sweep.each(lost, self._backfill, needs=periods.TWILIO_QUESTION)
+        if self._has_time(sweep) and not sweep.unanswered and not sweep.errors:
+            self.inbox.record_reconciled(until)
+        return backfilled
+
+    def _is_to_us(self, one: TwilioMessage) -> bool:
+        return Address(one.to).canonical == self.sender.canonical
 
     def _backfill(self, one: TwilioMessage) -> bool:
         sender = sender_of(one.from_)
@@ -146,45 +137,25 @@ class Reconcile:
 
     # --- statuses that are due -------------------------------------------------------------------------------------
 
-    def _statuses(self, found: Found, deadline: Deadline) -> None:
-        for shard in range(SHARDS):
-            for message in self.messages.due(f"status#{shard}", self.clock.now()):
-                if self._has_time(deadline):
-                    with found.apart():
-                        found.statuses += self._ask(message)
-
     def _ask(self, message: Message) -> bool:
-        """Book, ask, and only then note when to ask next: an answer that did not come is asked for in an hour."""
+        """Ask Twilio, and only then store when to ask next: without an answer, it is asked again in an hour."""
         age = self.clock.now() - (message.accepted_at or message.created_at)
-        booked = self.messages.postpone(message, self.clock.now() + periods.HOUR, "status")
-        if booked is None:
-            return False
         listed = self.gateway.fetch(message.twilio_sid or "") if age < periods.ASK_STATUS_UNTIL else None
-        asked = self.record_status.apply(booked, _update_of(booked, listed)) if listed else booked
+        asked = self.record_status.apply(message, update_of(message, listed)) if listed else message
         if asked.status is Status.SENT:
             next_ask = next((after for after in periods.ASK_STATUS if after > age), None) if listed else None
             due_at = self.clock.now() - age + next_ask if next_ask else None
-            self.messages.clear_outbox(booked, due_at=due_at, shard="status")
+            self.messages.clear_outbox(message, due_at=due_at, shard="status")
         return True
 
-    def _has_time(self, deadline: Deadline) -> bool:
-        return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
+    def _has_time(self, sweep: Sweep) -> bool:
+        return sweep.deadline.at - self.clock.now() > periods.TWILIO_QUESTION
 
 
 def _kind(one: TwilioMessage, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
-    """A list does not show a place: what has neither words nor media is of a kind that nobody can tell."""
+    """The list shows no location: a message without text and media is of an unknown kind."""
     if tapped:
         return "button"
     if media:
         return kind_of(media[0].content_type)
     return "text" if one.body else "unknown"
-
-
-def _update_of(message: Message, listed: TwilioMessage) -> StatusUpdate:
-    return StatusUpdate(
-        message_id=message.message_id,
-        attempt=message.attempt or "",
-        twilio_sid=listed.twilio_sid,
-        status=listed.status,
-        error_code=listed.error_code,
-    )

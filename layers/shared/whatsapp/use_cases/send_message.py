@@ -69,7 +69,8 @@ class SendMessage:
         now = self.clock.now()
         message = compose(request, message_id, contact, template, now, send_to_ids=self.policy.send_to_ids)
         sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")
-        if sent.created_at != message.created_at:  # another worker stored this key's message first
+        stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
+        if not stored_by_us:  # another worker stored this key's message first
             return self._again(sent, request, deadline)
         return answer_for(sent)
 

@@ -1,4 +1,4 @@
-"""Bring a patient's media from Twilio into our bucket, and tell the orchestrator where they lie."""
+"""Fetch a patient's media from Twilio into our bucket, and publish where they are."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,6 @@ from whatsapp.domain.events import MessageMediaStored
 from whatsapp.domain.ports import (
     Clock,
     Deadline,
-    EventBus,
     MediaSource,
     MediaStore,
     MediumRefusedError,
@@ -19,16 +18,18 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import SHARDS
+from whatsapp.use_cases.outbox import Outbox
+from whatsapp.use_cases.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreMedia:
-    """Stores what is pending; what fails for now is tried again by the sweep."""
+    """Stores pending media. What fails for now, the sweep tries again."""
 
     inbox: InboxStore
-    source: MediaSource
-    store: MediaStore
-    bus: EventBus
+    media_source: MediaSource
+    media_store: MediaStore
+    outbox: Outbox
     clock: Clock
     metrics: Metrics
     delete_at_twilio: bool = False
@@ -37,21 +38,22 @@ class StoreMedia:
         """Store a message's pending media; returns how many were stored.
 
         Raises:
-            NotTold: the bus did not take an event. Nothing is noted then, and the next try tells it.
+            PublishFailed: the bus did not take an event. Nothing is recorded then, and the next try publishes it.
         """
         inbound = self.inbox.get(message_id)
         if inbound is None or not (inbound.media_pending or inbound.due_at):
             return 0
         settled = tuple(self._settled(inbound, i, medium, deadline) for i, medium in enumerate(inbound.media))
-        news = [i for i, medium in enumerate(settled) if medium.status != inbound.media[i].status]
-        if news:
-            self.bus.publish([_event(inbound, i, settled[i], self.clock.now()) for i in news])
-        if not self._note(inbound, settled):
-            return 0  # somebody else was faster, or the person was erased
+        changed = [i for i, medium in enumerate(settled) if medium.status != inbound.media[i].status]
+        events = [_event(inbound, i, settled[i], self.clock.now()) for i in changed]
+        if events and not self.outbox.publish(*events):
+            raise PublishFailed("the bus did not take what became of a medium")
+        if not self._record(inbound, settled):
+            return 0  # another worker was faster, or the person was erased
         self._delete_at_twilio(replace(inbound, media=settled))
-        stored = sum(settled[i].status == "stored" for i in news)
+        stored = sum(settled[i].status == "stored" for i in changed)
         self.metrics.count("MediaStored", stored)
-        self.metrics.count("MediaFailed", len(news) - stored)
+        self.metrics.count("MediaFailed", len(changed) - stored)
         self.metrics.count("MediaWaiting", sum(medium.status == "pending" for medium in settled))
         return stored
 
@@ -59,23 +61,19 @@ class StoreMedia:
         """Every five minutes: look at what is still at Twilio; returns how many were stored.
 
         Raises:
-            ExceptionGroup: after all else is done, what went wrong with single messages. They come again.
+            ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
         """
-        stored = 0
-        trouble: list[Exception] = []
-        for shard in range(SHARDS):
-            for inbound in self.inbox.due(f"media#{shard}", self.clock.now()):
-                if deadline.at - self.clock.now() < periods.MEDIUM_FETCH:
-                    break
-                try:
-                    if self.inbox.book(inbound, self.clock.now() + periods.MEDIA_AGAIN):
-                        stored += self(inbound.message_id, deadline)
-                except PublishFailed:
-                    self.metrics.count("PublishFailed")
-                except Exception as error:  # noqa: BLE001 - one message's trouble must not stop the others
-                    trouble.append(error)
-        if trouble:
-            raise ExceptionGroup("not all media could be looked at", trouble)
+        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(PublishFailed,))
+        stored = sum(
+            sweep.each(
+                self.inbox.due(f"media#{shard}", self.clock.now()),
+                lambda inbound: self(inbound.message_id, deadline),
+                claim=lambda inbound: self.inbox.postpone(inbound, self.clock.now() + periods.MEDIA_AGAIN),
+                needs=periods.MEDIUM_FETCH,
+            )
+            for shard in range(SHARDS)
+        )
+        sweep.raise_errors("not all media could be looked at")
         return stored
 
     def _settled(self, inbound: InboundMessage, index: int, medium: InboundMedium, deadline: Deadline) -> InboundMedium:
@@ -89,8 +87,8 @@ class StoreMedia:
                 return medium
             self.clock.sleep(wait_s)
             try:
-                fetched = self.source.fetch(medium.url)
-                self.store.put(key, fetched)
+                fetched = self.media_source.fetch(medium.url)
+                self.media_store.put(key, fetched)
             except MediumRefusedError as refused:
                 return replace(medium, status="failed", reason=str(refused))
             except MediumUnavailableError as error:
@@ -101,25 +99,25 @@ class StoreMedia:
         given_up = self.clock.now() - inbound.received_at > periods.MEDIA_GIVE_UP
         return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
-    def _note(self, inbound: InboundMessage, media: tuple[InboundMedium, ...]) -> bool:
-        """Note what became of the media, and whether they are looked at again."""
+    def _record(self, inbound: InboundMessage, media: tuple[InboundMedium, ...]) -> bool:
+        """Store what became of the media, and when they are looked at again."""
         waits = any(medium.status == "pending" or self._is_to_be_deleted(medium) for medium in media)
-        return self.inbox.note_media(inbound, media, self.clock.now() + periods.MEDIA_AGAIN if waits else None)
+        return self.inbox.record_media(inbound, media, self.clock.now() + periods.MEDIA_AGAIN if waits else None)
 
     def _is_to_be_deleted(self, medium: InboundMedium) -> bool:
         return self.delete_at_twilio and medium.status == "stored" and medium.url is not None
 
     def _delete_at_twilio(self, inbound: InboundMessage) -> None:
-        """Delete what lies in our bucket now. What Twilio does not delete this time, the sweep asks for again."""
+        """Delete at Twilio what is in our bucket now. What fails, the sweep tries again."""
         deleted = tuple(self._deleted(medium) for medium in inbound.media)
         if deleted != inbound.media:
-            self._note(inbound, deleted)
+            self._record(inbound, deleted)
 
     def _deleted(self, medium: InboundMedium) -> InboundMedium:
         if medium.url is None or not self._is_to_be_deleted(medium):
             return medium
         try:
-            self.source.delete(medium.url)
+            self.media_source.delete(medium.url)
         except MediumUnavailableError:
             return medium
         return replace(medium, url=None)

@@ -19,19 +19,19 @@ class Sweep:
     clock: Clock
     deadline: Deadline
     outages: tuple[type[Exception], ...] = ()
-    """Errors that say that somebody else is down. They are counted in `unanswered`, not raised."""
+    """Errors that mean that another service is down. They are kept in `unanswered`, not raised."""
     errors: list[Exception] = field(default_factory=list)
     unanswered: list[Exception] = field(default_factory=list)
 
     def each(
         self,
         due: Iterable[T],
-        act: Callable[[T], object],
+        act: Callable[[T], int],
         *,
         claim: Callable[[T], T | bool | None] = lambda item: item,
         needs: int,
     ) -> int:
-        """Act on every item; returns for how many `act` gave something true.
+        """Act on every item; returns the sum of what `act` returned: a count, or True for one.
 
         Args:
             due: the items, as the index shows them: a hint.
@@ -45,7 +45,7 @@ class Sweep:
                 break
             try:
                 if claimed := claim(item):
-                    done += bool(act(item if claimed is True else claimed))
+                    done += act(item if claimed is True else claimed)
             except self.outages as error:
                 self.unanswered.append(error)
             except Exception as error:  # noqa: BLE001 - see above

@@ -1,4 +1,4 @@
-"""Alerts for whoever is paged at night: SNS. What, who (masked), why, what to do; never a message's text."""
+"""Alerts for the person on call, through SNS: what happened, why, what to do. Never a full number, never a text."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 _SUBJECT_LIMIT = 100
 
 _REDRIVE = (
-    "redrive the dead-letter queue. If it does not list this message, Twilio had taken it at first: send it with a new "
-    "idempotency_key, or phone the patient."
+    "redrive the dead-letter queue. If it does not list this message, Twilio had accepted it before it failed: send "
+    "it with a new idempotency_key, or phone the patient."
 )
 _WHAT_TO_DO = {
-    "account_problem": f"Mend the account or its set-up (docs/codes.md), then {_REDRIVE}",
-    "twilio_unavailable": f"See Twilio's status page. When it is well, {_REDRIVE}",
-    "throttled": f"We send faster than Twilio or Meta lets us (docs/operations.md, throttling). Later, {_REDRIVE}",
-    "template_not_approved": "GET /templates tells the reason; reword the template or wait for its review.",
-    "invalid_variables": "The template's variables and the request disagree: tell the orchestrator's authors.",
-    "invalid_request": "We asked for what cannot be: tell the developers this code (docs/codes.md).",
+    "account_problem": f"Repair the account or its settings (docs/codes.md), then {_REDRIVE}",
+    "twilio_unavailable": f"See Twilio's status page. When the outage is over, {_REDRIVE}",
+    "throttled": f"We send faster than Twilio or Meta allows (docs/operations.md, throttling). Later, {_REDRIVE}",
+    "template_not_approved": "GET /templates shows the reason. Reword the template, or wait for its review.",
+    "invalid_variables": "The request does not fit the template's variables: inform the orchestrator's authors.",
+    "invalid_request": "Our request to Twilio was wrong: inform the developers of this code (docs/codes.md).",
     "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
-    "unknown_error": "A code we do not know: look it up at Twilio, then add a row to the table of codes.",
+    "unknown_error": "A code that we do not know: look it up at Twilio, then add a row to the table of codes.",
 }
 _ON_CALL = "whoever is on call"
-_WHOM = {
+_AUDIENCES = {
     Audience.AUTHORS: "those who word the templates",
     Audience.DEVELOPERS: "the developers",
 }
@@ -43,47 +43,35 @@ _IN_DOUBT = (
     "idempotency_key, or phone the patient."
 )
 _RESENT = (
-    "Nothing. If Twilio's list shows nothing of it 76 minutes after the try, it is sent anew by itself. To forbid "
-    "that: DELETE /messages/{message_id}."
+    "Nothing. If Twilio's list does not show it 76 minutes after the attempt, it is sent anew by itself. To "
+    "prevent that: DELETE /messages/{message_id}."
 )
 
 
 class SnsAlerts:
-    """The `Alerts` port."""
+    """The `Alerts` port. Every method raises `PublishFailed` if SNS does not take the alert."""
 
     def __init__(self, client: Callable[[], "SNSClient"], topic_arn: str) -> None:
         self._client = client
         self._topic_arn = topic_arn
 
     def about(self, message: Message) -> None:
-        """Alert about a message's present status.
-
-        Raises:
-            NotTold: SNS did not take it.
-        """
+        """Alert about a message in its current status."""
         what = message.template or "free-form message"
         self._send(f"WhatsApp {what} {message.status.public_status}", text_about(message))
 
-    def about_template(self, version: TemplateVersion, news: str, serving: TemplateVersion | None) -> None:
-        """Alert about what WhatsApp, or somebody at Twilio's console, did to a template.
-
-        Raises:
-            NotTold: SNS did not take it.
-        """
+    def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
+        """Alert about a change of a template, by WhatsApp or by hand at Twilio's console."""
         what = f"template {version.template} ({version.language})"
-        self._send(f"WhatsApp {what}: {news.replace('_', ' ')}", text_about_template(version, news, serving))
+        self._send(f"WhatsApp {what}: {change.replace('_', ' ')}", text_about_template(version, change, serving))
 
     def poison(self, queue_message_id: str, error: MessagingError) -> None:
-        """Alert about a queue message that can never become a WhatsApp message.
-
-        Raises:
-            NotTold: SNS did not take it.
-        """
+        """Alert about a queue message that can never succeed."""
         lines = [
             "What:     a request on the send queue is unusable; nothing was sent",
             f"Why:      {error.code}: {error.detail}",
             f"Queue id: {queue_message_id}",
-            "To do:    It lies in the dead-letter queue. Have its sender mend it, and send it anew.",
+            "To do:    It is in the dead-letter queue. Its sender has to correct it and send it again.",
         ]
         self._send("WhatsApp request unusable", "\n".join(lines))
 
@@ -94,9 +82,9 @@ class SnsAlerts:
             raise PublishFailed(f"the topic did not take it ({type(error).__name__})") from None
 
 
-def text_about_template(version: TemplateVersion, news: str, serving: TemplateVersion | None) -> str:
-    """The alert's text. `serving` is the wording that goes out now, if any."""
-    why = version.problem if news == PROBLEM else version.reason
+def text_about_template(version: TemplateVersion, change: str, serving: TemplateVersion | None) -> str:
+    """The alert's text. `serving` is the version that is sent now, if there is one."""
+    why = version.problem if change == PROBLEM else version.reason
     if serving is None:
         effect = "nothing goes out in this language: sends are refused as template_not_approved"
     elif serving.version == version.version:
@@ -104,17 +92,17 @@ def text_about_template(version: TemplateVersion, news: str, serving: TemplateVe
     else:
         effect = f"an earlier wording goes out instead ({serving.version})"
     lines = [
-        f"What:     template {version.template} ({version.language}): {news.replace('_', ' ')}",
+        f"What:     template {version.template} ({version.language}): {change.replace('_', ' ')}",
         f"Why:      {why or 'WhatsApp gave no reason'}",
         f"Effect:   {effect}",
         f"Version:  {version.version}, {version.content_sid}, category {version.category or 'unknown'}",
-        f"To do:    {what_to_do(news)}",
+        f"To do:    {what_to_do(change)}",
     ]
     return "\n".join(lines)
 
 
 def text_about(message: Message) -> str:
-    """The alert's text: readable at 3 am, and without a word that is the patient's."""
+    """The alert's text. It contains no name, no full number and no text of the message."""
     error = message.error
     code = error.code if error else "none"
     twilio = f", Twilio code {error.twilio_code}" if error and error.twilio_code else ""
@@ -125,7 +113,7 @@ def text_about(message: Message) -> str:
         f"Attempts: {message.attempts}",
         f"Message:  {message.message_id}" + (f", Twilio sid {message.twilio_sid}" if message.twilio_sid else ""),
         f"Caller:   {message.agent or 'no agent'}",
-        f"For:      {_WHOM.get(row_for(error.twilio_code).alert, _ON_CALL) if error else _ON_CALL}",
+        f"For:      {_AUDIENCES.get(row_for(error.twilio_code).alert, _ON_CALL) if error else _ON_CALL}",
         f"To do:    {_to_do(message, code)}",
     ]
     return "\n".join(lines)

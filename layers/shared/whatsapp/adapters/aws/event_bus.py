@@ -1,4 +1,4 @@
-"""The orchestrator's bus: EventBridge."""
+"""The event bus in EventBridge."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class EventBridgeBus:
         """Put the events on the bus.
 
         Raises:
-            NotTold: one or more were not taken. PutEvents answers 200 even then, with `FailedEntryCount`.
+            PublishFailed: the bus did not take all of them. PutEvents answers 200 even then, with `FailedEntryCount`.
         """
         entries: list[Any] = [
             {

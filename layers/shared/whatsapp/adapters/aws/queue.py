@@ -1,8 +1,8 @@
-"""The send queue and its dead-letter queue: SQS."""
+"""The send queue and its dead-letter queue in SQS."""
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SendQueue:
-    """The `Queue` port."""
+    """The `Queue` port. Every method raises `PublishFailed` if SQS does not take the message."""
 
     def __init__(self, client: Callable[[], "SQSClient"], url: str, dead_letter_url: str) -> None:
         self._client = client
@@ -24,15 +24,15 @@ class SendQueue:
         self._dead_letter_url = dead_letter_url
 
     def nudge(self, message_id: str, delay_seconds: int = 0) -> None:
-        """Ask for a message to be looked at. If SQS does not take it, the sweep looks all the same."""
+        """Ask for a record to be looked at, after a delay of at most SQS's 15 minutes."""
         self._send(self._url, {"message_id": message_id}, min(delay_seconds, periods.SQS_LONGEST_DELAY_S))
 
-    def dead_letter(self, message: Message) -> None:
-        """Put a nudge of a message that failed where people look, with its id and why.
+    def enqueue(self, request: Mapping[str, Any]) -> None:
+        """Put a request to send on the queue."""
+        self._send(self._url, request)
 
-        Raises:
-            NotTold: SQS did not take it.
-        """
+    def dead_letter(self, message: Message) -> None:
+        """Write a failed message's id and error to the dead-letter queue. It has no address and no text."""
         error = message.error
         why = {"code": error.code, "twilio_code": error.twilio_code, "detail": error.detail} if error else None
         body = {
@@ -41,22 +41,14 @@ class SendQueue:
             "attempts": message.attempts,
             "error": why,
         }
-        self._send(self._dead_letter_url, body, 0)
+        self._send(self._dead_letter_url, body)
 
     def dead_letter_poison(self, body: str, error: MessagingError) -> None:
-        """Keep a queue message that can never become a WhatsApp message, whole and with the reason.
-
-        Raises:
-            NotTold: SQS did not take it.
-        """
-        self._send(self._dead_letter_url, {"poison": body, "error": {"code": error.code, "detail": error.detail}}, 0)
+        """Write a queue message that can never succeed to the dead-letter queue, unchanged, with the error."""
+        self._send(self._dead_letter_url, {"poison": body, "error": {"code": error.code, "detail": error.detail}})
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
-        """Have a queue message come again after a while.
-
-        Raises:
-            NotTold: SQS did not take it; then it comes again after the queue's own time.
-        """
+        """Let a queue message come again after a delay. On failure, it comes after the queue's visibility timeout."""
         try:
             self._client().change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=delay_seconds
@@ -64,7 +56,7 @@ class SendQueue:
         except (ClientError, BotoCoreError) as error:
             raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
 
-    def _send(self, url: str, body: dict[str, object], delay_seconds: int) -> None:
+    def _send(self, url: str, body: Mapping[str, object], delay_seconds: int = 0) -> None:
         try:
             self._client().send_message(QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds)
         except (ClientError, BotoCoreError) as error:

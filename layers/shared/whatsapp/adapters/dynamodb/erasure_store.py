@@ -1,7 +1,7 @@
 """What erasing a person does in DynamoDB: jobs, and messages stripped to bare keys and states."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
@@ -83,23 +83,23 @@ class ErasureStore:
             if i.get("due_at")
         ]
 
-    def book(self, job: ErasureJob, booked: ErasureJob) -> bool:
-        """Move a job before working on it, so that two sweeps at once work on it once."""
+    def postpone(self, job: ErasureJob, due_at: int) -> ErasureJob | None:
+        """Move a job before working on it, so that two sweeps at once work on it once. None: another one has it."""
         try:
             self._db.write(
                 Change(
                     table=self._messages,
                     key=_key(job.contact_id),
-                    set={"due_at": booked.due_at},
+                    set={"due_at": due_at},
                     condition=Attr("due_at").eq(job.due_at),
                 )
             )
         except ConditionFailed:
-            return False
-        return True
+            return None
+        return replace(job, due_at=due_at)
 
-    def note(self, job: ErasureJob) -> None:
-        """A pass is done."""
+    def record(self, job: ErasureJob) -> None:
+        """Store that a pass is done."""
         shard = shard_of("erase", job.contact_id) if job.due_at else None
         self._db.write(
             Change(

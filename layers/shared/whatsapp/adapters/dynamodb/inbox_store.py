@@ -56,16 +56,16 @@ class InboxStore:
             return inbound_from(failed.items[0])
         return None
 
-    def published(self, inbound: InboundMessage, now: int) -> None:
+    def record_published(self, inbound: InboundMessage, now: int) -> None:
         """Clear the outbox marker; while media are pending, one of theirs takes its place."""
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
 
-    def note_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
-        """Note what became of the media, and when they are looked at next. False if somebody else was faster."""
+    def record_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
+        """Store what became of the media, and when they are looked at next. False if another worker was faster."""
         seen = _is("media", _media_items(inbound.media))
-        news = {"media": _media_items(media)}
-        # The outbox marker is the publisher's alone: not every event of the message may be on the bus yet.
-        return self._mark(inbound, due_at, news, seen & ~not_published()) or self._write(inbound, news, seen)
+        values = {"media": _media_items(media)}
+        # Only the publisher clears the outbox marker: not every event of the message may be on the bus yet.
+        return self._mark(inbound, due_at, values, seen & ~not_published()) or self._write(inbound, values, seen)
 
     def due(self, shard: str, until: int) -> Iterator[InboundMessage]:
         """What has waited in a shard until that time, page after page. A hint: the index lags."""
@@ -74,7 +74,7 @@ class InboxStore:
             keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
             yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
 
-    def book(self, inbound: InboundMessage, due_at: int) -> bool:
+    def postpone(self, inbound: InboundMessage, due_at: int) -> bool:
         """Move the marker before acting on it, so that two sweeps at once act on it once."""
         return self._write(inbound, {"due_at": due_at}, Attr("due_at").eq(inbound.due_at))
 
@@ -83,8 +83,8 @@ class InboxStore:
         item = self._db.get(self._messages, _RECONCILE)
         return item["until"] if item else None
 
-    def note_reconciled(self, until: int) -> None:
-        """Note a complete look at Twilio's list. An older one, of two at once, changes nothing."""
+    def record_reconciled(self, until: int) -> None:
+        """Store that Twilio's list was looked through. The older one of two at once changes nothing."""
         newer = absent_or("until", Attr("until").lt(until))
         with suppress(ConditionFailed):
             self._db.write(Change(table=self._messages, key=_RECONCILE, set={"until": until}, condition=newer))

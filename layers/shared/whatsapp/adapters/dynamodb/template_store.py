@@ -1,6 +1,7 @@
-"""The catalog's copies at Twilio, in DynamoDB: one item per template, language and wording."""
+"""The templates' versions in DynamoDB: one item per template, language and wording."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -10,14 +11,16 @@ from whatsapp.domain.templates.template import QuickReply
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 
 _FIELDS = {f.name for f in fields(TemplateVersion)}
+_OUTBOX = "news"
+"""The outbox's older name, which stored items have."""
 
 
 class LeaseLost(Exception):
-    """Another sync has the version now: leave it alone."""
+    """Another sync has the version."""
 
 
 class TemplateStore:
-    """The `TemplateStore` port. Nothing is cached: what WhatsApp took back must not go out a minute longer."""
+    """Reads and writes versions. Nothing is cached, because a version that WhatsApp stopped must not be sent."""
 
     def __init__(self, db: DynamoDB, templates_table: str) -> None:
         self._db = db
@@ -28,18 +31,20 @@ class TemplateStore:
         return [_version_from(item) for item in self._db.query_all(self._templates, Key("template").eq(template))]
 
     def put_new(self, version: TemplateVersion) -> bool:
-        """Remember a version that is about to be made at Twilio. False if it is known."""
+        """Store a new version, before its copy is created at Twilio. False if it exists."""
+        item = asdict(version)
+        item[_OUTBOX] = item.pop("outbox")
         try:
-            self._db.write(Put(table=self._templates, item=asdict(version), condition=Attr("template").not_exists()))
+            self._db.write(Put(table=self._templates, item=item, condition=Attr("template").not_exists()))
         except ConditionFailed:
             return False
         return True
 
     def lease(self, version: TemplateVersion, *, listed_at: int, until: int) -> TemplateVersion:
-        """Take the version until `until`, and return it as it is now.
+        """Lease the version until `until`, and return it as it is now.
 
-        Only if no other sync has it, or has worked on it since Twilio's list was asked for at `listed_at`: such a
-        list is out of date.
+        Fails if another sync has it, or has finished with it since Twilio's list was requested at `listed_at`, because
+        such a list is out of date.
 
         Raises:
             LeaseLost: another sync has it, or had it since.
@@ -48,33 +53,33 @@ class TemplateStore:
         fresh = absent_or("checked_at", Attr("checked_at").lt(listed_at))
         return self._change(version, Attr("template").exists() & free & fresh, set={"leased_until": until})
 
-    def note(self, version: TemplateVersion, *, news: frozenset[str] = frozenset(), **values: Any) -> TemplateVersion:
-        """Change what is known of a leased version, with the news that are to be told about it.
+    def record(self, version: TemplateVersion, *, outbox: AbstractSet[str], **values: Any) -> TemplateVersion:
+        """Change a leased version, and add to its outbox.
 
         Raises:
             LeaseLost: another sync has it now.
         """
         held = Attr("leased_until").eq(version.leased_until)
-        return self._change(version, held, set=values, add={"news": news} if news else {})
+        return self._change(version, held, set=values, add={_OUTBOX: outbox} if outbox else {})
 
-    def release(self, version: TemplateVersion, *, told: frozenset[str], checked_at: int | None) -> TemplateVersion:
-        """Give a leased version back: what was told is news no more.
+    def release(self, version: TemplateVersion, *, delivered: AbstractSet[str], checked_at: int) -> TemplateVersion:
+        """End the lease, and remove from the outbox what was delivered.
 
         Raises:
             LeaseLost: another sync has it now.
         """
         held = Attr("leased_until").eq(version.leased_until)
-        values = {"leased_until": None} | ({"checked_at": checked_at} if checked_at else {})
-        return self._change(version, held, set=values, delete={"news": told} if told else {})
+        values = {"leased_until": None, "checked_at": checked_at}
+        return self._change(version, held, set=values, delete={_OUTBOX: delivered} if delivered else {})
 
     def report(self, template: str, content_sid: str, status: str, at: int) -> None:
-        """WhatsApp refused a message of time `at` because of its template: the version stops serving.
+        """Stop a version from serving, because WhatsApp refused a message of time `at` because of it.
 
-        A list of Twilio that is over an hour younger than the message and says approved knows better. The news is
-        told by the next sync.
+        Not if Twilio's list still showed it as approved more than an hour after the message. The next sync delivers
+        the outbox.
         """
         newest = absent_or("checked_at", Attr("checked_at").lt(at + periods.REPORT_STANDS))
-        known = {
+        values = {
             "status": status,
             "status_at": at,
             "reported_at": at,
@@ -84,10 +89,10 @@ class TemplateStore:
             if version.content_sid == content_sid:
                 try:
                     self._change(
-                        version, Attr("status").eq(APPROVED) & newest, set=known, add={"news": {f"{status}@{at}"}}
+                        version, Attr("status").eq(APPROVED) & newest, set=values, add={_OUTBOX: {f"{status}@{at}"}}
                     )
                 except LeaseLost:
-                    return  # it serves no more, or again
+                    return  # it has stopped serving already, or a newer list shows it as approved
 
     def _change(self, version: TemplateVersion, condition: Any, **change: Any) -> TemplateVersion:
         key = {"template": version.template, "version": version.version}
@@ -103,5 +108,5 @@ def _version_from(item: dict[str, Any]) -> TemplateVersion:
     values["quick_replies"] = tuple(
         QuickReply(title=r["title"], payload=r["payload"]) for r in item.get("quick_replies") or ()
     )
-    values["news"] = frozenset(item.get("news") or ())
+    values["outbox"] = frozenset(item.get(_OUTBOX) or ())
     return TemplateVersion(**values)

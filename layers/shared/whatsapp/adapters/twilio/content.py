@@ -1,4 +1,4 @@
-"""Twilio's Content API: our templates' copies, and WhatsApp's verdict on them."""
+"""Twilio's Content API: our templates' copies and WhatsApp's verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,17 +18,17 @@ from whatsapp.domain.templates.version import RECEIVED, UNSUBMITTED
 _T = TypeVar("_T")
 
 _NOT_ABOUT_THE_TEMPLATE = frozenset({401, 403, 408, 429})
-"""Refusals of our key, its rights or our pace: the same request may do tomorrow."""
+"""Statuses about our key, its permissions or our rate: the same request may succeed later."""
 
 
 class TwilioContent:
-    """The `ContentGateway` port. Every method raises `ContentUnavailable`, or `ContentRefused` for a template's 4xx."""
+    """The `ContentGateway` port. Every method raises `ContentUnavailable`, or `ContentRefused` after a 4xx."""
 
     def __init__(self, client: Callable[[], Client]) -> None:
         self._client = client
 
     def contents(self) -> Sequence[Content]:
-        """Every content of the account with its approval: all pages, or an error."""
+        """Every content of the account with its approval: all pages or none."""
         return _ask(
             lambda: [
                 _content(one, one.approval_requests)
@@ -37,42 +37,42 @@ class TwilioContent:
         )
 
     def find(self, content_sid: str) -> Content | None:
-        """One content with its approval, None if there is none.
+        """One content with its approval; None if it does not exist.
 
-        What Twilio answers for the approval of one that was never submitted is not documented: 404 is taken for that.
+        A 404 for its approval counts as never submitted. Twilio does not document what it answers then.
         """
         try:
             one = _ask(lambda: self._client().content.v1.contents(content_sid).fetch())
-        except _NotThere:
+        except _NotFound:
             return None
         try:
             review = _ask(lambda: self._client().content.v1.contents(content_sid).approval_fetch().fetch())
-        except _NotThere:
+        except _NotFound:
             return _content(one, None)
         return _content(one, review.whatsapp)
 
     def create(self, content: dict[str, Any]) -> str:
-        """Make a content and return its sid."""
+        """Create a content and return its sid."""
         request = ContentList.ContentCreateRequest(content)
         return _ask(lambda: str(self._client().content.v1.contents.create(request).sid))
 
     def submit(self, content_sid: str, name: str, category: str) -> Approval:
-        """Submit a content to WhatsApp's review."""
+        """Submit a content for WhatsApp's review."""
         request = ApprovalCreateList.ContentApprovalRequest({"name": name, "category": category})
-        made = _ask(lambda: self._client().content.v1.contents(content_sid).approval_create.create(request))
-        verdict = _approval(vars(made))
-        # Twilio's own examples answer a submission with `received` in one place and `unsubmitted` in another.
+        answer = _ask(lambda: self._client().content.v1.contents(content_sid).approval_create.create(request))
+        verdict = _approval(vars(answer))
+        # In Twilio's examples the answer to a submission is `received` in one place and `unsubmitted` in another.
         return replace(verdict, status=RECEIVED) if verdict.status == UNSUBMITTED else verdict
 
     def delete(self, content_sid: str) -> None:
-        """Delete a content at Twilio. One that is gone already is fine."""
+        """Delete a content. One that no longer exists counts as deleted."""
         try:
             _ask(lambda: self._client().content.v1.contents(content_sid).delete())
-        except _NotThere:
+        except _NotFound:
             return
 
 
-class _NotThere(ContentRefused):
+class _NotFound(ContentRefused):
     """404."""
 
 
@@ -87,13 +87,13 @@ def _ask(call: Callable[[], _T]) -> _T:
 
 
 def _failure(error: TwilioException) -> ContentUnavailable:
-    """Twilio's SDK has two classes of error answers that share `status` and `code`; a failed page has its response."""
+    """The SDK has two classes of errors with `status` and `code`; the error of a list's page has the response."""
     page = next((part for part in error.args if hasattr(part, "status_code")), None)
     status, code = getattr(error, "status", None) or getattr(page, "status_code", None), getattr(error, "code", None)
     if status is None or not 400 <= status < 500 or status in _NOT_ABOUT_THE_TEMPLATE:
         return ContentUnavailable(f"Twilio answered {status or 'with an error'}" + (f" (code {code})" if code else ""))
     words = getattr(error, "msg", None) or getattr(error, "detail", None) or ""
-    kind = _NotThere if status == 404 else ContentRefused
+    kind = _NotFound if status == 404 else ContentRefused
     return kind(f"Twilio refused with {status} (code {code}): {str(words)[:200]}")
 
 
@@ -114,7 +114,7 @@ def _content(content: Any, review: Mapping[str, Any] | None) -> Content:
 
 
 def _approval(review: Mapping[str, Any] | None) -> Approval:
-    """Both shapes that Twilio is seen to give: flat, or under `whatsapp`."""
+    """From both shapes that Twilio is known to answer with: flat, or under `whatsapp`."""
     request: Mapping[str, Any] = review or {}
     request = request.get("whatsapp", request)
     return Approval(

@@ -1,4 +1,4 @@
-"""Twilio's credentials: read from Secrets Manager, kept for a while, read anew at a bounded rate."""
+"""Twilio's credentials, read from Secrets Manager and cached."""
 
 import json
 import time
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TwilioCredentials:
-    """What the secret holds. `repr` shows none of it."""
+    """The secret's content. `repr` hides its secret parts."""
 
     account_sid: str
     auth_token: str = field(repr=False)
     previous_auth_token: str | None = field(default=None, repr=False)
-    """Accepted on webhooks beside the present one while the token is being rotated."""
+    """Accepted on webhooks too, while the token is being rotated."""
     api_key_sid: str | None = None
     api_key_secret: str | None = field(default=None, repr=False)
 
     @property
     def webhook_tokens(self) -> tuple[str, ...]:
-        """The tokens that may have signed a webhook: only auth tokens sign, API keys never do."""
+        """The tokens that may have signed a webhook. API keys never sign."""
         return (self.auth_token, *((self.previous_auth_token,) if self.previous_auth_token else ()))
 
 
@@ -45,7 +45,7 @@ class TwilioSecret:
         self._credentials: TwilioCredentials | None = None
 
     def get(self, *, refresh: bool = False) -> TwilioCredentials:
-        """The credentials; with `refresh`, read anew if the last reading is not too young.
+        """The credentials; with `refresh`, read again unless they were read a moment ago.
 
         Raises:
             MessagingError: `account_problem`, if the secret is not filled in.
@@ -57,7 +57,7 @@ class TwilioSecret:
         return self._credentials
 
     def _read(self) -> TwilioCredentials:
-        """The secret as it is now; as it was, where it cannot be read: what served until now may well serve on."""
+        """The secret as it is now. If it cannot be read, the cached one, which may still be valid."""
         try:
             return parse_credentials(self._client.get_secret_value(SecretId=self._name)["SecretString"], self._name)
         except (BotoCoreError, ClientError, MessagingError):
@@ -70,18 +70,18 @@ def parse_credentials(text: str, name: str) -> TwilioCredentials:
     """Read the secret's JSON.
 
     Raises:
-        MessagingError: `account_problem`, naming the secret and what it lacks, never what it holds.
+        MessagingError: `account_problem`, with the secret's name and the missing keys, never with a value.
     """
     try:
         values = json.loads(text)
-        lacking = [key for key in ("account_sid", "auth_token") if not values.get(key)]
+        missing = [key for key in ("account_sid", "auth_token") if not values.get(key)]
     except (ValueError, AttributeError):
-        values, lacking = {}, ["account_sid", "auth_token"]
-    if lacking:
+        values, missing = {}, ["account_sid", "auth_token"]
+    if missing:
         how = f"fill in the secret {name} with aws secretsmanager put-secret-value (README, Deploy)"
         raise MessagingError(
             "account_problem",
-            f"Twilio's credentials are missing ({', '.join(lacking)}): {how}",
+            f"Twilio's credentials are missing ({', '.join(missing)}): {how}",
             retryable=True,
         )
     optional = {key: values.get(key) or None for key in ("previous_auth_token", "api_key_sid", "api_key_secret")}

@@ -149,7 +149,7 @@ def _inbound(sid: str, sender: Address, scoped_id: Address | None, form: dict[st
     return InboundForm(
         twilio_sid=sid,
         from_=sender,
-        to=form["To"],
+        to=form["To"].removeprefix("whatsapp:"),
         text=text,
         kind=_kind(form, media, location, button_text or button_payload),
         button_text=button_text or (text[:BUTTON] if button_payload else None),

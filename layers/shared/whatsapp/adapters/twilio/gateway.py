@@ -1,4 +1,4 @@
-"""Twilio's Messages API. One POST is one POST, and every way it can end is one of four outcomes."""
+"""Twilio's Messages API. A message is posted once, without retries, and each result is one of four outcomes."""
 
 import json
 import ssl
@@ -11,7 +11,7 @@ from typing import Any
 import requests
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
@@ -34,29 +34,33 @@ PAGE_SIZE = 500
 MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
 _NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
-"""How reading the secret fails: it is not filled in, or Secrets Manager does not answer."""
+"""Errors of reading the secret: it is not filled in, or Secrets Manager does not answer."""
+
+
+_GAVE_UP_WAITING = frozenset({408, 425, 499})
+"""Without a code of Twilio's these come from a proxy that gave up, perhaps after it had passed the request on."""
 
 
 class TwilioGateway:
-    """The `Gateway` port.
+    """The `Gateway` port. Every method except `post` raises `TwilioUnavailable` without an answer that can be read.
 
     Args:
-        client: gives the SDK's client; asked for each call, so that a rotated secret is taken up.
+        client: returns the SDK's client. Called for each request, because the secret may have been rotated.
         sender: our address.
-        public_url: base of the status callback's URL.
+        public_url: the base of the status callback's URL.
     """
 
     def __init__(self, client: Callable[[], Client], sender: Address, public_url: str) -> None:
         self._client = client
-        self._sender = sender
+        self._sender = sender.whatsapp
         self._public_url = public_url.rstrip("/")
 
     def post(self, post: OutgoingPost) -> Outcome:
-        """Hand a message to Twilio, once."""
+        """Post a message, once."""
         try:
             client = self._client()
         except _NO_CREDENTIALS as error:
-            return NotSent(_why(error))
+            return NotSent(_why_no_credentials(error))
         parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
         if post.content_sid:
             parameters["content_sid"] = post.content_sid
@@ -65,38 +69,27 @@ class TwilioGateway:
             parameters["body"] = post.body
             parameters["media_url"] = [post.media_url] if post.media_url else None
         given = {name: value for name, value in parameters.items() if value is not None}
-        to, from_ = _channel(post.to), self._sender.whatsapp
-        return outcome_of(lambda: client.messages.create(to=to, from_=from_, **given).sid)
+        to = Address(post.to).whatsapp
+        return outcome_of(lambda: client.messages.create(to=to, from_=self._sender, **given).sid)
 
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
-        """What Twilio's list shows of ours to that address, newest first, back to `since` (epoch ms).
+        """Our messages to that address in Twilio's list, newest first, back to `since` (epoch ms).
 
-        Twilio filters by the date of sending, which a message that is not yet sent lacks: so by address alone.
-
-        Raises:
-            TwilioUnavailable: no answer, or none that could be read.
+        Not filtered by Twilio's date of sending, because a message that is not sent yet has none.
         """
         with _asking():
-            sent = self._client().messages.stream(to=_channel(to), from_=self._sender.whatsapp, limit=LIST_LIMIT)
+            sent = self._client().messages.stream(to=Address(to).whatsapp, from_=self._sender, limit=LIST_LIMIT)
             return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
 
     def list_received(self, since: int) -> Iterator[TwilioMessage]:
-        """What patients wrote to our sender, newest first, back to `since` (epoch ms), page by page as they are read.
-
-        Raises:
-            TwilioUnavailable: at any page: no answer, or none that could be read.
-        """
+        """Patients' messages to our sender, newest first, back to `since` (epoch ms), read page by page."""
         with _asking():
-            to_us = self._client().messages.stream(to=self._sender.whatsapp, page_size=PAGE_SIZE)
+            to_us = self._client().messages.stream(to=self._sender, page_size=PAGE_SIZE)
             recent = takewhile(lambda one: one.date_created >= since, map(_listed, to_us))
             yield from (one for one in recent if one.direction == "inbound")
 
     def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
-        """The media of a message; its webhook would have named them.
-
-        Raises:
-            TwilioUnavailable: no answer, or none that could be read.
-        """
+        """The media of a message whose webhook never arrived."""
         with _asking():
             return [
                 InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=medium.content_type)
@@ -104,12 +97,12 @@ class TwilioGateway:
             ]
 
     def delete(self, twilio_sid: str) -> None:
-        """Delete a message at Twilio, and its media. What is no longer there is deleted.
+        """Delete a message and its media at Twilio. One that no longer exists counts as deleted.
 
-        Twilio says in one place that a message's media go with it, in another that they stay: so each is deleted.
+        The media are deleted one by one, because Twilio's pages disagree on whether a message's media go with it.
 
         Raises:
-            TwilioUnavailable: no answer; or not yet, since it is still on its way.
+            TwilioUnavailable: no answer, or it is still being sent and cannot be deleted yet.
         """
         with _asking():
             message = self._client().messages(twilio_sid)
@@ -123,11 +116,7 @@ class TwilioGateway:
                     raise
 
     def fetch(self, twilio_sid: str) -> TwilioMessage | None:
-        """One message; None if Twilio no longer has it.
-
-        Raises:
-            TwilioUnavailable: no answer, or none that could be read.
-        """
+        """One message; None if Twilio no longer has it."""
         with _asking():
             try:
                 return _listed(self._client().messages(twilio_sid).fetch())
@@ -139,13 +128,13 @@ class TwilioGateway:
 
 @contextmanager
 def _asking() -> Iterator[None]:
-    """Every way in which a question can fail, as one. The SDK's own errors quote URLs, and these bear numbers."""
+    """Turns every error into `TwilioUnavailable`, because the SDK's own errors quote URLs with phone numbers."""
     try:
         yield
-    except TwilioRestException as error:
+    except (TwilioRestException, TwilioServiceException) as error:
         raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
     except _NO_CREDENTIALS as error:
-        raise TwilioUnavailable(_why(error)) from None
+        raise TwilioUnavailable(_why_no_credentials(error)) from None
     except (
         TwilioException,
         requests.exceptions.RequestException,
@@ -154,22 +143,23 @@ def _asking() -> Iterator[None]:
         TypeError,
         AttributeError,
     ) as e:
-        raise TwilioUnavailable(f"no answer of Twilio's that could be read ({type(e).__name__})") from None
+        raise TwilioUnavailable(f"Twilio's answer did not come or could not be read ({type(e).__name__})") from None
 
 
-def _why(error: Exception) -> str:
-    """Why there are no credentials; our own error says what to do."""
+def _why_no_credentials(error: Exception) -> str:
+    """Why there are no credentials. Our own error says what to do."""
     return error.detail if isinstance(error, MessagingError) else f"no credentials for Twilio ({type(error).__name__})"
 
 
 def outcome_of(create: Callable[[], str | None]) -> Outcome:
-    """What one POST's end proves. Only what was never connected, or was answered 4xx, is certainly not sent."""
+    """What one POST's end proves. Only what was never connected, or was refused by Twilio, is certainly not sent."""
     try:
         sid = create()
-    except TwilioRestException as error:
-        if 400 <= error.status < 500:
-            # Where Twilio gave no code, the SDK puts the HTTP status in its place.
-            return Rejected(error.code if error.code != error.status else None, error.status)
+    except (TwilioRestException, TwilioServiceException) as error:
+        # Where Twilio gave no code, the SDK puts the HTTP status in its place.
+        code = error.code if error.code != error.status else None
+        if 400 <= error.status < 500 and (code or error.status not in _GAVE_UP_WAITING):
+            return Rejected(code, error.status)
         return InDoubt(f"Twilio answered {error.status}")
     except requests.exceptions.ConnectTimeout:
         return NotSent("no connection to Twilio in time")
@@ -178,23 +168,19 @@ def outcome_of(create: Callable[[], str | None]) -> Outcome:
             return NotSent("no connection to Twilio")
         return InDoubt("the connection to Twilio broke off")
     except requests.exceptions.RequestException as error:
-        return InDoubt(f"Twilio's answer did not come whole ({type(error).__name__})")
-    except (TwilioException, ValueError, KeyError, TypeError) as error:
+        return InDoubt(f"Twilio's answer was incomplete ({type(error).__name__})")
+    except (TwilioException, ValueError, KeyError, TypeError, AttributeError) as error:
         return InDoubt(f"Twilio's answer could not be read ({type(error).__name__})")
-    return Accepted(sid) if sid else InDoubt("Twilio's answer bears no sid")
+    return Accepted(sid) if sid else InDoubt("Twilio's answer has no sid")
 
 
 def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-    """Whether no connection was ever made: refused, no such host, or a certificate we do not trust."""
+    """Whether there was no connection: refused, unknown host, or an invalid certificate."""
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
-    distrusted = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
+    certificate = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
     unconnected = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)
-    return isinstance(reason, unconnected) or isinstance(distrusted, ssl.SSLCertVerificationError)
-
-
-def _channel(address: str) -> str:
-    return Address(address).whatsapp
+    return isinstance(reason, unconnected) or isinstance(certificate, ssl.SSLCertVerificationError)
 
 
 def _listed(message: Any) -> TwilioMessage:

@@ -1,9 +1,10 @@
-"""The official SDK's HTTP client as we need it: short timeouts, no retries of its own, no kept connections.
+"""The official SDK's client with short timeouts, without retries of its own and without kept connections.
 
-The SDK itself waits without end (measured on 9.13.0), and a connection kept across a frozen sandbox breaks in mid-POST.
+The SDK itself never times out (measured on 9.13.0), and a kept connection breaks in mid-POST after a frozen sandbox.
 """
 
 import logging
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,9 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
+from whatsapp.domain import periods
 
-CONNECT_S, READ_S = 3.0, 10.0
-
-logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # its DEBUG lines hold numbers and texts
+logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # its DEBUG lines contain numbers and texts
 
 
 class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no types
@@ -23,29 +23,23 @@ class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no ty
 
     def __init__(self, base_url: str = "") -> None:
         super().__init__(pool_connections=False)
-        self.timeout = (
-            CONNECT_S,
-            READ_S,
-        )  # requests takes the pair; the SDK's own check takes only one number
+        # requests takes the pair; the SDK's own check takes only one number
+        self.timeout = (periods.TWILIO_CONNECT_S, periods.TWILIO_READ_S)
         self._base_url = base_url.rstrip("/")
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
         """Make one request, once."""
         kwargs.pop("timeout", None)
-        return super().request(method, localised(url, self._base_url), *args, **kwargs)
+        if self._base_url:  # https://api.twilio.com/… becomes {base_url}/api/…
+            parts = urlsplit(url)
+            query = f"?{parts.query}" if parts.query else ""
+            url = f"{self._base_url}/{parts.netloc.split('.')[0]}{parts.path}{query}"
+        return super().request(method, url, *args, **kwargs)
 
 
-def localised(url: str, base_url: str) -> str:
-    """`https://api.twilio.com/…` as it is, or as `{base_url}/api/…`."""
-    if not base_url:
-        return url
-    parts = urlsplit(url)
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{base_url}/{parts.netloc.split('.')[0]}{parts.path}{query}"
-
-
+@lru_cache(maxsize=1)
 def client(credentials: TwilioCredentials, base_url: str = "") -> Client:
-    """The SDK's client, signed in with the API key where there is one."""
+    """The SDK's client for these credentials, with the API key if there is one."""
     return Client(
         credentials.api_key_sid or credentials.account_sid,
         credentials.api_key_secret or credentials.auth_token,

@@ -11,6 +11,7 @@ from typing import Any
 from twilio.request_validator import RequestValidator
 
 from whatsapp.adapters.twilio.form import Forbidden, names_account, read_form, read_inbound, read_status
+from whatsapp.domain.address import Address
 from whatsapp.domain.ports import StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundForm
 
@@ -31,12 +32,20 @@ class TwilioDoor:
         account_sid: ours.
         tokens: gives the auth tokens that may have signed: the present one, and the previous during a rotation.
             Called with True after a failure, to fetch them anew at a bounded rate.
+        sender: ours. Messages to another number of the account are refused.
     """
 
-    def __init__(self, public_urls: Sequence[str], account_sid: str, tokens: Callable[[bool], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        public_urls: Sequence[str],
+        account_sid: str,
+        tokens: Callable[[bool], tuple[str, ...]],
+        sender: Address,
+    ) -> None:
         self._public_urls = [url.rstrip("/") for url in public_urls]
         self._account_sid = account_sid
         self._tokens = tokens
+        self._sender = sender
 
     def inbound(self, request: Mapping[str, Any]) -> InboundForm:
         """An inbound message's webhook.
@@ -44,7 +53,10 @@ class TwilioDoor:
         Raises:
             Forbidden: not signed by Twilio, or not a message for us.
         """
-        return read_inbound(self._verified(request, "/twilio/inbound"))
+        form = read_inbound(self._verified(request, "/twilio/inbound"))
+        if Address(form.to).canonical != self._sender.canonical:
+            raise Forbidden("To is not our sender", ours=True)
+        return form
 
     def status(self, request: Mapping[str, Any], message_id: str, attempt: str) -> StatusUpdate:
         """A status callback.

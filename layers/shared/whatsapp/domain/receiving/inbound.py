@@ -35,6 +35,7 @@ class InboundForm:
     twilio_sid: str
     from_: Address
     to: str
+    """Which of our senders was written to, as `+E164`."""
     text: str = field(default="", repr=False)
     kind: Kind = "text"
     button_text: str | None = None
@@ -55,6 +56,8 @@ class InboundMessage:
 
     message_id: str
     contact_id: str
+    to: str | None = None
+    """Which of our senders was written to; None on older records."""
     address: str = field(repr=False)
     received_at: int
     text: str = field(default="", repr=False)

@@ -1,7 +1,10 @@
-"""Whether a message as a whole asks for silence, or for its end."""
+"""Detects STOP and START messages."""
 
 import re
 import unicodedata
+
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
 
 _SELECTORS = re.compile("[\ufe00-\ufe0f]")
 """What stands behind an emoji and says how to draw it: to Unicode a mark, as the vowel signs of our languages are."""
@@ -54,9 +57,21 @@ _IN = _all(
 
 
 def opt_of(text: str, opt_out_type: str | None) -> str | None:
-    """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) outranks our own reading of the text."""
-    told = {"STOP": "out", "START": "in"}.get((opt_out_type or "").upper())
-    if told:
-        return told
+    """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) overrides our own reading of the text."""
+    if by_twilio := {"STOP": "out", "START": "in"}.get((opt_out_type or "").upper()):
+        return by_twilio
     words = _words(text)
     return "out" if words in _OUT else "in" if words in _IN else None
+
+
+def effective_opt(text: str, opt_out_type: str | None, contact: Contact, at: int) -> str | None:
+    """The message's STOP or START, unless the contact has sent a later one: a backfilled message comes out of order.
+
+    A webhook's message is dated when it arrives, up to 15 s after it was written; within that time STOP wins. Only a
+    START sent by the patient overrides a STOP; `opted_in_at` set through the API does not.
+    """
+    opt = opt_of(text, opt_out_type)
+    out_at = contact.opted_out_at or 0
+    in_at = contact.opted_in_at or 0 if contact.opt_in_source == "message" else 0
+    is_late = at < max(out_at, in_at) if opt == "in" else at < max(out_at, in_at - periods.WEBHOOK_RETRIES)
+    return None if is_late else opt

@@ -55,6 +55,8 @@ def slot_taken(
 ) -> Transition | None:
     """The contact's row stands against the claim: opted out, erased, or the slot is taken. None if it is free.
 
+    A reply does not need the slot.
+
     `spread`: a random number from 0 to 1, so that not all waiting messages look again at one moment.
 
     Raises:
@@ -62,7 +64,7 @@ def slot_taken(
     """
     if is_forbidden(contact, message):
         return refuse(message, MessagingError("opted_out", "the contact opted out or was erased meanwhile"), now)
-    opens = contact.slot_opens_at(now, policy.rate_limit_ms)
+    opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
     detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(max(opens, now))}"

@@ -112,7 +112,7 @@ def templated(message: Message, template: Template, versions: Sequence[TemplateV
             f"{template.name} has no approved version in {language}: see GET /templates",
             retryable=True,
         )
-    rendered = version.wording_of(template).render(language, message.variables)
+    rendered = template.render(language, message.variables, version.body)
     return OutgoingPost(
         to=message.to,
         content_sid=version.content_sid,

@@ -1,7 +1,7 @@
-"""The message templates as files: one YAML each, all languages (docs/templates.md says how they are written).
+"""The message templates as files: one YAML file each, in all languages (docs/templates.md describes the form).
 
-A file is read when its template is first asked for, and trusted: `make check` judged it before it was
-deployed. So the webhook, which needs one template's buttons now and then, pays for one file.
+A file is read when its template is first needed, because the webhook needs one template's buttons at most. It is not
+checked here: `make check` did that before the deployment.
 """
 
 import re
@@ -23,24 +23,21 @@ class Catalog:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._read: dict[str, Template] = {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """All names, sorted."""
         return tuple(sorted(path.stem for path in self.directory.glob("*.yaml")))
 
+    @cache  # noqa: B019 - a catalog lives as long as its process
     def get(self, name: str) -> Template:
-        """The template of that name.
+        """The template of that name, read once.
 
         Raises:
-            MessagingError: `unknown_template`, naming those that exist.
+            MessagingError: `unknown_template`, with the names that exist.
         """
         if name not in self.names:
             raise MessagingError("unknown_template", f"no such template; there are {', '.join(self.names)}")
-        if name not in self._read:
-            self._read[name] = template_from(read_yaml(self.directory / f"{name}.yaml"))
-        return self._read[name]
+        return template_from(read_yaml(self.directory / f"{name}.yaml"))
 
     def __iter__(self) -> Iterator[Template]:
         return map(self.get, self.names)
@@ -50,7 +47,7 @@ class Catalog:
 
 
 def load_catalog(directory: Path | None = None) -> Catalog:
-    """The product's own catalog, or that of another directory; each directory is read once per process."""
+    """The product's own catalog, or that of another directory. Each directory is read once per process."""
     return _load(directory or DIRECTORY)
 
 
@@ -58,10 +55,10 @@ _load = cache(Catalog)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The file with every scalar as text: `no` stays a language, `5:30` a time, `2026-11-24` a date."""
+    """The file with every scalar as text, so that `no` stays a language and `5:30` a time."""
     import yaml
 
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # in C where PyYAML was built so: ten times as fast
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # the C loader is ten times as fast, where there is one
     with path.open(encoding="utf-8") as file:
         found: dict[str, Any] = yaml.load(file, Loader=loader)  # noqa: S506  # a BaseLoader makes only text
     return found

@@ -1,17 +1,13 @@
 """Dates, times and amounts as a patient reads them, in each language of the catalog.
 
-The words are CLDR's (https://cldr.unicode.org), as the Babel package holds them, but for two parts of the day that
-nobody calls so; a test compares all of them with Babel. They stand here as a table because Babel would add 33 MB to
-the layer for one screen of words.
-Digits stay 0–9 in every language, as on the phone's own clock and in a bank's messages.
+The words are CLDR's (https://cldr.unicode.org), except two parts of the day that are not in everyday use. A test
+compares them with the Babel package, which is not used here because it would add 33 MB to the layer. Digits are 0–9 in
+every language, as on the phone's own clock.
 """
 
 from dataclasses import dataclass
-from datetime import date, time, timedelta, timezone
+from datetime import date, time
 from decimal import Decimal
-
-IST = timezone(timedelta(hours=5, minutes=30), "IST")
-"""India has one zone and no summer time, so no time-zone database is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +19,8 @@ class LanguageWords:
     weekdays: str
     """Seven words, from Monday, as `date.weekday()` counts."""
     day_parts: tuple[tuple[int, str], ...]
-    """(first hour, name) in order; the hours before the first belong to the last."""
+    """(first hour, name) in order. The hours before the first one belong to the last one."""
     time_layout: str = "{day_part} {clock}"
-
-    def day_part(self, hour: int) -> str:
-        """The name of the part of the day that holds `hour` (0–23)."""
-        begun = [name for first_hour, name in self.day_parts if hour >= first_hour]
-        return begun[-1] if begun else self.day_parts[-1][1]
 
 
 LANGUAGES = {
@@ -65,25 +56,24 @@ LANGUAGES = {
 }
 
 
-def weekday_in_words(weekday: int, language: str) -> str:
-    """`Tuesday`, counted as `date.weekday()` does: it guards against a slip in the date."""
-    return LANGUAGES[language].weekdays.split()[weekday]
-
-
-def date_in_words(day: date, language: str) -> str:
-    """`24 November`: the year would only be noise."""
-    return f"{day.day} {LANGUAGES[language].months.split()[day.month - 1]}"
+def day_in_words(day: date | None, weekday: int | None, language: str) -> str:
+    """`Tuesday, 24 November`, or as much of it as is given, without the year. `weekday` counts from Monday, 0."""
+    words = LANGUAGES[language]
+    weekdays = [words.weekdays.split()[weekday]] if weekday is not None else []
+    dates = [f"{day.day} {words.months.split()[day.month - 1]}"] if day else []
+    return ", ".join(weekdays + dates)
 
 
 def time_in_words(moment: time, language: str) -> str:
     """`5:30 pm`, `शाम 5:30`: the twelve-hour clock with the part of the day, in `language`."""
     words = LANGUAGES[language]
-    clock = f"{moment.hour % 12 or 12}:{moment.minute:02}"
-    return words.time_layout.format(clock=clock, day_part=words.day_part(moment.hour))
+    begun = [name for first_hour, name in words.day_parts if moment.hour >= first_hour]
+    day_part = begun[-1] if begun else words.day_parts[-1][1]
+    return words.time_layout.format(clock=f"{moment.hour % 12 or 12}:{moment.minute:02}", day_part=day_part)
 
 
 def rupees(amount: Decimal) -> str:
-    """`₹1,25,000` or `₹850.50`: grouped by lakh and crore; paise only where there are any."""
+    """`₹1,25,000` or `₹850.50`: grouped by lakh and crore, with paise only if there are any."""
     whole, _, paise = f"{amount:.2f}".partition(".")
     head, tail = whole[:-3], whole[-3:]
     pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)]

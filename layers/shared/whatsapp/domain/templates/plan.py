@@ -1,6 +1,6 @@
-"""What the sync does next with one version, judged by the catalog, our record and Twilio's list. It acts on nothing.
+"""What the sync does next with one version, decided from the catalog, our record and Twilio's list.
 
-A sync carries out `next_move` until it is `KEEP`; a dry run only shows it.
+Only pure decisions: a sync carries out `next_move` until it is `KEEP`, and a dry run shows the first one.
 """
 
 import re
@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from whatsapp.domain import periods
 from whatsapp.domain.schedule import iso
@@ -24,16 +25,20 @@ from whatsapp.domain.templates.version import (
     REJECTED,
     RETIRED,
     UNSUBMITTED,
-    WHATSAPPS_WORDS,
+    WHATSAPP_STATUSES,
     TemplateVersion,
     current_version,
     serving_version,
 )
 
+_REPORTED = frozenset({APPROVED, REJECTED, PAUSED, DISABLED, MISSING})
+"""Statuses that are published when a version takes them."""
+_NOT_REVIEWED = frozenset({UNSUBMITTED, RECEIVED, PENDING, MISSING})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """WhatsApp's verdict on a content, in its words."""
+    """WhatsApp's verdict on a content, in WhatsApp's words."""
 
     status: str
     category: str | None = None
@@ -58,24 +63,24 @@ class Move(StrEnum):
     KEEP = "keep"
     CREATE = "create"
     ADOPT = "adopt"
-    """Its copy is there, its sid was never noted: an earlier sync died in between."""
+    """Store the sid of a copy that exists: an earlier sync died before it could."""
     SUBMIT = "submit"
     NOTE = "note"
-    """WhatsApp's verdict changed."""
+    """Store WhatsApp's new verdict."""
     LOSE = "lose"
-    """Its copy was deleted, and not by us."""
+    """Store that its copy was deleted, and not by us."""
     RESTART = "restart"
-    """Its copy is gone and wanted again."""
+    """Begin again without a copy, because it is needed again."""
     SUPERSEDE = "supersede"
     RESUME = "resume"
-    """No longer superseded."""
+    """It is no longer superseded."""
     RETIRE = "retire"
     DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A move with its reason, for people."""
+    """A move with its reason."""
 
     version: TemplateVersion
     move: Move
@@ -84,17 +89,36 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a version stands in its language."""
+    """A version's place among all versions of its language."""
 
     is_current: bool
-    """The catalog's present wording."""
+    """It is the catalog's own wording."""
     serves: bool
     superseded: bool
-    """The present wording goes out, and this is not it; or the catalog dropped the language."""
+    """The catalog's own wording serves, and this is not it; or the catalog no longer has the language."""
+
+
+def new_versions(template: Template, known: Iterable[TemplateVersion], now: int) -> list[TemplateVersion]:
+    """The catalog's own wordings that have no version yet."""
+    names = {version.version for version in known}
+    return [
+        TemplateVersion(
+            template=template.name,
+            version=template.version(language),
+            language=language,
+            status=UNSUBMITTED,
+            created_at=now,
+            category=template.category,
+            body=wording.body,
+            quick_replies=wording.quick_replies,
+        )
+        for language, wording in template.languages.items()
+        if template.version(language) not in names
+    ]
 
 
 def standing(version: TemplateVersion, template: Template, versions: Sequence[TemplateVersion]) -> Standing:
-    """How a version stands among all `versions` of its template."""
+    """The version's place among all `versions` of its template."""
     current = current_version(template, version.language)
     serving = serving_version(template, version.language, versions)
     is_current = version.version == current
@@ -115,9 +139,9 @@ def next_move(
             return Move.RESTART, "the catalog went back to this wording"
         return (Move.DELETE, "it is retired") if content else (Move.KEEP, "retired")
     if stands.superseded and version.superseded_at is None:
-        return Move.SUPERSEDE, "a later wording goes out in its place, or the catalog dropped the language"
+        return Move.SUPERSEDE, "a later wording is serving, or the catalog no longer has the language"
     if version.superseded_at is not None and not stands.superseded:
-        return Move.RESUME, "no later wording goes out in its place"
+        return Move.RESUME, "no later wording is serving"
     if version.superseded_at is not None and now - version.superseded_at >= periods.OLD_WORDING_KEPT:
         return Move.RETIRE, f"superseded since {iso(version.superseded_at)}"
     if version.content_sid is None:
@@ -133,24 +157,24 @@ def _without_copy(version: TemplateVersion, stands: Standing, *, recreate: bool)
     if version.status != MISSING:
         return Move.LOSE, "its copy at Twilio was deleted, and not by us"
     if recreate and stands.is_current:
-        return Move.RESTART, "its copy at Twilio was deleted, and is to be made anew"
+        return Move.RESTART, "its copy at Twilio was deleted, and `recreate` was requested"
     return Move.KEEP, "its copy at Twilio was deleted"
 
 
 def _by_verdict(version: TemplateVersion, stands: Standing, content: Content, now: int) -> tuple[Move, str]:
     verdict = content.approval
-    if verdict.status not in WHATSAPPS_WORDS:
-        return Move.KEEP, "Twilio shows a status that we do not know: what was known stands"
+    if verdict.status not in WHATSAPP_STATUSES:
+        return Move.KEEP, "Twilio shows a status that we do not know: the last known status stays"
     if not same_words(version, content) and (version.status != APPROVED or verdict.status == APPROVED):
-        return Move.KEEP, "the words at Twilio are not ours: no verdict on them is one on ours"
+        return Move.KEEP, "the words at Twilio are not ours, so the verdict is not on our words"
     if verdict.status == UNSUBMITTED:
         if version.status in (UNSUBMITTED, MISSING) and stands.is_current:
             return Move.SUBMIT, "not submitted yet"
         return Move.KEEP, "Twilio shows no review of it"
     if verdict.status == APPROVED and version.reported_at and now - version.reported_at < periods.REPORT_STANDS:
-        return Move.KEEP, "a send was refused within the last hour: that outranks the list"
+        return Move.KEEP, "WhatsApp refused a message within the last hour, which is newer than the list"
     if verdict.status == APPROVED == version.status and stands.is_current and version.served_at is None:
-        return Move.NOTE, "it begins to go out"
+        return Move.NOTE, "it starts serving"
     after = judged(version, verdict)
     if (after.status, after.reason, after.category) != (version.status, version.reason, version.category):
         return Move.NOTE, f"{version.status} → {after.status}" + (f" as {after.category}" if after.category else "")
@@ -158,7 +182,7 @@ def _by_verdict(version: TemplateVersion, stands: Standing, content: Content, no
 
 
 def judged(version: TemplateVersion, verdict: Approval) -> TemplateVersion:
-    """The version under this verdict. What the verdict does not say stays as it was."""
+    """The version under this verdict. What the verdict leaves out is unchanged."""
     known_reason = version.reason if verdict.status == version.status else None
     return replace(
         version,
@@ -168,21 +192,79 @@ def judged(version: TemplateVersion, verdict: Approval) -> TemplateVersion:
     )
 
 
+def changes(
+    move: Move, version: TemplateVersion, content: Content | None, template: Template, now: int
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """What to store once the move is made at Twilio: the version's new values, and its new outbox entries.
+
+    `content` is the version's copy after the move.
+    """
+    values: dict[str, Any] = {}
+    reported = set()
+    is_current = version.version == current_version(template, version.language)
+    match move, content:
+        case Move.CREATE | Move.ADOPT, Content(content_sid=content_sid):
+            values = {"content_sid": content_sid}
+        case Move.SUBMIT | Move.NOTE, Content(approval=verdict):
+            after = judged(version, verdict)
+            values = {"status": after.status, "reason": after.reason, "category": after.category}
+            if after.status != version.status:
+                values["reported_at"] = None
+            if after.status == APPROVED and version.served_at is None and is_current:
+                values["served_at"] = now
+            if after.category != version.category:
+                reported.add(CATEGORY_CHANGED)
+        case Move.LOSE, _:
+            values = {"status": MISSING, "reason": "its copy at Twilio was deleted by hand"}
+        case Move.RESTART, _:
+            values = {
+                "status": UNSUBMITTED,
+                "reason": None,
+                "content_sid": None,
+                "category": template.category,
+                "superseded_at": None,
+                "reported_at": None,
+                "created_at": now,
+            }
+        case Move.SUPERSEDE, _:
+            values = {"superseded_at": now}
+        case Move.RESUME, _:
+            starts = version.status == APPROVED and is_current
+            values = {"superseded_at": None, "served_at": now if starts else version.served_at}
+        case Move.RETIRE, _:
+            values = {"status": RETIRED}
+        case _:
+            raise AssertionError(f"{move} needs a content")
+    if values.get("status", version.status) != version.status:
+        values["status_at"] = now
+        reported |= {values["status"]} & _REPORTED
+    return values, frozenset(f"{change}@{now}" for change in reported)
+
+
 def copy_of(version: TemplateVersion, contents: Iterable[Content]) -> Content | None:
-    """The version's copy: by its sid; without one, a content that bears its name and says the same."""
+    """The version's copy, by its sid; without a sid, a content with its name and its words."""
     if version.content_sid:
         return next((c for c in contents if c.content_sid == version.content_sid), None)
     named = (c for c in contents if c.friendly_name == version.friendly_name and same_words(version, c))
     return max(named, key=lambda c: (c.approval.status == APPROVED, c.approval.status != UNSUBMITTED), default=None)
 
 
-_NOT_REVIEWED = frozenset({UNSUBMITTED, RECEIVED, PENDING, MISSING})
+def created(version: TemplateVersion, content_sid: str) -> Content:
+    """The version's copy as Twilio has just created it."""
+    return Content(
+        content_sid=content_sid,
+        friendly_name=version.friendly_name,
+        language=version.language,
+        body=numbered(version.body),
+        quick_replies=version.quick_replies,
+        approval=Approval(status=UNSUBMITTED),
+    )
 
 
 def as_listed(version: TemplateVersion, contents: Iterable[Content]) -> TemplateVersion:
-    """The version without an approval that Twilio's list does not show any more, though nobody noted that yet.
+    """The version, without its approval if Twilio's list no longer shows it as approved.
 
-    What serves beside it is judged by this: the wording to fall back on must not go in the very sync that needs it.
+    The other versions are judged by this: the fallback must not be deleted by the very sync that needs it.
     """
     copy = copy_of(version, contents)
     if version.status != APPROVED or (copy and copy.approval.status == APPROVED):
@@ -191,7 +273,7 @@ def as_listed(version: TemplateVersion, contents: Iterable[Content]) -> Template
 
 
 def drift(version: TemplateVersion, contents: Iterable[Content]) -> str | None:
-    """What somebody changed at Twilio by hand, or None. It is told, and never undone by us."""
+    """What was changed by hand at Twilio, or None. It is reported, and never undone by us."""
     if version.status == RETIRED:
         return None
     found = []
@@ -199,17 +281,17 @@ def drift(version: TemplateVersion, contents: Iterable[Content]) -> str | None:
         if content.content_sid == version.content_sid:
             if not same_words(version, content):
                 found.append(f"the words of {content.content_sid} at Twilio are not ours")
-            if content.approval.status not in WHATSAPPS_WORDS:
+            if content.approval.status not in WHATSAPP_STATUSES:
                 found.append(f"Twilio shows {content.content_sid} as {content.approval.status}, which we do not know")
             if content.approval.status == UNSUBMITTED and version.status not in _NOT_REVIEWED:
                 found.append(f"Twilio shows {content.content_sid} as never submitted")
         elif content.friendly_name == version.friendly_name:
-            found.append(f"{content.content_sid} bears the name {version.friendly_name} too")
+            found.append(f"{content.content_sid} has the name {version.friendly_name} too")
     return "; ".join(sorted(found)) or None
 
 
 def strangers(template: Template, versions: Sequence[TemplateVersion], contents: Iterable[Content]) -> list[str]:
-    """Contents that bear a name of ours with a hash that we never made."""
+    """Contents with a name like ours and a hash that we never made."""
     known = {version.friendly_name for version in versions}
     ours = re.compile(rf"{re.escape(template.name)}_[a-z]{{2,3}}_[0-9a-f]{{12}}")
     return [
@@ -220,7 +302,7 @@ def strangers(template: Template, versions: Sequence[TemplateVersion], contents:
 
 
 def same_words(version: TemplateVersion, content: Content) -> bool:
-    """The body and the buttons say the same, whatever Twilio did to blanks."""
+    """Whether the body and the buttons are the same, apart from white space, which Twilio changes."""
     ours = [numbered(version.body), *(text for reply in version.quick_replies for text in (reply.title, reply.payload))]
     theirs = [content.body, *(text for reply in content.quick_replies for text in (reply.title, reply.payload))]
     return version.language == content.language and list(map(_plain, ours)) == list(map(_plain, theirs))
@@ -230,24 +312,24 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-_OUTLOOK = {
+_WHAT_TO_DO = {
     RETIRED: "Its copy at Twilio is deleted; the record stays.",
-    MISSING: "Its copy at Twilio was deleted by hand. A sync with `recreate` makes it anew, for a new review.",
+    MISSING: "Its copy at Twilio was deleted by hand. A sync with `recreate` submits the same words for a new review.",
     UNSUBMITTED: "The next sync submits it.",
     RECEIVED: "WhatsApp reviews it: minutes to two days.",
     PENDING: "WhatsApp reviews it: minutes to two days.",
-    REJECTED: "Reword it as the reason says. The new wording gets a review of its own.",
-    PAUSED: "Patients blocked or reported it. WhatsApp lifts the pause after 3 h, the second one after 6 h, and then "
-    "disables it: send it to fewer people, or reword it.",
-    DISABLED: "WhatsApp takes it no more. Word it anew.",
+    REJECTED: "Reword it as the reason says. The new wording gets its own review.",
+    PAUSED: "Patients blocked or reported it. WhatsApp lifts the first pause after 3 h and the second one after 6 h, "
+    "and then disables it: send it to fewer people, or reword it.",
+    DISABLED: "WhatsApp will never accept it again. Word it anew.",
     CATEGORY_CHANGED: "It costs and counts as its new category now. Reword it, or appeal in WhatsApp Manager.",
-    PROBLEM: "Look at it in Twilio's console. We never undo what somebody changed there: undo it, or reword ours.",
+    PROBLEM: "Look at it in Twilio's console. We never undo a change made there: undo it, or reword ours.",
 }
 
 
-def what_to_do(news: str) -> str:
-    """What a status or a piece of news asks of people."""
-    return _OUTLOOK[news]
+def what_to_do(change: str) -> str:
+    """What people have to do about a status or another change."""
+    return _WHAT_TO_DO[change]
 
 
 def outlook(version: TemplateVersion, stands: Standing) -> str:

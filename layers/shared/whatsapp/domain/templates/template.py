@@ -1,4 +1,4 @@
-"""A message template: its wordings and variables, and how they become what Twilio takes and patients read."""
+"""A message template: its wordings and variables, rendered for patients and laid out for Twilio."""
 
 import hashlib
 import json
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     import jinja2
 
 Category = Literal["UTILITY", "MARKETING"]
-"""AUTHENTICATION is left out: WhatsApp words those itself, and we send no passcodes."""
+"""AUTHENTICATION is left out, because we send no passcodes."""
 
 MAX_TEXT = 1024
-"""Characters of a rendered template: WhatsApp's limit of a body, and Twilio's of `twilio/quick-reply`."""
+"""Characters of a rendered template: WhatsApp's limit for a body, and Twilio's for `twilio/quick-reply`."""
 
 PLACEHOLDER = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
-"""All of Jinja2 that a body may use: `{{ name }}`."""
+"""The only Jinja2 expression that a body may use: `{{ name }}`."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuickReply:
-    """A button: what the patient reads, and what comes back when it is tapped."""
+    """A button: the title that the patient reads, and the payload that comes back when it is tapped."""
 
     title: str
     payload: str
@@ -47,12 +47,11 @@ class Rendered:
     """One message, ready to send."""
 
     text: str
-    """What the patient reads."""
     content_variables: Mapping[str, str]
     """Twilio's `ContentVariables`, by number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity, so that `version` can be cached
 class Template:
     """One message layout of the catalog, in all its languages."""
 
@@ -64,18 +63,18 @@ class Template:
     languages: Mapping[str, Wording]
     variables: Mapping[str, Variable]
     expires_after: timedelta | None
-    """How long after the request a message is still worth sending, unless the request says `expires_at`."""
+    """How long after the request a message can still be sent, unless the request has an `expires_at`."""
     quiet_hours_exempt: bool
     on_unknown: Literal["hold", "resend"]
-    """Whether a send of unknown fate is sent anew at the end: with `resend` it may arrive twice."""
+    """What happens to an unresolved message. With `resend` it may arrive twice."""
     free_form: bool
-    """Whether the text may go without the template inside the window. It would lose quick replies."""
+    """Whether the text may be sent without the template inside the window, where it has no quick replies."""
 
     def wording(self, language: str) -> Wording:
         """Its wording in `language`.
 
         Raises:
-            MessagingError: `unknown_language`, naming those it has.
+            MessagingError: `unknown_language`, with the languages that it has.
         """
         try:
             return self.languages[language]
@@ -84,35 +83,35 @@ class Template:
             raise MessagingError("unknown_language", f"{self.name} is worded in {has} only") from None
 
     def language_for(self, *wanted: str | None) -> str:
-        """The first of `wanted` that it is worded in, else its default language."""
+        """The first of `wanted` that it has a wording in, else its default language."""
         found = (self.closest_language(tag) for tag in filter(None, wanted))
         return next(filter(None, found), self.default_language)
 
     def closest_language(self, tag: str) -> str | None:
-        """The language it is worded in that a BCP 47 tag means: `hi-IN` and `HI` find `hi`."""
+        """Its language for a BCP 47 tag: `hi-IN` and `HI` find `hi`."""
         candidates = (tag, re.split("[-_]", tag)[0].lower())
         return next((language for language in candidates if language in self.languages), None)
 
     def quick_reply(self, title: str) -> QuickReply | None:
-        """The button that reads `title` in any language: Twilio's message list tells a tap by that only."""
+        """The button with this title in any language. Twilio's message list shows of a tap only the title."""
         wanted = title.strip().casefold()
         replies = (reply for wording in self.languages.values() for reply in wording.quick_replies)
         return next((reply for reply in replies if reply.title.casefold() == wanted), None)
 
-    def render(self, language: str, variables: Mapping[str, str]) -> Rendered:
-        """The message that `variables` make in `language`.
+    def render(self, language: str, variables: Mapping[str, str], body: str | None = None) -> Rendered:
+        """The message with these variables in `language`; `body` is an older wording that is still serving.
 
         Raises:
-            MessagingError: `invalid_variables`, naming every variable that is missing, not known or breaks
-                its rule; `unknown_language`; `template_not_approved`, when this is an older wording that still
-                serves, and it uses a variable that the catalog no longer has.
+            MessagingError: `invalid_variables`, with every variable that is missing, not known or breaks its rule;
+                `unknown_language`; `template_not_approved`, if the older wording uses a variable that the catalog
+                no longer has.
         """
-        body = self.wording(language).body
+        body = body or self.wording(language).body
         values = self._checked(language, variables)
-        if gone := [name for name in placeholders(body) if name not in values]:
+        if removed := [name for name in placeholders(body) if name not in values]:
             raise MessagingError(
                 "template_not_approved",
-                f"{self.name}: the wording that serves until the new one is approved still uses {', '.join(gone)}",
+                f"{self.name}: the wording that serves until the new one is approved still uses {', '.join(removed)}",
                 retryable=True,
             )
         text = _compiled(body).render(values)
@@ -126,14 +125,14 @@ class Template:
         """The JSON body of Twilio's `POST /v1/Content`."""
         return {"friendly_name": friendly_name(self.name, self.version(language)), **self._layout(language)}
 
+    @cache  # noqa: B019 - a template lives as long as its process
     def version(self, language: str) -> str:
-        """`en#1f0c93a2b7de`: changes with all that a reviewer sees, and with nothing else."""
+        """`en#1f0c93a2b7de`: the language and a hash of everything that a reviewer sees."""
         seen = {"category": self.category, **self._layout(language)}
         canonical = json.dumps(seen, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return f"{language}#{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
 
     def sample_values(self, language: str) -> dict[str, str]:
-        """The samples as a caller would give them."""
         return {name: variable.samples[language] for name, variable in self.variables.items()}
 
     def _layout(self, language: str) -> dict[str, Any]:
@@ -168,18 +167,20 @@ class Template:
 
 
 def friendly_name(template: str, version: str) -> str:
-    """A version's name at Twilio and in WhatsApp's review, which take small letters, digits and `_` only.
+    """A version's name at Twilio and in WhatsApp's review, which allow lower-case letters, digits and `_` only.
 
-    It holds the wording's hash, so that a copy whose sid was never noted is found again.
+    It contains the wording's hash, so that a copy whose sid was never stored can be found.
     """
     return re.sub("[^a-z0-9_]", "_", f"{template}_{version}".lower())
 
 
-def placeholders(body: str) -> list[str]:
+@lru_cache(maxsize=128)
+def placeholders(body: str) -> tuple[str, ...]:
     """The variables of `body`, in order of first appearance: the nth is `{{n}}` at Twilio."""
-    return list(dict.fromkeys(PLACEHOLDER.findall(body)))
+    return tuple(dict.fromkeys(PLACEHOLDER.findall(body)))
 
 
+@lru_cache(maxsize=128)
 def numbered(body: str) -> str:
     """`body` as Twilio takes it: `{{ patient_name }}` becomes `{{1}}`."""
     numbers = {name: n for n, name in enumerate(placeholders(body), 1)}
@@ -188,9 +189,9 @@ def numbered(body: str) -> str:
 
 @cache
 def _environment() -> "jinja2.Environment":
-    """Sandboxed although only our own files are source: whoever words a message shall not reach Python.
+    """Sandboxed, so that a body cannot reach Python, although bodies come from our own files only.
 
-    Imported here because the webhook knows templates but renders none.
+    Imported here because the webhook uses templates but renders none.
     """
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment

@@ -1,6 +1,6 @@
-"""What may stand in a template's variable: each value is tidied, checked and localised by its type.
+"""The values of a template's variables: each is tidied, checked and localised by its type.
 
-A value is data. It never reaches Jinja as source, and no error here repeats it: it may be a patient's name.
+A value is never Jinja source, and no error here repeats it, because it may be a patient's name.
 """
 
 import re
@@ -8,11 +8,12 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-from whatsapp.domain.templates.localisation import rupees
-from whatsapp.domain.templates.written_moment import Moment, read_moment, was_meant_as_moment
+from whatsapp.domain.templates.localisation import day_in_words, rupees, time_in_words
+from whatsapp.domain.templates.written_moment import read_moment, was_meant_as_moment
 
 VariableType = Literal["name", "date", "time", "datetime", "amount", "link", "text"]
 VARIABLE_TYPES: tuple[str, ...] = get_args(VariableType)
@@ -26,19 +27,19 @@ DEFAULT_MAX_LENGTH: Mapping[str, int] = {
     "link": 200,
     "text": 120,
 }
-"""Characters, by type. Our own prudence: Twilio takes 1600 a value, but the whole text must be ≤ 1024."""
+"""Characters, by type. Our own limits: Twilio takes 1600 for a value, but 1024 for the whole text."""
 
 _FAILED_LOOKUPS = frozenset({"none", "null", "undefined", "nan"})
 _UNFILLED = re.compile(r"\{\{|\}\}|\{%|%\}|\$\{")
-"""What is left of a placeholder that the caller did not fill. What Twilio would make of a value `{{2}}` is unknown."""
+"""Parts of a placeholder that the caller did not fill. How Twilio treats a value `{{2}}` is not documented."""
 _JOINERS = "\u200c\u200d"
-"""Zero-width joiners: invisible, but spelling in Indian scripts needs them."""
+"""Zero-width joiners: invisible, but needed for spelling in Indian scripts."""
 _RUPEES = re.compile(r"(?:₹|Rs\.?|INR)? ?((?:\d+|\d{1,3}(?:,\d{2,3})*,\d{3})(?:\.\d{1,2})?)", re.ASCII)
-"""Commas as in India (1,25,000) or in the West (125,000). A comma elsewhere is a slip, or meant as a point."""
+"""Commas as in India (1,25,000) or in the West (125,000). Elsewhere a comma may be meant as a decimal point."""
 
 
 class InvalidValueError(ValueError):
-    """A value breaks its variable's rule. The text is the rule, fit to follow the variable's name."""
+    """A value breaks its variable's rule. The text is the rule and follows the variable's name in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,14 @@ class Variable:
     type: VariableType
     description: str
     samples: Mapping[str, str]
-    """A value as a caller would give it, by language: what WhatsApp's reviewer and the preview see."""
+    """A value as a caller would give it, by language, for WhatsApp's reviewer and the preview."""
     max_length: int
 
     def text(self, value: str, language: str) -> str:
-        """`value` as the patient will read it in `language`.
+        """`value` as the patient reads it in `language`.
 
         Raises:
-            InvalidValueError: with the rule that it breaks.
+            InvalidValueError: with the rule that the value breaks.
         """
         text = _FORMATS[self.type](tidy(value), language)
         if len(text) > self.max_length:
@@ -65,11 +66,10 @@ class Variable:
 
 
 def tidy(value: str) -> str:
-    """One line, single spaces, nothing invisible.
+    """The value on one line, with single spaces and without invisible characters.
 
-    Twilio refuses a value with a newline, a tab or more than four spaces in a row (errors 21656, 63013) and
-    an empty one (21656). White space is mended, since no meaning is lost; what is empty or a failed lookup is
-    refused, and so is what still waits to be filled.
+    Twilio refuses a newline, a tab, more than four spaces in a row (errors 21656, 63013) and an empty value (21656).
+    White space can be corrected without loss. An empty value, a failed lookup or an unfilled placeholder is refused.
     """
     if not isinstance(value, str):
         raise InvalidValueError("is not text (numbers too are written in quotes)")
@@ -98,21 +98,16 @@ def _name(text: str, _language: str) -> str:
     return text
 
 
-def _date(text: str, language: str) -> str:
-    moment = read_moment(text) or Moment()
-    return moment.day_in_words(language) or _as_written(text, "2026-11-24")
-
-
-def _time(text: str, language: str) -> str:
-    moment = read_moment(text) or Moment()
-    return moment.clock_in_words(language) or _as_written(text, "17:30 or 5:30 pm")
-
-
-def _datetime(text: str, language: str) -> str:
-    """Day and time; a day or a time alone is taken too, and shown alone."""
-    moment = read_moment(text) or Moment()
-    shown = filter(None, (moment.day_in_words(language), moment.clock_in_words(language)))
-    return ", ".join(shown) or _as_written(text, "2026-11-24T17:30:00+05:30")
+def _moment(text: str, language: str, *, day: bool = False, clock: bool = False, example: str) -> str:
+    """The day and the time that the type shows. Words such as `tomorrow` are kept; an unreadable date is refused."""
+    moment = read_moment(text)
+    shown = [day_in_words(moment.day, moment.weekday, language)] if moment and day else []
+    shown += [time_in_words(moment.clock, language)] if moment and moment.clock and clock else []
+    if words := ", ".join(filter(None, shown)):
+        return words
+    if moment or was_meant_as_moment(text):
+        raise InvalidValueError(f"cannot be read: write {example}")
+    return text
 
 
 def _amount(text: str, _language: str) -> str:
@@ -136,17 +131,10 @@ def _link(text: str, _language: str) -> str:
 
 _FORMATS: Mapping[str, Callable[[str, str], str]] = {
     "name": _name,
-    "date": _date,
-    "time": _time,
-    "datetime": _datetime,
+    "date": partial(_moment, day=True, example="2026-11-24"),
+    "time": partial(_moment, clock=True, example="17:30 or 5:30 pm"),
+    "datetime": partial(_moment, day=True, clock=True, example="2026-11-24T17:30:00+05:30"),
     "amount": _amount,
     "link": _link,
     "text": _text,
 }
-
-
-def _as_written(text: str, example: str) -> str:
-    """Words such as `tomorrow` pass; what was plainly meant as a day or time, and cannot be shown as one, does not."""
-    if read_moment(text) or was_meant_as_moment(text):
-        raise InvalidValueError(f"cannot be read: write {example}")
-    return text

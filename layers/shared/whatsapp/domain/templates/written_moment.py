@@ -1,14 +1,15 @@
-"""Days and times as callers write them, ISO 8601 or English, read for what they name in Indian time.
+"""Reads days and times as callers write them, in ISO 8601 or English, in Indian time.
 
-What is not plain is not read: 3/4/2026 has two meanings, and a clock with the name of a zone is no Indian time.
+Ambiguous ones are not read: 3/4/2026 has two meanings, and a time with the name of another zone is not Indian time.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta, timezone
 
-from whatsapp.domain.templates.localisation import IST, LANGUAGES, date_in_words, time_in_words, weekday_in_words
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+"""India has one zone and no summer time, so no time-zone database is needed."""
 
 _CLOCK = re.compile(
     r"""(?<![\d:.])
@@ -19,80 +20,67 @@ _CLOCK = re.compile(
 )
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NUMBERS = re.compile(r"(?P<year>\d{4})|(?P<day>\d{1,2})(?:st|nd|rd|th)?", re.ASCII)
-_DIGITS_APART = re.compile(r"\d[/.-]\d", re.ASCII)
+_SEPARATED_DIGITS = re.compile(r"\d[/.-]\d", re.ASCII)
 _ZONE = re.compile(
     r"\b(?:UTC|GMT|BST|SGT|GST|Z|CES?T|[ECMP][SD]T|AE[SD]T)\b|\+\d|\s-\d{2}:?\d{2}\b", re.ASCII | re.IGNORECASE
 )
-_YEAR_OF_ALL_DAYS = 2000
-"""A leap year: it has every day that a date without a year may name."""
+_LEAP_YEAR = 2000
+"""Stands for the year of a date without one, because 29 February must be possible."""
 
 
-def _beginnings(names: str) -> Iterator[tuple[str, int]]:
+def _abbreviations(names: str) -> Iterator[tuple[str, int]]:
     """`nov`, `nove`, …, `november`, each with the number of its name."""
     for number, name in enumerate(names.lower().split()):
         yield from ((name[:length], number) for length in range(3, len(name) + 1))
 
 
-_MONTHS = dict(_beginnings(LANGUAGES["en"].months))
-_WEEKDAYS = dict(_beginnings(LANGUAGES["en"].weekdays))
+_MONTHS = dict(_abbreviations("January February March April May June July August September October November December"))
+_WEEKDAYS = dict(_abbreviations("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"))
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a text names: a day, a day of the week, a time of day, or several of them."""
+    """The day, the day of the week and the time of day that a text names."""
 
     day: date | None = None
-    """Only its day and month are ever shown."""
+    """Its year is never shown."""
     weekday: int | None = None
-    """As `date.weekday()` counts. A day without a year has one only if the text says so."""
+    """As `date.weekday()` counts. For a day without a year, only if the text names it."""
     clock: time | None = None
-
-    def day_in_words(self, language: str) -> str | None:
-        """`Tuesday, 24 November`, or as much of it as was named; None if nothing was."""
-        weekday = None if self.weekday is None else weekday_in_words(self.weekday, language)
-        day = None if self.day is None else date_in_words(self.day, language)
-        return ", ".join(filter(None, (weekday, day))) or None
-
-    def clock_in_words(self, language: str) -> str | None:
-        """`5:30 pm`; None if no time was named."""
-        return None if self.clock is None else time_in_words(self.clock, language)
 
 
 def read_moment(text: str) -> Moment | None:
-    """All that `text` names; None if anything in it cannot be read, or is no such day or time."""
+    """What `text` names; None if any part of it cannot be read, or does not exist."""
     for read in (_iso, _english):
         try:
             return read(text)
-        except (ValueError, LookupError, OverflowError):  # OverflowError: in our zone it is year 10 000
+        except (ValueError, LookupError, OverflowError):  # OverflowError: year 10 000 in Indian time
             continue
     return None
 
 
 def was_meant_as_moment(text: str) -> bool:
-    """Whether a text that cannot be read was plainly meant to be, so that it must not pass as mere words."""
+    """Whether a text that cannot be read was clearly meant as a day or time, so that it must be refused."""
     if not any(c.isalpha() for c in text):
         return True
     words = set(re.findall("[a-z]+", text.lower()))
     if (words & _MONTHS.keys() or _ZONE.search(text)) and any(c.isdecimal() for c in text):
         return True
-    return any(map(_is_no_time, _CLOCK.finditer(text))) or bool(_DIGITS_APART.search(_CLOCK.sub(" ", text)))
+    return any(map(_is_invalid_time, _CLOCK.finditer(text))) or bool(_SEPARATED_DIGITS.search(_CLOCK.sub(" ", text)))
 
 
 def _iso(text: str) -> Moment:
-    """A day, a time, or both. With an offset it is converted; without one it is Indian time already."""
+    """A day, a time, or both. With an offset, it is converted to Indian time; without one, it is Indian time."""
     if ":" not in text:
         day = date.fromisoformat(text)
         return Moment(day, day.weekday())
     try:
-        at = datetime.combine(date(2000, 1, 2), time.fromisoformat(text))
+        at, has_day = datetime.combine(date(2000, 1, 2), time.fromisoformat(text)), False
     except ValueError:
-        at = _in_ist(datetime.fromisoformat(text))
-        return Moment(at.date(), at.weekday(), at.time())
-    return Moment(clock=_in_ist(at).time())
-
-
-def _in_ist(at: datetime) -> datetime:
-    return at.astimezone(IST) if at.tzinfo else at
+        at, has_day = datetime.fromisoformat(text), True
+    if at.tzinfo:
+        at = at.astimezone(IST)
+    return Moment(at.date(), at.weekday(), at.time()) if has_day else Moment(clock=at.time())
 
 
 def _english(text: str) -> Moment:
@@ -108,11 +96,11 @@ def _time(clock: re.Match[str]) -> time:
     if not clock[3]:
         return time(int(clock[4]), int(clock[5]))
     if not 1 <= (hour := int(clock[1])) <= 12:
-        raise ValueError("the twelve-hour clock has no such hour")
+        raise ValueError("not an hour of the twelve-hour clock")
     return time(hour % 12 + (12 if clock[3] in "pP" else 0), int(clock[2] or 0))
 
 
-def _is_no_time(clock: re.Match[str]) -> bool:
+def _is_invalid_time(clock: re.Match[str]) -> bool:
     try:
         _time(clock)
     except ValueError:
@@ -124,19 +112,19 @@ def _day(words: list[str]) -> Moment:
     if _ISO_DAY.fullmatch(words[0]) and len(words) == 1:
         return _iso(words[0])
     found: dict[str, int] = {}
-    for kind, number in map(_meaning, _apart(words)):
+    for kind, number in map(_meaning, _split_at_hyphens(words)):
         if found.setdefault(kind, number) != number:
             raise ValueError(f"two of {kind}")
     if found.keys() == {"weekday"}:
         return Moment(weekday=found["weekday"])
-    day = date(found.get("year", _YEAR_OF_ALL_DAYS), found["month"], found["day"])
+    day = date(found.get("year", _LEAP_YEAR), found["month"], found["day"])
     weekday = day.weekday() if "year" in found else found.get("weekday")
     if found.get("weekday", weekday) != weekday:
-        raise ValueError("that day is another day of the week")
+        raise ValueError("the weekday does not fit the date")
     return Moment(day, weekday)
 
 
-def _apart(words: Iterable[str]) -> Iterator[str]:
+def _split_at_hyphens(words: Iterable[str]) -> Iterator[str]:
     """`24-nov-2026` as three words."""
     for word in words:
         yield from word.rstrip(".").split("-")

@@ -1,0 +1,109 @@
+"""The record of an inbound message, and the events that are made from it."""
+
+from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.events import (
+    Button,
+    ContactOptedIn,
+    ContactOptedOut,
+    Event,
+    InReplyTo,
+    Medium,
+    MessageReceived,
+)
+from whatsapp.domain.receiving.conversation import choose_agent
+from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMessage
+from whatsapp.domain.receiving.opt_out import effective_opt
+from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.message import Message, shard_of
+
+
+def record_of(
+    form: InboundForm,
+    contact: Contact,
+    answered: Message | None,
+    *,
+    received_at: int,
+    now: int,
+    source: str,
+    default_agent: str,
+) -> InboundMessage:
+    """The record to store, with its outbox marker.
+
+    Args:
+        form: what Twilio says.
+        contact: the sender's row as it was read.
+        answered: our message that the patient replied to.
+        received_at: when it was written, as far as is known (epoch ms).
+        now: from here on counts the time until the sweep publishes it.
+        source: `webhook` or `backfill`.
+        default_agent: answers where nothing else names an agent.
+    """
+    agent = choose_agent(form.button_payload, answered.agent if answered else None, contact, received_at, default_agent)
+    return InboundMessage(
+        message_id=form.twilio_sid,
+        contact_id=contact.contact_id,
+        to=form.to,
+        address=form.from_.value if form.from_.is_phone_number else contact.address or form.from_.value,
+        received_at=received_at,
+        text=form.text,
+        kind=form.kind,
+        button_text=form.button_text,
+        button_payload=form.button_payload,
+        media=form.media,
+        location=form.location,
+        profile_name=form.profile_name,
+        in_reply_to=answered.message_id if answered else None,
+        in_reply_to_template=answered.template if answered else None,
+        user_id=contact.user_id or (answered.user_id if answered else None),
+        agent=agent,
+        source=source,
+        opt=effective_opt(form.text, form.opt_out_type, contact, received_at),
+        more=form.more,
+        due_shard=shard_of("publish", contact.contact_id),
+        due_at=now + periods.OUTBOX_RETRY,
+    )
+
+
+def events_of(inbound: InboundMessage) -> list[Event]:
+    """The message's events. The same record always gives the same events."""
+    about = {
+        "occurred_at": iso(inbound.received_at),
+        "contact_id": inbound.contact_id,
+        "address": inbound.address,
+        "user_id": inbound.user_id,
+        "agent": inbound.agent,
+        "message_id": inbound.message_id,
+    }
+    button = (
+        Button(text=inbound.button_text or inbound.text, payload=inbound.button_payload)
+        if inbound.kind == "button"
+        else None
+    )
+    reply = (
+        InReplyTo(message_id=inbound.in_reply_to, template=inbound.in_reply_to_template)
+        if inbound.in_reply_to
+        else None
+    )
+    events: list[Event] = [
+        MessageReceived(
+            **about,  # type: ignore[arg-type]  # the fields every event shares
+            event_id=inbound.message_id,
+            to=inbound.to,
+            kind=inbound.kind,
+            text=inbound.text[:MAX_EVENT_TEXT],
+            text_truncated=len(inbound.text) > MAX_EVENT_TEXT,
+            button=button,
+            media=[Medium(index=n, content_type=m.content_type) for n, m in enumerate(inbound.media)],
+            location=inbound.location,
+            profile_name=inbound.profile_name,
+            in_reply_to=reply,
+            window_expires_at=iso(inbound.received_at + periods.WINDOW),
+            source="backfill" if inbound.source == "backfill" else "webhook",
+        )
+    ]
+    if inbound.opt == "out":
+        events.append(ContactOptedOut(**about, event_id=f"{inbound.message_id}#opted_out"))  # type: ignore[arg-type]  # as above
+    elif inbound.opt == "in":
+        events.append(ContactOptedIn(**about, event_id=f"{inbound.message_id}#opted_in"))  # type: ignore[arg-type]  # as above
+    return events

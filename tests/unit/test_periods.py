@@ -1,0 +1,165 @@
+"""How the product's periods compare, with each other and with template.yaml. Never-twice rests on some of these."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from whatsapp import client
+from whatsapp.adapters.twilio import media
+from whatsapp.domain import periods as p
+
+from local.artifacts import ROOT
+from local.deploy import read_template
+
+TEMPLATE: dict[str, Any] = read_template()
+RESOURCES = TEMPLATE["Resources"]
+KILLED_LATE = 700
+"""Lambda ends a function up to 0.7 s after its timeout (powertools-lambda-python#4759)."""
+STORE = 2 * p.SECOND
+"""Storing the outcome of a POST: one transaction, with room for a retry."""
+
+
+def timeout(function: str) -> int:
+    """A function's timeout in ms."""
+    return int(RESOURCES[function]["Properties"]["Timeout"]) * p.SECOND
+
+
+SEND, WEBHOOK, SYNC = timeout("SendFunction"), timeout("WebhookFunction"), timeout("TemplateSyncFunction")
+SWEEP_EVERY = p.MINUTE
+QUEUE = RESOURCES["SendQueue"]["Properties"]
+DEAD_LETTERS = RESOURCES["SendDeadLetterQueue"]["Properties"]
+
+
+def test_a_post_fits_into_what_is_left_of_the_invocation() -> None:
+    """Nobody may POST after the lease, and the outcome is stored within it."""
+    assert p.POST_NEEDS >= p.TWILIO_CALL + STORE
+    assert p.TWILIO_QUESTION >= p.TWILIO_CALL + STORE
+    assert SEND >= p.POST_NEEDS + p.REPLY_WAITS_S * p.SECOND + p.SWEEP_NEEDS, "a first try never has the time"
+
+
+def test_a_claim_is_taken_back_only_after_its_worker_is_dead() -> None:
+    assert p.LEASE_MARGIN >= KILLED_LATE + 2 * p.CLOCK_ERROR
+
+
+def test_the_guard_covers_the_latest_acceptance() -> None:
+    """While a message is in flight, the slot stays closed longer than Twilio could still accept it, and the limit."""
+    latest = SEND + KILLED_LATE + p.TWILIO_ACCEPTS_WITHIN
+    assert latest + 2 * p.CLOCK_ERROR <= p.LATEST_ACCEPTANCE
+    assert p.LATEST_ACCEPTANCE + p.SLOT_EPSILON <= p.SLOT_GUARD
+    assert p.SLOT_EPSILON >= 2 * p.CLOCK_ERROR
+
+
+@given(st.integers(1, 7 * 86_400), st.integers(0, p.LATEST_ACCEPTANCE))
+def test_the_rate_limit_holds_for_every_allowed_limit(seconds: int, accepted_after: int) -> None:
+    """Whatever RateLimitSeconds says: the next claim is a limit after the acceptance, known or not."""
+    limit = seconds * p.SECOND
+    unknown = limit + p.SLOT_GUARD  # after the claim; what a doubt leaves behind
+    by_evidence = p.LATEST_ACCEPTANCE + limit + p.SLOT_EPSILON
+    assert unknown >= accepted_after + limit + p.CLOCK_ERROR
+    assert accepted_after + limit <= by_evidence <= unknown
+    # A loser in flight looks again a limit after the holder's claim: no earlier than the slot could open.
+    assert limit <= accepted_after + limit + p.SLOT_EPSILON
+
+
+def test_rate_limit_parameter_allows_what_is_proved() -> None:
+    assert TEMPLATE["Parameters"]["RateLimitSeconds"]["MinValue"] >= 1
+
+
+def test_the_list_is_searched_as_far_as_our_message_may_be_dated() -> None:
+    assert p.LIST_FROM > 2 * p.CLOCK_ERROR
+    assert p.LIST_UNTIL >= SEND + KILLED_LATE + p.TWILIO_ACCEPTS_WITHIN + 2 * p.CLOCK_ERROR
+
+
+def test_a_doubt_is_judged_only_when_the_list_may_show_everything() -> None:
+    assert p.RECONCILE_DOUBT >= p.TWILIO_ACCEPTS_WITHIN + p.TWILIO_LIST_LAG
+    assert p.DOUBT_HORIZON >= p.RECONCILE_DOUBT + 4 * p.RECONCILE_AGAIN
+    assert p.DOUBT_HORIZON + SWEEP_EVERY < p.RESEND
+
+
+def test_a_sweep_leaves_alone_what_another_one_works_on() -> None:
+    assert p.POSTPONED >= SWEEP_EVERY + SEND
+    assert p.ERASURE_POSTPONED >= SWEEP_EVERY + SEND
+    assert p.MEDIA_AGAIN >= SWEEP_EVERY + WEBHOOK
+    assert p.STALE > p.POSTPONED + SWEEP_EVERY
+
+
+def test_the_sweep_delivers_an_outbox_only_after_its_worker_could() -> None:
+    assert max(SEND, WEBHOOK) <= p.OUTBOX_RETRY
+    assert p.OUTBOX_RETRY > p.WEBHOOK_RETRIES
+
+
+def test_an_inbound_message_is_missing_only_after_its_webhook_could_come() -> None:
+    assert p.RECONCILE_AFTER > p.WEBHOOK_RETRIES + WEBHOOK
+    assert p.MEDIA_FIRST_SWEEP > WEBHOOK
+
+
+def test_a_record_outlives_every_way_by_which_its_request_may_come_again() -> None:
+    kept = p.RETENTION_LEAST_DAYS * p.DAY
+    queued = (QUEUE["MessageRetentionPeriod"] + DEAD_LETTERS["MessageRetentionPeriod"]) * p.SECOND
+    assert TEMPLATE["Parameters"]["RetentionDays"]["MinValue"] >= p.RETENTION_LEAST_DAYS
+    assert kept > p.SEND_AT_MOST_AHEAD
+    assert kept > queued
+    assert kept > p.RECONCILE_LOOK_BACK
+    assert p.LONGEST_DEFERRAL >= p.SEND_AT_MOST_AHEAD + p.THROTTLED_FOR
+
+
+def test_the_queue_hides_a_message_while_it_is_worked_on() -> None:
+    """AWS asks for six times the function's timeout."""
+    assert QUEUE["VisibilityTimeout"] * p.SECOND >= 6 * SEND
+    assert p.SQS_LONGEST_DELAY_S <= 900
+    assert p.SQS_LONGEST_VISIBILITY_S <= 12 * 3600
+
+
+def test_a_sync_holds_its_lease_to_the_end() -> None:
+    assert p.SYNC_LEASE > SYNC + KILLED_LATE + 2 * p.CLOCK_ERROR
+
+
+def test_a_medium_is_fetched_within_the_invocation() -> None:
+    longest = 2 * (media.CONNECT_S + media.READ_S) + media.TOTAL_S + media.READ_S
+    assert longest * p.SECOND < p.MEDIUM_FETCH < WEBHOOK - p.SWEEP_NEEDS
+
+
+def test_a_caller_waits_longer_than_the_function_lives() -> None:
+    assert client.READ_TIMEOUT_S * p.SECOND > SEND
+
+
+def test_pauses_grow() -> None:
+    least, most = p.RETRY_PAUSE
+    assert least < most < 3 * least
+    assert p.THROTTLE_PAUSE[1] < p.THROTTLE_LONGEST_PAUSE < p.THROTTLED_FOR
+    assert list(p.ASK_STATUS) == sorted(p.ASK_STATUS)
+    assert p.ASK_STATUS[-1] < p.ASK_STATUS_UNTIL <= p.LATEST_CALLBACK
+
+
+# --- nowhere else ----------------------------------------------------------------------------------------------------
+
+ELSEWHERE = {
+    "client.READ_TIMEOUT_S": "callers copy this one file",
+    "media.CONNECT_S": "bounds of one fetch, stated where they are used; compared above",
+    "media.READ_S": "the same",
+    "media.TOTAL_S": "the same",
+}
+"""Periods outside of periods.py, each with its reason."""
+
+
+UNITS = ("_MS", "_S", "_SECONDS", "_MINUTES", "_HOURS")
+
+
+def numbers(file: Path) -> Iterator[str]:
+    """Module-level constants that are named like a period or computed from one."""
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and not any(isinstance(part, ast.Dict) for part in ast.walk(node.value)):
+            names = [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+            yield from (
+                f"{file.stem}.{n}" for n in names if n.endswith(("_MS", "_S", "_SECONDS", "_MINUTES", "_HOURS"))
+            )
+
+
+@pytest.mark.parametrize("root", [ROOT / "layers/shared/whatsapp", ROOT / "functions"], ids=["layer", "functions"])
+def test_no_other_module_has_periods_of_its_own(root: Path) -> None:
+    found = {name for file in root.rglob("*.py") if file.stem != "periods" for name in numbers(file)}
+    assert found <= ELSEWHERE.keys(), "move these to domain/periods.py"

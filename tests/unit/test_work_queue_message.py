@@ -1,0 +1,201 @@
+"""A message of the send queue: which work it means, whether SQS keeps it, and who hears of a refusal."""
+
+import json
+from typing import Any
+
+import pytest
+from whatsapp.domain import periods
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import message_id_of
+from whatsapp.use_cases.work_queue_message import QueueMessage
+
+from tests.app import PATIENT, UnitApp, a_request
+from tests.fakes import NOON
+
+
+def work(app: UnitApp, body: object, *, milliseconds: int = 30_000) -> bool:
+    """Whether SQS can delete it."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    received = QueueMessage("q1", "handle", text)
+    return bool(app.work_queue_message(received, Deadline(app.clock.now() + milliseconds)))
+
+
+def request_body(**fields: Any) -> dict[str, Any]:
+    body = a_request(idempotency_key="m").model_dump(mode="json", exclude_none=True)
+    return {**body, **fields}
+
+
+# --- what is done --------------------------------------------------------------------------------------------------
+
+
+def test_request_is_sent_under_its_own_key(app: UnitApp) -> None:
+    assert work(app, request_body())
+    assert app.record("m").status is Status.SENT
+
+
+def test_request_without_a_key_is_sent_once_under_the_queue_messages_id(app: UnitApp) -> None:
+    body = {name: value for name, value in request_body().items() if name != "idempotency_key"}
+    assert work(app, body)
+    assert work(app, body)
+    assert app.record("q1").status is Status.SENT
+    assert len(app.gateway.posts) == 1
+
+
+def test_nudge_takes_its_message_on(app: UnitApp) -> None:
+    app.gateway.outcomes = [NotSent("no connection")]
+    app.send()
+    app.clock.sleep(11)
+    assert work(app, {"message_id": message_id_of("m")})
+    assert app.record().status is Status.SENT
+
+
+@pytest.mark.parametrize("status", [Status.SENT, Status.UNKNOWN, Status.FAILED, Status.CANCELED, Status.CLAIMED])
+def test_nudge_of_a_message_that_does_not_wait_is_deleted(app: UnitApp, status: Status) -> None:
+    message = app.store(status=status, attempt="a")
+    assert work(app, {"message_id": message.message_id})
+    assert (app.record(), app.queue.back, app.queue.nudges) == (message, [], [])
+
+
+# --- what comes back -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_nudge", [False, True])
+def test_message_that_is_tried_again_is_put_back_with_its_pause(app: UnitApp, as_nudge: bool) -> None:
+    app.gateway.outcomes = [NotSent("no connection")]
+    if as_nudge:
+        app.send()
+    assert work(app, {"message_id": message_id_of("m")} if as_nudge else request_body()) is False
+    pause = (app.record().due_at or 0) - NOON
+    assert app.queue.back == [("handle", -(-pause // 1000))]  # rounded up: not a moment too early
+    assert 5 <= app.queue.back[0][1] <= 10
+
+
+def test_pause_is_at_least_a_second_and_no_longer_than_sqs_allows(app: UnitApp) -> None:
+    app.store(status=Status.RETRYING, due_at=NOON, scheduled_for=NOON + 10**9)
+    assert work(app, {"message_id": message_id_of("m")}) is False
+    app.store(status=Status.PENDING, due_at=NOON - 5_000)
+    assert work(app, {"message_id": message_id_of("m")}, milliseconds=100) is False
+    assert app.queue.back == [("handle", periods.SQS_LONGEST_VISIBILITY_S), ("handle", 1)]
+
+
+def test_request_without_time_for_its_post_is_put_back(app: UnitApp) -> None:
+    assert work(app, request_body(), milliseconds=100) is False
+    assert (app.record().status, app.queue.back) == (Status.PENDING, [("handle", 5)])
+
+
+def test_throttled_message_is_nudged_anew(app: UnitApp) -> None:
+    """SQS counts receives, and a throttled attempt does not count."""
+    app.gateway.outcomes = [Rejected(20429, 429)]
+    assert work(app, request_body())
+    pause = (app.record().due_at or 0) - NOON
+    assert app.queue.nudges == [(message_id_of("m"), -(-pause // 1000))]
+    assert app.queue.back == []
+
+
+@pytest.mark.parametrize("outcome", [NotSent("no connection"), Rejected(20429, 429)])
+def test_queue_that_is_down_leaves_it_to_the_sweep(app: UnitApp, outcome: Any) -> None:
+    app.queue.down = True
+    app.gateway.outcomes = [outcome]
+    assert work(app, request_body())
+    assert app.record().due_shard
+    assert app.record().due_at
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(InDoubt("no answer"), Status.UNKNOWN), (Rejected(63024, 400), Status.FAILED)]
+)
+def test_message_that_is_settled_or_in_doubt_is_deleted(app: UnitApp, outcome: Any, status: Status) -> None:
+    app.gateway.outcomes = [outcome]
+    assert work(app, request_body())
+    assert (app.record().status, app.queue.back, app.queue.nudges) == (status, [], [])
+
+
+def test_deferred_message_is_deleted_and_left_to_the_sweep(app: UnitApp) -> None:
+    app.contacts.update(app.contact().contact_id, {"next_allowed_at": NOON + 1_000})
+    assert work(app, request_body())
+    assert (app.record().status, app.queue.back, app.queue.nudges) == (Status.DEFERRED, [], [])
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("{", "invalid_request"),
+        ("[]", "invalid_request"),
+        ({"to": PATIENT}, "invalid_request"),
+        ({"message_id": "0" * 32, "to": PATIENT}, "invalid_request"),
+        (request_body(to="+1"), "invalid_address"),
+        (request_body(variables={}), "invalid_variables"),
+        (request_body(template="nothing"), "unknown_template"),
+        (request_body(language="xx"), "unknown_language"),
+        ({"message_id": "0" * 32}, "not_found"),
+    ],
+)
+def test_poison_is_a_dead_letter_and_an_alert(app: UnitApp, body: object, code: str) -> None:
+    assert work(app, body)
+    assert app.queue.poison == [f"{code} {body if isinstance(body, str) else json.dumps(body)}"]
+    assert app.alerts.unusable == [f"q1 {code}"]
+    assert app.bus.events == []
+
+
+def test_two_requests_under_one_key_are_poison(app: UnitApp) -> None:
+    work(app, request_body())
+    assert work(app, request_body(language="hi"))
+    assert app.alerts.unusable == ["q1 idempotency_conflict"]
+
+
+def test_poison_that_cannot_be_kept_comes_back(app: UnitApp) -> None:
+    app.queue.down = True
+    assert work(app, "{") is False
+
+
+@pytest.mark.parametrize("key", ["m", None])
+def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
+    app.contacts.update(app.contact().contact_id, {"opted_out_at": NOON})
+    body = request_body(idempotency_key=key, user_id="user-42", agent="mood")
+    assert work(app, {name: value for name, value in body.items() if value})
+    (event,) = app.bus.events
+    message_id = message_id_of(key or "q1")
+    assert (event.message_id, event.event_id) == (message_id, f"{message_id}#refused#opted_out")
+    assert (event.status, event.error.code) == ("failed", "opted_out")
+    assert (event.user_id, event.agent, event.template) == ("user-42", "mood", "appointment_confirmation")
+    assert (event.contact_id, event.address) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("contact", "fields", "code"),
+    [
+        ({"suppressed_code": 63024}, {}, "not_on_whatsapp"),
+        ({}, {"language": "hi"}, "template_not_approved"),
+        ({}, {"expires_at": "2026-11-24T12:00:00+05:30"}, "expired"),
+        ({"next_allowed_at": NOON + 1}, {"on_rate_limit": "reject"}, "rate_limited"),
+    ],
+)
+def test_refusals_that_are_no_poison_are_events(
+    app: UnitApp, contact: dict[str, Any], fields: dict[str, Any], code: str
+) -> None:
+    app.contacts.update(app.contact().contact_id, contact)
+    assert work(app, request_body(**fields))
+    assert [event.error.code for event in app.bus.events] == [code]
+    assert app.queue.poison == app.alerts.unusable == []
+
+
+def test_refusal_whose_event_is_not_taken_comes_back(app: UnitApp) -> None:
+    app.contacts.update(app.contact().contact_id, {"opted_out_at": NOON})
+    app.bus.down = True
+    assert work(app, request_body()) is False
+
+
+def test_account_problem_comes_back(app: UnitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator has to mend the deployment; then the message can go."""
+
+    def broken(_: object) -> None:
+        raise MessagingError("account_problem", "why")
+
+    monkeypatch.setattr(app.gateway, "post", broken)
+    assert work(app, request_body()) is False
+    assert app.queue.poison == app.bus.events == []
