@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily span in one time zone in which nobody is written to unasked. It may run past midnight."""
+    """A daily span in one time zone without proactive messages. It may run past midnight."""
 
     start: time
     end: time

@@ -35,7 +35,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 
 class UnreadableSenderError(Exception):
-    """A message in Twilio's list of which we cannot tell who wrote it. It stays there until our code can."""
+    """The sender of a listed message has an unknown form. The message stays at Twilio until our code can read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Reconcile:
         return True
 
     def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
-        """A list shows a tapped button as text only: the last template's replies tell which it was."""
+        """The list shows a tapped button as text only, so it is matched with the last template's quick replies."""
         since, until = one.date_created - periods.TAPPED_REPLY, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
         templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]

@@ -61,7 +61,7 @@ class ContactStore:
         try:
             self._db.transact(alias, self._take_over(contact_id, first, second_id, second))
         except ConditionFailed:
-            return  # somebody was faster; the next inbound message looks again
+            return  # another worker was faster; the next inbound message tries again
 
     def _take_over(self, contact_id: str, first: Item | None, second_id: str, second: Item | None) -> Change:
         old, more = first or {}, second or {}

@@ -25,7 +25,7 @@ is one, on connection failure only. Source: www.twilio.com/docs/usage/webhooks/w
 
 
 class TwilioDoor:
-    """Lets Twilio's requests in, and nobody else's.
+    """Accepts Twilio's requests only.
 
     Args:
         public_urls: bases of the URLs that Twilio may sign. Never taken from a request's headers.

@@ -1,4 +1,4 @@
-"""A patient's message: as Twilio tells it, and as it is kept."""
+"""A patient's message: as Twilio's form shows it, and as it is stored."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from whatsapp.domain.events import Kind, Location
 
 MAX_EVENT_TEXT = 20_000
 """Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
-stays under 200 KB whatever a form brings: the bus takes 256 KB."""
+stays under 200 KB for every form: the bus takes 256 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio tells it, until it is stored; then what its first bytes say."""
+    """As Twilio names it until the file is stored; then by its first bytes."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
     """Where it lies in our bucket."""
@@ -86,7 +86,7 @@ class InboundMessage:
 
     @property
     def is_erased(self) -> bool:
-        """Whether the person was erased: nothing of theirs is left to tell."""
+        """Whether the person was erased: nothing of theirs is left to publish."""
         return not self.address
 
     @property
