@@ -1,4 +1,4 @@
-"""What the decision tables of the send path share. Periods are literals here, so that a changed policy is a red test."""
+"""What the decision tables of the send path share. Periods are literals, so that a changed policy is a red test."""
 
 from dataclasses import replace
 from typing import Any

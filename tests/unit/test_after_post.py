@@ -17,9 +17,9 @@ from whatsapp.domain.sending.lifecycle import (
     RETRY,
     STOP,
     TAKE_BACK,
+    Status,
     Step,
 )
-from whatsapp.domain.sending.lifecycle import Status as S
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import take
 from whatsapp.domain.sending.twilio_codes import ROWS, Action, Audience, Row
@@ -259,8 +259,8 @@ def test_it_fails_where_no_template_may_follow(values: dict[str, Any], outbox: f
 # --- the worker itself -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [S.CLAIMED, S.SENDING])
-def test_what_was_put_back_is_no_attempt_and_goes_at_once(status: S) -> None:
+@pytest.mark.parametrize("status", [Status.CLAIMED, Status.SENDING])
+def test_what_was_put_back_is_no_attempt_and_goes_at_once(status: Status) -> None:
     held = message(status, attempts=3)
     error = Failure(code="twilio_unavailable", detail="no time", retryable=True)
     assert put_back(held, "no time", NOW) == taken(held, RETRY, due=NOW, scheduled_for=NOW, error=error, attempts=2)
@@ -280,28 +280,28 @@ IS_PUT_BACK = "put back"
 @pytest.mark.parametrize(
     ("lost", "status", "stop", "then"),
     [
-        (FENCE, S.CLAIMED, None, IS_PUT_BACK),
-        (FENCE, S.CLAIMED, "canceled", IS_STOPPED),
-        (FENCE, S.SENDING, None, None),
-        (FENCE, S.SENDING, "canceled", None),
-        (FENCE, S.RETRYING, None, None),
-        (FENCE, S.CANCELED, "canceled", None),
-        (RETRY, S.SENDING, "canceled", IS_STOPPED),
-        (RETRY, S.CLAIMED, "erased", IS_STOPPED),
-        (RETRY, S.SENDING, None, None),
-        (RETRY, S.UNKNOWN, "canceled", None),
-        (RETRY, S.SENT, "canceled", None),
-        (REFUSE, S.SENDING, "erased", IS_STOPPED),
-        (GIVE_UP, S.SENDING, "canceled", IS_STOPPED),
-        (TAKE_BACK, S.CLAIMED, "canceled", IS_STOPPED),
-        (TAKE_BACK, S.CLAIMED, None, None),
-        (ACCEPT, S.SENDING, "canceled", None),
-        (DOUBT, S.SENDING, "canceled", None),
+        (FENCE, Status.CLAIMED, None, IS_PUT_BACK),
+        (FENCE, Status.CLAIMED, "canceled", IS_STOPPED),
+        (FENCE, Status.SENDING, None, None),
+        (FENCE, Status.SENDING, "canceled", None),
+        (FENCE, Status.RETRYING, None, None),
+        (FENCE, Status.CANCELED, "canceled", None),
+        (RETRY, Status.SENDING, "canceled", IS_STOPPED),
+        (RETRY, Status.CLAIMED, "erased", IS_STOPPED),
+        (RETRY, Status.SENDING, None, None),
+        (RETRY, Status.UNKNOWN, "canceled", None),
+        (RETRY, Status.SENT, "canceled", None),
+        (REFUSE, Status.SENDING, "erased", IS_STOPPED),
+        (GIVE_UP, Status.SENDING, "canceled", IS_STOPPED),
+        (TAKE_BACK, Status.CLAIMED, "canceled", IS_STOPPED),
+        (TAKE_BACK, Status.CLAIMED, None, None),
+        (ACCEPT, Status.SENDING, "canceled", None),
+        (DOUBT, Status.SENDING, "canceled", None),
     ],
 )
-def test_a_worker_whose_step_did_not_hold(lost: Step, status: S, stop: str | None, then: str | None) -> None:
+def test_a_worker_whose_step_did_not_hold(lost: Step, status: Status, stop: str | None, then: str | None) -> None:
     """It stops what it was asked to stop, and puts back what expired before the fence; all else is another's."""
-    before, current = message(S.CLAIMED), message(status, stop=stop, attempts=2)
+    before, current = message(Status.CLAIMED), message(status, stop=stop, attempts=2)
     error = Failure(code="twilio_unavailable", detail="its time passed before it could go", retryable=True)
     expected = {
         IS_STOPPED: taken(current, STOP, outbox=EVENT),
@@ -314,5 +314,5 @@ def test_a_worker_whose_step_did_not_hold(lost: Step, status: S, stop: str | Non
 @pytest.mark.parametrize("lost", [CLAIM, FENCE, RETRY, REFUSE, GIVE_UP, TAKE_BACK])
 @pytest.mark.parametrize("stop", [None, "canceled"])
 def test_a_stale_worker_never_touches_a_later_attempt(lost: Step, stop: str | None) -> None:
-    current: Message = message(S.CLAIMED, attempt="attempt-2", stop=stop)
-    assert when_overtaken(take(message(S.CLAIMED), lost, NOW), current, NOW) is None
+    current: Message = message(Status.CLAIMED, attempt="attempt-2", stop=stop)
+    assert when_overtaken(take(message(Status.CLAIMED), lost, NOW), current, NOW) is None

@@ -1,4 +1,4 @@
-"""From a request to a record: times, recipient, language and text."""
+"""From a request to a record, and from a record to what Twilio is handed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.sending.compose import compose
-from whatsapp.domain.sending.message import Message
+from whatsapp.domain.ports import OutgoingPost
+from whatsapp.domain.sending.compose import compose, content_of, templated
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.request import SendRequest, parse
 from whatsapp.domain.templates.catalog import load_catalog
+from whatsapp.domain.templates.template import Template, Wording
+from whatsapp.domain.templates.variables import Variable
+from whatsapp.domain.templates.version import APPROVED, TemplateVersion
+
+from tests.unit.sending_kit import DAY, HOUR, SID, TEMPLATE
 
 NOW = datetime(2026, 11, 24, 7, tzinfo=UTC)
 HIDDEN, NUMBER = "IN.1344567890", "+919812345678"
@@ -52,3 +59,243 @@ def test_an_id_that_is_tied_to_a_number_gets_its_message_there(send_to_ids: bool
 
 def test_a_number_stays_as_the_caller_wrote_it() -> None:
     assert made(replace(ROW, address=HIDDEN), to=NUMBER).to == NUMBER
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+EPOCH = int(NOW.timestamp() * 1000)
+TIMELESS = replace(TEMPLATE, on_unknown="resend", agent="reminders")
+WITHIN_AN_HOUR = replace(TIMELESS, expires_after=timedelta(hours=1))
+MONTH = 30 * DAY
+
+
+def composed(template: Template | None = None, contact: Contact = ROW, **body: Any) -> Message:
+    asked = {"template": template.name} if template else {"text": "hello"}
+    request = parse(SendRequest, {"to": NUMBER, **asked, **body})
+    return compose(request, "m" * 32, contact, template, EPOCH, send_to_ids=False)
+
+
+def test_the_record_of_free_text() -> None:
+    body: dict[str, Any] = {
+        "media_url": "https://example.org/a.png",
+        "user_id": "user",
+        "agent": "mood",
+        "in_reply_to": SID,
+        "on_unknown": "resend",
+        "send_at": (NOW + timedelta(hours=1)).isoformat(),
+        "expires_at": (NOW + timedelta(hours=2)).isoformat(),
+    }
+    assert composed(contact=replace(ROW, user_id="known", language="hi"), **body) == Message(
+        message_id="m" * 32,
+        contact_id=ROW.contact_id,
+        to=NUMBER,
+        request_hash=parse(SendRequest, {"to": NUMBER, "text": "hello", **body}).hash(),
+        created_at=EPOCH,
+        status=Status.PENDING,
+        kind=SendKind.REPLY,
+        text="hello",
+        media_url="https://example.org/a.png",
+        user_id="user",
+        agent="mood",
+        in_reply_to=SID,
+        send_at=EPOCH + HOUR,
+        expires_at=EPOCH + 2 * HOUR,
+        on_unknown="resend",
+    )
+
+
+def test_the_record_of_a_template() -> None:
+    assert composed(TIMELESS, replace(ROW, user_id="known", language="hi-IN")) == Message(
+        message_id="m" * 32,
+        contact_id=ROW.contact_id,
+        to=NUMBER,
+        request_hash=parse(SendRequest, {"to": NUMBER, "template": "greeting"}).hash(),
+        created_at=EPOCH,
+        status=Status.PENDING,
+        kind=SendKind.PROACTIVE,
+        template="greeting",
+        language="hi",
+        text="नमस्ते",
+        user_id="known",
+        agent="reminders",
+        on_unknown="resend",
+    )
+
+
+def test_the_variables_stay_as_given_and_fill_the_text() -> None:
+    given = {
+        "patient_name": "Asha",
+        "therapist_name": "Dr. Rao",
+        "appointment_date": "2026-11-26",
+        "appointment_time": "17:30",
+    }
+    message = made(template="appointment_confirmation", text=None, variables=given)
+    assert message.variables == given
+    assert "Asha" in (message.text or "")
+    assert message.expires_at == EPOCH + 12 * HOUR
+
+
+def test_what_is_stated_nowhere_is_held_without_an_agent() -> None:
+    message = composed()
+    assert (message.agent, message.on_unknown, message.language, message.user_id) == (None, "hold", None, None)
+    assert (message.send_at, message.expires_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "agent", "on_unknown"),
+    [({}, "reminders", "resend"), ({"agent": "mood"}, "mood", "resend"), ({"on_unknown": "hold"}, "reminders", "hold")],
+)
+def test_a_request_overrides_its_template(body: dict[str, Any], agent: str, on_unknown: str) -> None:
+    message = composed(TIMELESS, **body)
+    assert (message.agent, message.on_unknown) == (agent, on_unknown)
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_contact", "language"),
+    [
+        (None, None, "en"),
+        (None, "hi", "hi"),
+        (None, "ta", "en"),
+        ("hi", "en", "hi"),
+        ("hi-IN", "en", "hi"),
+        ("HI", None, "hi"),
+    ],
+)
+def test_the_language_is_the_requests_else_the_contacts_else_the_templates(
+    asked: str | None, of_contact: str | None, language: str
+) -> None:
+    message = composed(TIMELESS, replace(ROW, language=of_contact), language=asked)
+    assert (message.language, message.text) == (language, TIMELESS.languages[language].body)
+
+
+def test_a_language_that_was_asked_for_is_never_replaced() -> None:
+    with pytest.raises(MessagingError) as refused:
+        composed(TIMELESS, language="ta")
+    assert refused.value.code == "unknown_language"
+
+
+@pytest.mark.parametrize(
+    ("template", "send_at", "expires_at", "expected"),
+    [
+        (None, None, None, None),
+        (None, None, 1, 1),
+        (None, HOUR, None, None),
+        (TIMELESS, None, None, None),
+        (WITHIN_AN_HOUR, None, None, HOUR),
+        (WITHIN_AN_HOUR, 2 * HOUR, None, 3 * HOUR),
+        (WITHIN_AN_HOUR, None, 5 * HOUR, 5 * HOUR),
+        (WITHIN_AN_HOUR, 2 * HOUR, 5 * HOUR, 5 * HOUR),
+        (None, MONTH, None, None),
+    ],
+)
+def test_a_message_expires_when_asked_or_by_its_template(
+    template: Template | None, send_at: int | None, expires_at: int | None, expected: int | None
+) -> None:
+    """The template's time counts from `send_at`. All times from now, in milliseconds."""
+    message = composed(template, send_at=_iso(send_at), expires_at=_iso(expires_at))
+    assert message.send_at == (None if send_at is None else EPOCH + send_at)
+    assert message.expires_at == (None if expected is None else EPOCH + expected)
+
+
+def _iso(after: int | None) -> str | None:
+    return None if after is None else (NOW + timedelta(milliseconds=after)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("template", "send_at", "expires_at", "code"),
+    [
+        (None, MONTH + 1, None, "invalid_request"),
+        (None, None, 0, "expired"),
+        (None, None, -1, "expired"),
+        (WITHIN_AN_HOUR, -HOUR, None, "expired"),
+        (None, MONTH + 1, MONTH + 2, "invalid_request"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused(
+    template: Template | None, send_at: int | None, expires_at: int | None, code: str
+) -> None:
+    with pytest.raises(MessagingError) as refused:
+        composed(template, send_at=_iso(send_at), expires_at=_iso(expires_at))
+    assert (refused.value.code, refused.value.failure.retryable) == (code, False)
+
+
+# --- what is handed to Twilio ----------------------------------------------------------------------------------------
+
+FREE_FORM = replace(TEMPLATE, free_form=True)
+OPEN, CLOSED = EPOCH - DAY + 1, EPOCH - DAY
+AS_TEXT = OutgoingPost(to=NUMBER, body="hello", media_url="https://example.org/a.png")
+WORDED = OutgoingPost(to=NUMBER, body="hello")
+
+
+@pytest.mark.parametrize(
+    ("template", "last_inbound_at", "template_only", "content"),
+    [
+        (None, OPEN, False, AS_TEXT),
+        (FREE_FORM, OPEN, False, WORDED),
+        (FREE_FORM, OPEN, True, FREE_FORM),
+        (FREE_FORM, CLOSED, False, FREE_FORM),
+        (FREE_FORM, None, False, FREE_FORM),
+        (TEMPLATE, OPEN, False, TEMPLATE),
+        (TEMPLATE, CLOSED, False, TEMPLATE),
+    ],
+)
+def test_free_form_goes_inside_the_window_only(
+    template: Template | None, last_inbound_at: int | None, template_only: bool, content: OutgoingPost | Template
+) -> None:
+    message = replace(composed(), media_url="https://example.org/a.png", template_only=template_only)
+    assert content_of(message, replace(ROW, last_inbound_at=last_inbound_at), template, EPOCH) == content
+
+
+@pytest.mark.parametrize("last_inbound_at", [None, CLOSED])
+def test_text_without_a_template_is_refused_outside_the_window(last_inbound_at: int | None) -> None:
+    with pytest.raises(MessagingError) as refused:
+        content_of(composed(), replace(ROW, last_inbound_at=last_inbound_at), None, EPOCH)
+    assert (refused.value.code, refused.value.failure.retryable) == ("window_closed", False)
+
+
+def approved(language: str = "en", **values: Any) -> TemplateVersion:
+    stored = {
+        "version": TEMPLATE.version(language),
+        "status": APPROVED,
+        "content_sid": "HX1",
+        "body": TEMPLATE.languages[language].body,
+    }
+    return TemplateVersion(template="greeting", language=language, created_at=0, **{**stored, **values})
+
+
+@pytest.mark.parametrize(
+    ("language", "versions", "content_sid", "rendered"),
+    [
+        ("en", [approved("en"), approved("hi", content_sid="HX2")], "HX1", "Hello"),
+        ("hi", [approved("en"), approved("hi", content_sid="HX2")], "HX2", "नमस्ते"),
+        (None, [approved("en"), approved("hi", content_sid="HX2")], "HX1", "Hello"),
+        ("en", [approved("en", version="en#old", served_at=1, body="Good day", content_sid="HX3")], "HX3", "Good day"),
+    ],
+    ids=["en", "hi", "no language", "an older wording"],
+)
+def test_a_template_goes_by_the_approved_version_in_its_wording(
+    language: str | None, versions: list[TemplateVersion], content_sid: str, rendered: str
+) -> None:
+    post = templated(replace(composed(TEMPLATE), language=language), TEMPLATE, versions)
+    assert post == OutgoingPost(to=NUMBER, content_sid=content_sid, content_variables={}, rendered=rendered)
+
+
+def test_the_values_of_a_template_go_by_number() -> None:
+    name = Variable("name", "name", "Who it is.", {"en": "Asha"}, 60)
+    template = replace(TEMPLATE, languages={"en": Wording("Hello {{ name }}", ())}, variables={"name": name})
+    message = composed(template, variables={"name": "Usha"})
+    version = approved(version=template.version("en"), body="Hello {{ name }}")
+    assert templated(message, template, [version]) == OutgoingPost(
+        to=NUMBER, content_sid="HX1", content_variables={"1": "Usha"}, rendered="Hello Usha"
+    )
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [[], [approved("hi")], [approved(status="pending")], [approved(content_sid=None)]],
+    ids=["none", "another language", "not approved", "no copy at Twilio"],
+)
+def test_a_template_without_an_approved_version_is_refused(versions: list[TemplateVersion]) -> None:
+    with pytest.raises(MessagingError, match="greeting has no approved version in en") as refused:
+        templated(composed(TEMPLATE), TEMPLATE, versions)
+    assert (refused.value.code, refused.value.failure.retryable) == ("template_not_approved", True)

@@ -14,9 +14,9 @@ from whatsapp.domain.sending.lifecycle import (
     RETRY,
     STEPS,
     STOP,
+    Status,
     Step,
 )
-from whatsapp.domain.sending.lifecycle import Status as S
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import Transition, next_look, outbox_of_failure, status_changed, take
 from whatsapp.domain.sending.twilio_codes import ROWS
@@ -94,17 +94,17 @@ def test_an_outbox_is_looked_at_within_a_minute(
 @pytest.mark.parametrize(
     ("now_is", "due_at", "look"),
     [
-        (message(S.DEFERRED, due_at=NOW), NOW + HOUR, (NOW + HOUR, "send")),
-        (message(S.PENDING, due_at=NOW), NOW + HOUR, (NOW + HOUR, "send")),
-        (message(S.RETRYING, due_at=NOW), None, (NOW, "send")),
-        (message(S.SENT, accepted_at=NOW), NOW, (NOW + HOUR, "status")),
-        (message(S.SENT, accepted_at=None, created_at=NOW - MINUTE), None, (NOW + 59 * MINUTE, "status")),
-        (message(S.UNRESOLVED, on_unknown="resend", claimed_at=NOW), None, (NOW + 76 * MINUTE, "send")),
-        (message(S.UNRESOLVED, on_unknown="resend", claimed_at=None), None, (None, "send")),
-        (message(S.UNRESOLVED, on_unknown="hold"), None, (None, "send")),
-        (message(S.FAILED, on_unknown="resend"), None, (None, "send")),
-        (message(S.DELIVERED), None, (None, "send")),
-        (message(S.EXPIRED), None, (None, "send")),
+        (message(Status.DEFERRED, due_at=NOW), NOW + HOUR, (NOW + HOUR, "send")),
+        (message(Status.PENDING, due_at=NOW), NOW + HOUR, (NOW + HOUR, "send")),
+        (message(Status.RETRYING, due_at=NOW), None, (NOW, "send")),
+        (message(Status.SENT, accepted_at=NOW), NOW, (NOW + HOUR, "status")),
+        (message(Status.SENT, accepted_at=None, created_at=NOW - MINUTE), None, (NOW + 59 * MINUTE, "status")),
+        (message(Status.UNRESOLVED, on_unknown="resend", claimed_at=NOW), None, (NOW + 76 * MINUTE, "send")),
+        (message(Status.UNRESOLVED, on_unknown="resend", claimed_at=None), None, (None, "send")),
+        (message(Status.UNRESOLVED, on_unknown="hold"), None, (None, "send")),
+        (message(Status.FAILED, on_unknown="resend"), None, (None, "send")),
+        (message(Status.DELIVERED), None, (None, "send")),
+        (message(Status.EXPIRED), None, (None, "send")),
     ],
     ids=lambda value: value.status if isinstance(value, Message) else None,
 )
@@ -139,12 +139,12 @@ CHAINED, FIRST = {"throttled_since": NOW - HOUR}, {"throttled_since": None}
 def test_a_failure_alerts(
     row: object, values: dict[str, object], has_successor: bool, was_retryable: bool, outbox: frozenset[str]
 ) -> None:
-    failed, successor = message(S.SENT, **values), message() if has_successor else None
+    failed, successor = message(Status.SENT, **values), message() if has_successor else None
     assert outbox_of_failure(failed, row, successor, was_retryable=was_retryable) == outbox  # type: ignore[arg-type]
 
 
 def test_a_failure_was_not_retryable_unless_it_is_said() -> None:
-    assert outbox_of_failure(message(S.SENT), NOBODY, None) == EVENT
+    assert outbox_of_failure(message(Status.SENT), NOBODY, None) == EVENT
 
 
 def test_the_event_of_a_status_names_all_that_callers_know() -> None:
@@ -157,7 +157,7 @@ def test_the_event_of_a_status_names_all_that_callers_know() -> None:
         "continues": "before",
         "continued_as": "after",
     }
-    assert status_changed(message(S.FAILED, status_at=NOW, **known)) == MessageStatusChanged(
+    assert status_changed(message(Status.FAILED, status_at=NOW, **known)) == MessageStatusChanged(
         event_id=f"{ID}#failed",
         occurred_at="2026-11-24T12:30:00+05:30",
         contact_id=CONTACT,
@@ -178,19 +178,19 @@ def test_the_event_of_a_status_names_all_that_callers_know() -> None:
         ({"expires_at": NOW}, f"{ID}#deferred#{NOW}", "2026-11-24T12:30:00+05:30", True),
         ({"expires_at": NOW - 1}, f"{ID}#deferred#{NOW}", "2026-11-24T12:30:00+05:30", True),
         ({"scheduled_for": None, "expires_at": NOW}, f"{ID}#deferred", None, False),
-        ({"status": S.CANCELED, "expires_at": NOW}, f"{ID}#canceled", None, False),
-        ({"status": S.UNRESOLVED}, f"{ID}#unknown", None, False),
+        ({"status": Status.CANCELED, "expires_at": NOW}, f"{ID}#canceled", None, False),
+        ({"status": Status.UNRESOLVED}, f"{ID}#unknown", None, False),
     ],
 )
 def test_a_deferral_says_until_when_and_whether_that_is_too_late(
     values: dict[str, object], event_id: str, scheduled_for: str | None, will_expire: bool
 ) -> None:
-    event = status_changed(message(**{"status": S.DEFERRED, "scheduled_for": NOW, **values}))  # type: ignore[arg-type]
+    event = status_changed(message(**{"status": Status.DEFERRED, "scheduled_for": NOW, **values}))  # type: ignore[arg-type]
     assert (event.event_id, event.scheduled_for, event.will_expire) == (event_id, scheduled_for, will_expire)
 
 
 def test_a_status_without_a_time_is_dated_by_the_record() -> None:
-    assert status_changed(message(S.CANCELED, status_at=None)).occurred_at == "2026-11-24T11:30:00+05:30"
+    assert status_changed(message(Status.CANCELED, status_at=None)).occurred_at == "2026-11-24T11:30:00+05:30"
 
 
 @pytest.mark.parametrize("step", [CANCEL, DOUBT, FAIL])

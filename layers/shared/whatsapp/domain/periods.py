@@ -81,8 +81,8 @@ THROTTLE_LONGEST_PAUSE = 15 * MINUTE
 THROTTLED_FOR = 4 * HOUR
 """A message that is only ever throttled fails after this long: Twilio's own queue holds a message no longer."""
 SELF_NUDGE_S = 60
-"""A throttled message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda ends
-a chain of invocations through the function's own queue after 16 (recursive loop detection)."""
+"""A throttled message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda
+ends a chain of invocations through the function's own queue after 16 (recursive loop detection)."""
 OUTBOX_RETRY = MINUTE
 """What a worker has not published by then, the sweep publishes."""
 

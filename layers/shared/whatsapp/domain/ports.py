@@ -92,7 +92,7 @@ class TwilioMessage:
 
 
 class TwilioUnavailable(Exception):
-    """Twilio did not do or tell what it was asked, this time."""
+    """Twilio did not answer a request, or did not do what it asked for. It may be tried again."""
 
 
 class Gateway(Protocol):
@@ -175,7 +175,7 @@ class MediaStore(Protocol):
 
 
 class PublishFailed(Exception):
-    """The bus, the queue or the topic did not take it. What was to be told still stands in the record."""
+    """The bus, the queue or the topic did not take it. The outbox entry stays in the record."""
 
 
 class Queue(Protocol):

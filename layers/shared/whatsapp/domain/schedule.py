@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily span in which no proactive message goes out. It may run past midnight."""
+    """A daily span in one time zone without proactive messages. It may run past midnight."""
 
     start: time
     end: time

@@ -33,7 +33,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 
 class UnreadableSenderError(Exception):
-    """The sender of a message in Twilio's list has a form that we do not know. The message is looked at again."""
+    """The sender of a listed message has an unknown form. The message stays at Twilio until our code can read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ class Reconcile:
         return True
 
     def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
-        """The payload of a tapped button. The list shows its text only: the last template has the payload."""
+        """The list shows a tapped button as text only, so it is matched with the last template's quick replies."""
         since, until = one.date_created - periods.TAPPED_REPLY, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
         templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]

@@ -1,13 +1,13 @@
 """The contact's slots: what a claim takes on the contact's row, and how it is given back.
 
-* A **proactive** message takes the one slot that carries the hourly limit: `inflight` says who holds it,
-  `next_allowed_at` when the next may go. While it is held, that lies a guard beyond the limit, which acceptance
-  tightens and a refund undoes.
-* A **reply** leaves that slot alone: it has `reply_inflight`, which ends by itself with the worker's lease, and a place
-  in the inbound message's `replied_by`.
+* A **proactive** message takes the one slot that carries the rate limit: `inflight` names the message that holds it,
+  `next_allowed_at` says when the next one may be claimed. While the slot is held, that is a guard later than the limit;
+  acceptance tightens it, a refund restores the value before the claim.
+* A **reply** leaves that slot alone. It has `reply_inflight`, which ends with the worker's lease, and a place in the
+  inbound message's `replied_by`.
 
-Who speaks (`user_id`, `last_outbound_agent`) is noted with the claim, whose condition sees an erasure. Acceptance has
-to be noted whatever happened meanwhile: with it, what was erased would come back.
+`user_id` and `last_outbound_agent` are written with the claim and not on acceptance, because acceptance is written even
+after an erasure and would restore erased data.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Slots:
         return self._release(message, **spoken)
 
     def release(self, message: Message) -> Change:
-        """The message is settled, or given up: nobody holds the slot, which opens when it would have."""
+        """The message no longer holds the slot. It opens when the claim said."""
         return self._release(message)
 
     def _release(self, message: Message, **values: Any) -> Change:

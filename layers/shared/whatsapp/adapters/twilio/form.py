@@ -1,4 +1,4 @@
-"""Twilio's forms: inbound messages and status callbacks. `docs/inbound.md` lists every field.
+"""Twilio's forms: inbound messages and status callbacks. `docs/inbound.md` says what becomes of every field.
 
 Sources: www.twilio.com/docs/messaging/guides/webhook-request and …/track-outbound-message-status; captured requests
 show more than these pages.

@@ -103,7 +103,7 @@ class TwilioMedia:
         if not is_plain:
             raise MediumRefusedError("redirected to where no content of Twilio's can be")
         if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
-            # Unavailable, not refused: Twilio may have moved its content, and a release adds the new host.
+            # Not final: Twilio may have moved its content to a host that is added later.
             raise MediumUnavailableError(f"redirected to {parts.hostname}, not known to keep Twilio's content")
 
     @contextmanager

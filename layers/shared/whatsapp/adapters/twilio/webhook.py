@@ -25,7 +25,7 @@ on connection failure only. Source: www.twilio.com/docs/usage/webhooks/webhooks-
 
 
 class TwilioDoor:
-    """Lets only Twilio's requests in.
+    """Accepts Twilio's requests only.
 
     Args:
         public_urls: bases of the URLs that Twilio may sign. Never taken from a request's headers.

@@ -1,4 +1,4 @@
-"""An inbound message: the form as Twilio sends it, and the record as it is stored."""
+"""A patient's message: as Twilio's form shows it, and as it is stored."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.events import Kind, Location
 
 MAX_EVENT_TEXT = 20_000
-"""Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so no
-form makes an event larger than 200 KB; the bus takes 256 KB."""
+"""Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
+stays under 200 KB for every form: the bus takes 256 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio names it, until it is stored; then by its first bytes."""
+    """As Twilio names it until the file is stored; then by its first bytes."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
     """Its key in our bucket."""
@@ -86,7 +86,7 @@ class InboundMessage:
 
     @property
     def is_erased(self) -> bool:
-        """Whether the person was erased. Nothing is left to publish then."""
+        """Whether the person was erased: nothing of theirs is left to publish."""
         return not self.address
 
     @property

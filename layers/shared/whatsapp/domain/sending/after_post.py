@@ -51,7 +51,7 @@ def forbidden(sending: Message, now: int) -> Transition:
 
 
 def failure_of(row: Row, code: int | None) -> Failure:
-    """What the caller is told of a code. `code` is None where Twilio gave none."""
+    """The failure that callers see for a code. `code` is None where Twilio gave none."""
     return Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=row.retryable)
 
 
@@ -107,7 +107,7 @@ def _between(bounds: tuple[int, int], spread: float) -> int:
 def when_overtaken(lost: Transition, current: Message, now: int) -> Transition | None:
     """What to do instead of a step that did not hold, if this worker still has the message.
 
-    It was told to stop, or its time passed before the fence: certainly nothing was sent, so the slot is refunded.
+    It was asked to stop, or it expired before the fence: certainly nothing was sent, so the slot is refunded.
     """
     is_ours = current.attempt == lost.before.attempt and current.status in STOP.sources
     if not (is_ours and lost.step.stoppable) or (lost.step is FENCE and current.status is not Status.CLAIMED):

@@ -85,11 +85,12 @@ def defer(
     An event is published unless one has said the same before.
     """
     again = message.status is Status.DEFERRED and message.scheduled_for == at
+    look_at = look_at or at
     return take(
         message,
         DEFER,
         now,
-        due_at=min(look_at or at, message.expires_at or at),
+        due_at=min(look_at, message.expires_at or look_at),
         scheduled_for=at,
         error=error or message.error,
         outbox=message.outbox if again else EVENT,

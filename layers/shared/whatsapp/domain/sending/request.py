@@ -64,7 +64,7 @@ class SendRequest(BaseModel):
         return self
 
     def hash(self) -> str:
-        """What tells the same request from a different one under the same key. `on_rate_limit` is no part of it."""
+        """The same for the same request: so a different one under its key is noticed. `on_rate_limit` is left out."""
         content = self.model_dump(mode="json", exclude={"idempotency_key", "on_rate_limit"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 

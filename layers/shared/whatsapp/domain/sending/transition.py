@@ -32,7 +32,7 @@ class Transition:
     successor: Message | None = None
     """The record that continues this message; stored in the same write."""
     proof: Row | None = None
-    """A Twilio code that says something about the contact or the template, whatever becomes of the message."""
+    """A Twilio code that proves something about the contact or the template, even if the step does not hold."""
 
 
 def take(

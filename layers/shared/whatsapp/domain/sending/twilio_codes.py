@@ -36,7 +36,7 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One code: what we do, what the caller is told, whether the contact is suppressed, who is alerted."""
+    """One code: what we do, which error the caller sees, whether the contact is suppressed, who is alerted."""
 
     code: int
     action: Action

@@ -1,0 +1,80 @@
+"""An outgoing message's record: its ids, and what its status means."""
+
+import pytest
+from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.domain.sending.message import (
+    continuation_id_of,
+    is_message_id,
+    message_id_of,
+    new_attempt_id,
+    shard_of,
+)
+
+from tests.unit.sending_kit import HOUR, ID, NOW, SUCCESSOR_ID, message, new
+
+WAITING = {Status.PENDING, Status.DEFERRED, Status.RETRYING}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_a_status_means(status: Status) -> None:
+    stored = message(status)
+    assert stored.is_waiting is (status in WAITING)
+    assert stored.holds_slot is (status in {Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
+    assert stored.is_in_doubt is (status in {Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED})
+    assert stored.may_be_tried(NOW) is (status in WAITING)
+
+
+@pytest.mark.parametrize(
+    ("status", "scheduled_for", "may_be"),
+    [
+        (Status.RETRYING, None, True),
+        (Status.RETRYING, NOW - 1, True),
+        (Status.RETRYING, NOW, True),
+        (Status.RETRYING, NOW + 1, False),
+        (Status.DEFERRED, NOW + 1, True),
+        (Status.SENT, NOW, False),
+    ],
+)
+def test_only_a_pause_between_attempts_is_waited_for(status: Status, scheduled_for: int | None, may_be: bool) -> None:
+    assert message(status, scheduled_for=scheduled_for).may_be_tried(NOW) is may_be
+
+
+@pytest.mark.parametrize(
+    ("scheduled_for", "due_at", "at"), [(NOW, NOW + HOUR, NOW), (None, NOW + HOUR, NOW + HOUR), (None, None, None)]
+)
+def test_the_next_try(scheduled_for: int | None, due_at: int | None, at: int | None) -> None:
+    assert message(Status.DEFERRED, scheduled_for=scheduled_for, due_at=due_at).next_try_at == at
+
+
+def test_a_message_is_new_until_it_is_stored() -> None:
+    assert new().is_new
+    assert not message(Status.PENDING).is_new
+
+
+def test_an_attempt_holds_the_slot() -> None:
+    assert message(attempt="attempt-7").slot_holder == f"{ID}#attempt-7"
+
+
+def test_ids_are_derived_so_that_only_one_record_can_be_made() -> None:
+    assert message_id_of("appt-1") == "d6956a58a107a9539e374a9a7c062671"
+    assert continuation_id_of(ID) == SUCCESSOR_ID
+    assert is_message_id(message_id_of("appt-1"))
+    assert is_message_id(SUCCESSOR_ID)
+
+
+@pytest.mark.parametrize("text", ["", "a" * 31, "a" * 33, "A" * 32, "g" * 32, "SM" + "1" * 32, "a" * 32 + "\n"])
+def test_what_is_no_message_id(text: str) -> None:
+    assert not is_message_id(text)
+
+
+def test_an_attempts_id_is_random() -> None:
+    ids = {new_attempt_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert {len(one) for one in ids} == {12}
+
+
+@pytest.mark.parametrize(
+    ("contact_id", "shard"), [("00000000f", "send#0"), ("00000005f", "send#1"), ("ffffffff0", "send#3")]
+)
+def test_a_shard_is_of_a_contact(contact_id: str, shard: str) -> None:
+    assert shard_of("send", contact_id) == shard
