@@ -1,4 +1,4 @@
-"""The receive side's world: patients write, Twilio brings it or does not, and asks nothing twice after 15 seconds.
+"""The receive side's world: patients write, and Twilio calls the webhook, or fails to, and gives up after 15 seconds.
 
 What patients wrote is the truth that the referee judges by. Webhooks are lost, doubled and late; the webhook, the bus
 and Twilio's API have outages of minutes; every port call may crash. Forms are read, stored, published and reconciled by
@@ -8,7 +8,7 @@ the product's own code.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -34,6 +34,7 @@ LOOK_BACK = HOUR
 TWILIO_TRIES_FOR = 15_000
 TIMEOUT = 60_000
 """The webhook function's."""
+ANOTHER_NUMBER = "+14155550199"
 MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/{sid}/Media/ME{index}"
 
 
@@ -65,17 +66,17 @@ class Written:
 
     @property
     def contact_id(self) -> str:
-        """Whose it is: the person's own, whatever they wrote from."""
+        """The person's own, also where the form hides the number."""
         return ContactIds("simulated").of(Address(self.number or self.address))
 
     @property
     def stored_under(self) -> set[str]:
-        """Where it may stand: under the person's number, or under the id alone while nobody knew whose that is."""
+        """Where it may be stored: under the person's number, or under the id while that is not tied to the number."""
         return {self.contact_id, ContactIds("simulated").of(Address(self.address))}
 
     @property
     def form(self) -> dict[str, str]:
-        """As Twilio's webhook tells it."""
+        """The webhook's form."""
         form = {
             "MessageSid": self.sid,
             "From": f"whatsapp:{self.address}",
@@ -110,11 +111,11 @@ class ReceivingTwilio(Twilio):
         self.deleted: set[str] = set()
 
     def list_received(self, since: int) -> Iterator[TwilioMessage]:
-        """What patients wrote, newest first; new messages show up late."""
+        """What patients wrote, newest first; new messages show up late. One is to another number of the account."""
 
         def shown() -> list[TwilioMessage]:
             now = self._hub.now
-            return [
+            listed = [
                 TwilioMessage(
                     twilio_sid=w.sid,
                     status="received",
@@ -128,6 +129,7 @@ class ReceivingTwilio(Twilio):
                 for w in sorted(self.written, key=lambda w: -w.at)
                 if since <= w.at and w.listed_at <= now and w.sid not in self.deleted
             ]
+            return [*listed, *(replace(one, twilio_sid=f"SM{0:032x}", to=ANOTHER_NUMBER) for one in listed[-1:])]
 
         yield from self._asked("list received", shown)
 
@@ -160,7 +162,7 @@ class ReceivingBus(aws.Bus):
     def __init__(self, world: "ReceivingWorld") -> None:
         super().__init__(world.call)
         self._world = world
-        self.told_at: list[int] = []
+        self.taken_at: list[int] = []
         """When each event was taken."""
 
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's own spelling
@@ -171,9 +173,9 @@ class ReceivingBus(aws.Bus):
         try:
             return super().put_events(Entries=Entries)
         finally:
-            while len(self.told_at) < len(self.events):
-                event = self.events[len(self.told_at)]
-                self.told_at.append(self._world.hub.now)
+            while len(self.taken_at) < len(self.events):
+                event = self.events[len(self.taken_at)]
+                self.taken_at.append(self._world.hub.now)
                 if event["type"] == "message.received" and event["media"]:
                     self._world.media_rule(event["message_id"])
 
@@ -196,7 +198,7 @@ class ReceivingApp(SimulatedApp):
 
 
 class Files:
-    """The `MediaSource` and `MediaStore` ports: what is at Twilio, and what lies in our bucket."""
+    """The `MediaSource` and `MediaStore` ports: what is at Twilio, and what is in our bucket."""
 
     def __init__(self, world: "ReceivingWorld") -> None:
         self._world = world
@@ -270,20 +272,20 @@ class ReceivingWorld(World):
             self.hub.at(self.hub.now + delay, lambda: self._bring(written))
 
     def erase(self, contact_id: str) -> None:
-        """Somebody asks to be forgotten, until we say yes."""
+        """A person asks to be erased, until that is confirmed."""
         asked_at = self.hub.now
 
-        def told(answer: object) -> None:
+        def answered(answer: object) -> None:
             if isinstance(answer, dict):
                 self.erased.setdefault(contact_id, asked_at)
                 self.erasure_confirmed.setdefault(contact_id, self.hub.now)
             elif answer is None:
-                self.hub.at(self.hub.now + MINUTE, lambda: self._erase(contact_id, told))
+                self.hub.at(self.hub.now + MINUTE, lambda: self._erase(contact_id, answered))
 
-        self._erase(contact_id, told)
+        self._erase(contact_id, answered)
 
-    def _erase(self, contact_id: str, told: Callable[[object], None]) -> None:
-        self._invoke("erase", lambda app, deadline: app.erase_contact(contact_id, deadline), told)
+    def _erase(self, contact_id: str, answered: Callable[[object], None]) -> None:
+        self._invoke("erase", lambda app, deadline: app.erase_contact(contact_id, deadline), answered)
 
     def media_rule(self, message_id: str) -> None:
         """The bus's rule calls the function; now and then it does not, or twice."""
@@ -388,15 +390,15 @@ class ReceivingWorld(World):
     # --- the referee's view ----------------------------------------------------------------------------------------
 
     def stored(self) -> dict[str, dict[str, Any]]:
-        """Every inbound record as it stands."""
+        """Every inbound record as it is stored."""
         items = [_load(item) for item in self.tables.items("messages")]
         return {item["message_id"]: item for item in items if item.get("direction") == "inbound"}
 
-    def told_at(self) -> Iterator[tuple[dict[str, Any], int]]:
+    def published_at(self) -> Iterator[tuple[dict[str, Any], int]]:
         """Every event, and when the bus took it."""
-        return zip(self.bus.events, self.received_bus.told_at, strict=True)
+        return zip(self.bus.events, self.received_bus.taken_at, strict=True)
 
-    def told(self, detail_type: str) -> dict[str, list[dict[str, Any]]]:
+    def published(self, detail_type: str) -> dict[str, list[dict[str, Any]]]:
         """What the bus took, by event_id."""
         found: dict[str, list[dict[str, Any]]] = {}
         for event in self.bus.events:
@@ -406,7 +408,7 @@ class ReceivingWorld(World):
 
 
 def same(events: list[dict[str, Any]]) -> bool:
-    """Whether an event was always told the same."""
+    """Whether an event was the same each time."""
     return len({json.dumps(event, sort_keys=True) for event in events}) == 1
 
 

@@ -35,12 +35,17 @@ def _defect(meaning: str) -> Callable[[PutIn], PutIn]:
     return note
 
 
-@_defect("nobody asks Twilio's list for what never arrived")
+@_defect("Twilio's list is not asked for messages whose webhook never came")
 def no_backfill(stack: ExitStack) -> None:
     _replace(stack, Reconcile, "_backfill_missing", lambda _: lambda self, sweep: 0)
 
 
-@_defect("nobody publishes what the bus did not take")
+@_defect("a backfill takes messages to any number of the account")
+def any_recipient(stack: ExitStack) -> None:
+    _replace(stack, Reconcile, "_is_to_us", lambda _: lambda self, one: True)
+
+
+@_defect("what the bus did not take is not published again")
 def no_sweep(stack: ExitStack) -> None:
     _replace(stack, PublishWaiting, "__call__", lambda _: lambda self, deadline: {"published": 0, "finished": 0})
 
@@ -108,7 +113,7 @@ def late_words_count(stack: ExitStack) -> None:
     )
 
 
-@_defect("whatever message comes last opens the window, however old it is")
+@_defect("the message that comes last opens the window, however old it is")
 def any_message_opens_the_window(stack: ExitStack) -> None:
     def change(original: Any) -> Any:
         def blind(self: InboxStore, inbound: Any, contact: Any) -> Any:
@@ -126,12 +131,12 @@ def erased_comes_back(stack: ExitStack) -> None:
     _replace(stack, Contact, "was_erased_since", lambda _: lambda self, at: False)
 
 
-@_defect("a medium that could not be fetched the first time is nobody's any more")
+@_defect("a medium that could not be fetched the first time is not tried again")
 def media_forgotten(stack: ExitStack) -> None:
     _replace(stack, StoreMedia, "sweep", lambda _: lambda self, deadline: 0)
 
 
-@_defect("media are told before they are stored")
+@_defect("media are published as stored before they are")
 def media_told_too_soon(stack: ExitStack) -> None:
     def settled(original: Any) -> Any:
         def hasty(self: StoreMedia, inbound: Any, index: int, medium: Any, deadline: Any) -> Any:
@@ -143,7 +148,7 @@ def media_told_too_soon(stack: ExitStack) -> None:
     _replace(stack, StoreMedia, "_settled", settled)
 
 
-@_defect("nobody asks what became of a message whose callbacks were lost")
+@_defect("Twilio is not asked for the status of a message whose callbacks were lost")
 def statuses_unasked(stack: ExitStack) -> None:
     _replace(stack, Reconcile, "_ask_statuses", lambda _: lambda self, sweep: 0)
 

@@ -46,7 +46,7 @@ def strike_every_call(modes_per_call: int) -> tuple[int, list[str]]:
 
 
 def _small_day(script: Mapping[int, Mode]) -> tuple[ReceivingWorld, list[str]]:
-    """A picture, a STOP, a message whose webhook never comes, and somebody who is erased."""
+    """A picture, a STOP, a message whose webhook never comes, and a person who is erased."""
     with ReceivingWorld(1, CALM, script=script).installed() as world:
         picture = Written(sid=f"MM{1:032x}", address="+919800000000", at=START, media=1)
         stop = Written(sid=f"SM{2:032x}", address="+919800000000", at=START + 3 * MINUTE, text="STOP")

@@ -12,6 +12,7 @@ from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.receiving import LOOK_BACK, TIMEOUT, Outage, ReceivingWorld, Written, same
 from tests.simulation.referee import LOST, STUCK, WRONG, Violation
 from tests.simulation.schedules import TEMPLATES
+from tests.simulation.twilio import SENDER
 from tests.simulation.world import START
 
 SAID = ("hello", "thank you", "how are you?", "Confirm", "I am late")
@@ -20,7 +21,7 @@ LONGEST_OUTAGE = {"webhook": 35 * MINUTE, "bus": 30 * MINUTE, "api": 12 * MINUTE
 APART = 2 * MINUTE
 """Between a STOP and a START: a webhook that comes again is dated when it comes."""
 SECOND_PASS = 17 * MINUTE
-"""An erasure's first pass may miss what the index does not show yet; until the second, that may still be told."""
+"""An erasure's first pass may miss what the index does not show yet; until the second, that may still be published."""
 PERSONAL = ("address", "user_id", "agent", "last_inbound_at", "last_outbound_agent")
 DATED_LATE = 80_000
 """A webhook is dated when it is stored: after Twilio's last try, and what a slow worker takes."""
@@ -105,7 +106,7 @@ def judge_receiving(world: ReceivingWorld) -> list[Violation]:
     found += [Violation(WRONG, f"moved back: {what}") for what in world.steps_back]
     for rule in (
         _nothing_lost,
-        _nothing_untold,
+        _nothing_unpublished,
         _nothing_twice,
         _last_word_counts,
         _window,
@@ -132,35 +133,37 @@ def _nothing_lost(world: ReceivingWorld) -> Iterator[Violation]:
             item and "text" in item and (item["text"] != written.text or item["contact_id"] not in written.stored_under)
         ):
             yield Violation(WRONG, f"{written.sid} is not what was written, or not whose")
+        elif item and item.get("to") != SENDER:
+            yield Violation(WRONG, f"{written.sid} does not say which of our senders was written to")
     for sid in set(stored) - {written.sid for written in world.received.written}:
         yield Violation(WRONG, f"{sid} was never written")
 
 
-def _nothing_untold(world: ReceivingWorld) -> Iterator[Violation]:
-    told = world.told("message.received")
+def _nothing_unpublished(world: ReceivingWorld) -> Iterator[Violation]:
+    published = world.published("message.received")
     for sid, item in world.stored().items():
         if "due_at" in item:
             yield Violation(STUCK, f"{sid} still waits for {item['due_shard']}")
-        if sid not in told and "erased" not in item:
-            yield Violation(LOST, f"{sid} was never told")
+        if sid not in published and "erased" not in item:
+            yield Violation(LOST, f"{sid} was never published")
         opted = {"out": "contact.opted_out", "in": "contact.opted_in"}.get(item.get("opt", ""))
-        if opted and "erased" not in item and not any(key.startswith(sid) for key in world.told(opted)):
-            yield Violation(LOST, f"{sid}: {opted} was never told")
+        if opted and "erased" not in item and not any(key.startswith(sid) for key in world.published(opted)):
+            yield Violation(LOST, f"{sid}: {opted} was never published")
 
 
 def _nothing_twice(world: ReceivingWorld) -> Iterator[Violation]:
     """As a consumer that dedupes on `event_id` sees it: one event a message, always the same."""
     about = [
         event_id
-        for event_id, events in world.told("message.received").items()
+        for event_id, events in world.published("message.received").items()
         for _ in {e["message_id"] for e in events}
     ]
-    messages = [events[0]["message_id"] for events in world.told("message.received").values()]
+    messages = [events[0]["message_id"] for events in world.published("message.received").values()]
     if len(about) != len(messages) or len(set(messages)) != len(messages):
-        yield Violation(WRONG, "one message was told as two")
-    for event_id, events in world.told("message.received").items():
+        yield Violation(WRONG, "one message was published as two")
+    for event_id, events in world.published("message.received").items():
         if not same(events):
-            yield Violation(WRONG, f"{event_id} was not always told the same")
+            yield Violation(WRONG, f"{event_id} was not the same each time")
 
 
 def _last_word_counts(world: ReceivingWorld) -> Iterator[Violation]:
@@ -197,7 +200,7 @@ def _statuses(world: ReceivingWorld) -> Iterator[Violation]:
 
 
 def _media(world: ReceivingWorld) -> Iterator[Violation]:
-    told = world.told("message.media_stored")
+    published = world.published("message.media_stored")
     for written in world.received.written:
         item = world.stored().get(written.sid, {})
         if "erased" in item or not item or _is_erased(world, written):
@@ -206,8 +209,8 @@ def _media(world: ReceivingWorld) -> Iterator[Violation]:
             key = f"media/{written.contact_id}/{written.sid}/{index}"
             if world.files.bucket.get(key) != written.medium(index).encode():
                 yield Violation(LOST, f"{key} is not in the bucket")
-            if f"{written.sid}#media#{index}" not in told:
-                yield Violation(LOST, f"{key} was never told")
+            if f"{written.sid}#media#{index}" not in published:
+                yield Violation(LOST, f"{key} was never published")
 
 
 def _erased(world: ReceivingWorld) -> Iterator[Violation]:
@@ -223,9 +226,9 @@ def _erased(world: ReceivingWorld) -> Iterator[Violation]:
             is_theirs = written.contact_id == contact_id and written.at < erased_at
             if is_theirs and world.stored_at.get(written.sid, 0) > confirmed + TIMEOUT:
                 yield Violation(WRONG, f"{written.sid} was brought back after its writer was erased")
-            told = [at for event, at in world.told_at() if event["event_id"] == written.sid]
-            if is_theirs and any(at > confirmed + SECOND_PASS for at in told):
-                yield Violation(WRONG, f"{written.sid} was told after its writer was erased")
+            published = [at for event, at in world.published_at() if event["event_id"] == written.sid]
+            if is_theirs and any(at > confirmed + SECOND_PASS for at in published):
+                yield Violation(WRONG, f"{written.sid} was published after its writer was erased")
 
 
 def _erased_rows(world: ReceivingWorld) -> Iterator[Violation]:
