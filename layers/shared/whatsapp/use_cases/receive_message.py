@@ -33,12 +33,7 @@ class ReceiveMessage:
     default_agent: str
 
     def __call__(self, form: InboundForm, *, received_at: int | None = None, source: str = "webhook") -> InboundMessage:
-        """Receive one message.
-
-        Args:
-            form: the message as Twilio describes it.
-            received_at: when it was written (epoch ms), where that is known; else now.
-            source: `webhook` or `backfill`.
+        """Receive one message. `received_at`: when it was written (epoch ms), where that is known; else now.
 
         Raises:
             ContactMovedError: the contact's row kept changing; Twilio retries the webhook.
@@ -51,12 +46,11 @@ class ReceiveMessage:
             contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
             if received_at and contact.was_erased_since(received_at):
                 raise ErasedError
-            answered = self._answered(form, contact)
             now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox
             inbound = record_of(
                 form,
                 contact,
-                answered,
+                self._answered(form, contact),
                 received_at=received_at or now,
                 now=now,
                 source=source,

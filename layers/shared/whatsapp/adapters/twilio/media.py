@@ -1,4 +1,4 @@
-"""Fetch a patient's file from Twilio: credentials on Twilio's host only, one redirect, to a public address, bounded.
+"""Fetches a patient's file from Twilio: credentials to Twilio's host only, one redirect, to a public address, bounded.
 
 Twilio keeps media behind Basic auth and redirects to a signed URL on another host
 (www.twilio.com/docs/messaging/api/media-resource).
@@ -21,7 +21,7 @@ from whatsapp.domain.ports import FetchedMedium, MediumRefusedError, MediumUnava
 MAX_BYTES = 16 * 1024 * 1024
 """WhatsApp's own limit."""
 CONNECT_S, READ_S, TOTAL_S = 3.0, 5.0, 15.0
-"""To connect; for each read; and for the content, once its host has answered, with one read more at its end."""
+"""To connect; for each read; for the whole content, after its host has answered (one read may exceed it)."""
 CHUNK = 64 * 1024
 TIMEOUT = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
 TWILIO = "api.twilio.com"
@@ -47,7 +47,7 @@ class TwilioMedia:
     Args:
         credentials: gives the present ones.
         base_url: the emulator's, whose second host then is on loopback; empty for Twilio itself.
-        resolve: the addresses of a host; a test's stand-in for DNS.
+        resolve: gives the addresses of a host; tests replace DNS with it.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class TwilioMedia:
         """Fetch one medium.
 
         Raises:
-            MediumRefusedError: not a medium of our account, too large, or a redirect to where none may lead.
-            MediumUnavailableError: not there yet, on a host that we do not know yet, or Twilio did not answer.
+            MediumRefusedError: not a medium of our account, too large, or redirected to a place where none may lead.
+            MediumUnavailableError: not there yet, on a host that we do not know, or no answer.
         """
         own = self._own(url)
-        with self._open(own, "GET", self._basic()) as answer:  # the only one that bears credentials
+        with self._open(own, "GET", self._basic()) as answer:  # the only request with credentials
             if answer.status not in REDIRECTS:
                 return _content(answer)
             content_url = _split(answer.headers.get("Location", ""), own.geturl())
@@ -103,12 +103,12 @@ class TwilioMedia:
         if not is_plain:
             raise MediumRefusedError("redirected to where no content of Twilio's can be")
         if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
-            # Not for good: Twilio may have moved its content, and somebody adds the host to those we know.
+            # Tried again: Twilio may have moved its content, and the new host may be added to those we know.
             raise MediumUnavailableError(f"redirected to {parts.hostname}, not known to keep Twilio's content")
 
     @contextmanager
     def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """One request, never redirected, to an address that was checked: a name cannot change its mind in between."""
+        """One request, without redirects, to the very address that was checked: DNS cannot change in between."""
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         headers = {"Host": parts.netloc, "Accept-Encoding": "identity", **headers}
         try:
@@ -154,7 +154,7 @@ def _split(url: str, base: str = "") -> SplitResult:
 
 
 def _content(answer: urllib3.BaseHTTPResponse) -> FetchedMedium:
-    """What the answer holds, as it was sent: unpacking it could make it any size."""
+    """The content as it was sent: unpacking could make it any size."""
     if answer.status != 200:
         raise MediumUnavailableError(f"Twilio's host answered {answer.status}")
     ends = time.monotonic() + TOTAL_S
@@ -173,10 +173,10 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast and not any(address in tunnel for tunnel in _TUNNELS)
 
 
-def sniff(content: bytes, told: str = "") -> str:
-    """What the content is by its own bytes; what WhatsApp does not carry is just bytes.
+def sniff(content: bytes, declared: str = "") -> str:
+    """The content type by the first bytes; `application/octet-stream` for types that WhatsApp does not carry.
 
-    Only where the bytes fit several types (Office's are all ZIP files) does it count which of them we were told.
+    The declared type only decides where the bytes fit several types: Office's files are all ZIP files.
     """
     start = content.lstrip(b"\xef\xbb\xbf \r\n")[:11].upper()
     for beginning, content_type in ((b"BEGIN:VCARD", "text/vcard"), (b"OGGS", "audio/ogg"), (b"#!AMR", "audio/amr")):
@@ -187,8 +187,8 @@ def sniff(content: bytes, told: str = "") -> str:
     except (puremagic.PureError, ValueError):
         return UNKNOWN_TYPE
     fitting = [guess for guess in guesses if _ALLOWED.fullmatch(guess)]
-    if told in fitting:
-        return told
+    if declared in fitting:
+        return declared
     return next((guess for guess in fitting if not guess.startswith(_IN_A_ZIP)), UNKNOWN_TYPE)
 
 

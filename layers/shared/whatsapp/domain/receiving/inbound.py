@@ -8,8 +8,8 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.events import Kind, Location
 
 MAX_EVENT_TEXT = 20_000
-"""Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
-stays under 200 KB whatever a form brings: the bus takes 256 KB."""
+"""Characters of text in an event; WhatsApp's own limit is 4096. JSON may need six bytes for each, and the bus takes
+256 KB: no form can make an event of more than 200 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
