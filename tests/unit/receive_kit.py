@@ -135,7 +135,7 @@ class Receiving(UnitApp):
         """A record as it is stored."""
         return self.db.get(MESSAGES, message_key(message_id)) or {}
 
-    def told(self, detail_type: str = "message.received") -> list[Any]:
+    def published(self, detail_type: str = "message.received") -> list[Any]:
         """What the bus took."""
         return [event for event in self.bus.events if event.detail_type == detail_type]
 

@@ -120,7 +120,7 @@ def test_what_waits_is_canceled(side: Receiving) -> None:
     side.erase_contact(ME, side.deadline)
     stored = side.item(message_id_of("waits"))
     assert (stored["status"], "text" in stored, "to" in stored) == ("canceled", False, False)
-    assert [event.status for event in side.told("message.status_changed")] == ["canceled"]
+    assert [event.status for event in side.published("message.status_changed")] == ["canceled"]
 
 
 @pytest.mark.parametrize("status", [Status.CLAIMED, Status.SENDING, Status.UNKNOWN])
@@ -285,5 +285,5 @@ def test_message_that_was_not_told_yet_is_never_told(side: Receiving) -> None:
     side.bus.down = False
     side.clock.at += 2 * MINUTE
     side.publish_waiting(side.deadline)
-    assert side.told() == []
+    assert side.published() == []
     assert "due_at" not in side.item(sid(1))

@@ -25,7 +25,7 @@ def test_known_before_the_first_message(side: Receiving) -> None:
     known = side.manage_contacts.put("98123 45678", {"user_id": "user-7", "agent": "mood"})
     assert side.manage_contacts.lookup(ASHA.value) == {"contact_id": known["contact_id"], "known": True}
     side.receive_message(side.form(1))
-    assert (side.told()[0].user_id, side.told()[0].agent) == ("user-7", "mood")
+    assert (side.published()[0].user_id, side.published()[0].agent) == ("user-7", "mood")
 
 
 def test_caller_that_names_the_id_does_not_replace_the_number(side: Receiving) -> None:

@@ -21,7 +21,7 @@ def test_record_from_before_the_sender_was_kept_has_none(side: Receiving) -> Non
     side.bus.down = False
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     side.publish_waiting(side.deadline)
-    assert [event.to for event in side.told()] == [None]
+    assert [event.to for event in side.published()] == [None]
 
 
 def test_sweep_publishes_what_the_bus_did_not_take_in_any_number(
@@ -37,7 +37,7 @@ def test_sweep_publishes_what_the_bus_did_not_take_in_any_number(
     assert side.publish_waiting(side.deadline)["published"] == 0  # postponed for a minute
     side.clock.sleep(periods.OUTBOX_RETRY / 1000)
     assert side.publish_waiting(side.deadline)["published"] == 8
-    assert {event.event_id for event in side.told()} == {sid(number) for number in range(8)}
+    assert {event.event_id for event in side.published()} == {sid(number) for number in range(8)}
     assert side.publish_waiting(side.deadline)["published"] == 0
 
 

@@ -22,7 +22,7 @@ from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, Receiving, sid
 
 def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:
     side.receive_message(side.form(1, "hello", profile_name="Asha"))
-    (event,) = side.told()
+    (event,) = side.published()
     assert (event.event_id, event.text, event.kind, event.profile_name) == (sid(1), "hello", "text", "Asha")
     assert (event.contact_id, event.address, event.agent) == (IDS.of(ASHA), ASHA.value, "scheduling")
     assert (event.content_trust, event.source) == ("untrusted", "webhook")
@@ -34,13 +34,13 @@ def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:
 
 def test_sender_that_was_written_to_is_kept_and_published(side: Receiving) -> None:
     side.receive_message(side.form(1))
-    assert (side.item(sid(1))["to"], side.told()[0].to) == (SENDER, SENDER)
+    assert (side.item(sid(1))["to"], side.published()[0].to) == (SENDER, SENDER)
 
 
 def test_second_time_nothing_happens(side: Receiving) -> None:
     for _ in range(3):
         side.receive_message(side.form(1))
-    assert len(side.told()) == 1
+    assert len(side.published()) == 1
     assert side.metrics.counts == {"MessagesReceived": 1}
 
 
@@ -59,7 +59,7 @@ def test_duplicate_publishes_again_while_the_marker_stands(side: Receiving) -> N
     side.bus.down = False
     side.receive_message(side.form(1))
     side.receive_message(side.form(1))
-    assert len(side.told()) == 1
+    assert len(side.published()) == 1
 
 
 # --- opt-out and window -----------------------------------------------------
@@ -67,12 +67,12 @@ def test_duplicate_publishes_again_while_the_marker_stands(side: Receiving) -> N
 
 def test_stop_and_start(side: Receiving) -> None:
     side.receive_message(side.form(1, "Stop!"))
-    assert [event.message_id for event in side.told("contact.opted_out")] == [sid(1)]
+    assert [event.message_id for event in side.published("contact.opted_out")] == [sid(1)]
     side.clock.sleep(60)
     side.receive_message(side.form(2, "शुरू"))
     assert side.contact().opted_out_at is None
     assert side.contact().opted_in_at == side.clock.now()
-    assert [event.message_id for event in side.told("contact.opted_in")] == [sid(2)]
+    assert [event.message_id for event in side.published("contact.opted_in")] == [sid(2)]
 
 
 def test_backfilled_stop_does_not_undo_the_start_after_it(side: Receiving) -> None:
@@ -80,7 +80,7 @@ def test_backfilled_stop_does_not_undo_the_start_after_it(side: Receiving) -> No
     side.receive_message(side.form(1, "START"))
     side.receive_message(side.form(2, "STOP"), received_at=now - HOUR, source="backfill")
     assert side.contact().opted_out_at is None
-    assert side.told("contact.opted_out") == []
+    assert side.published("contact.opted_out") == []
     side.clock.sleep(1)
     side.receive_message(side.form(3, "STOP"))
     side.receive_message(side.form(4, "START"), received_at=now - HOUR, source="backfill")
@@ -108,7 +108,7 @@ def test_lost_stop_outlives_a_consent_that_a_caller_noted_after_it(side: Receivi
     side.clock.sleep(180)
     side.receive_message(side.form(1, "STOP"), received_at=said_at, source="backfill")
     assert side.contact().opted_out_at == said_at
-    assert [event.message_id for event in side.told("contact.opted_out")] == [sid(1)]
+    assert [event.message_id for event in side.published("contact.opted_out")] == [sid(1)]
 
 
 @pytest.mark.parametrize(("seconds_before", "is_out"), [(5, True), (15, True), (16, False)])
@@ -121,7 +121,7 @@ def test_lost_stop_counts_unless_a_start_was_certainly_later(
     side.clock.sleep(300)
     side.receive_message(side.form(2, "STOP"), received_at=started_at - seconds_before * 1_000, source="backfill")
     assert (side.contact().opted_out_at is not None) == is_out
-    assert len(side.told("contact.opted_out")) == is_out
+    assert len(side.published("contact.opted_out")) == is_out
 
 
 def test_consent_noted_for_the_future_does_not_outrank_a_stop(side: Receiving) -> None:
@@ -147,7 +147,7 @@ def test_of_stop_and_start_at_once_the_later_wins(side: Receiving, monkeypatch: 
     monkeypatch.setattr(side.inbox, "put", put)
     side.receive_message(side.form(3, "START"), received_at=start_at)
     assert side.contact().opted_out_at == start_at + 1_000
-    assert side.told("contact.opted_in") == []
+    assert side.published("contact.opted_in") == []
 
 
 @pytest.mark.parametrize("source", ["webhook", "backfill"])
@@ -215,7 +215,7 @@ def test_who_writes_can_be_reached(side: Receiving) -> None:
 def test_reply_context_agent_and_user(side: Receiving) -> None:
     ours = side.outgoing("asked", agent="mood")
     side.receive_message(side.form(1, replied_to_sid=ours.twilio_sid))
-    (event,) = side.told()
+    (event,) = side.published()
     assert event.in_reply_to.message_id == ours.message_id
     assert event.in_reply_to.template == "appointment_confirmation"
     assert (event.agent, event.user_id) == ("mood", "user-42")
@@ -224,27 +224,27 @@ def test_reply_context_agent_and_user(side: Receiving) -> None:
 def test_reply_to_what_was_sent_under_an_alias(side: Receiving) -> None:
     ours = side.outgoing("asked", contact_id=IDS.of(HIDDEN))
     side.receive_message(side.form(1, external_user_id=HIDDEN, replied_to_sid=ours.twilio_sid))
-    assert side.told()[0].in_reply_to.message_id == ours.message_id
+    assert side.published()[0].in_reply_to.message_id == ours.message_id
 
 
 def test_reply_to_somebody_elses_message_has_no_context(side: Receiving) -> None:
     ours = side.outgoing("asked", contact_id="f" * 32)
     side.receive_message(side.form(1, replied_to_sid=ours.twilio_sid))
-    assert side.told()[0].in_reply_to is None
+    assert side.published()[0].in_reply_to is None
 
 
 def test_payload_names_the_agent_before_all_others(side: Receiving) -> None:
     ours = side.outgoing("asked", agent="mood")
     tap = {"kind": "button", "button_text": "Confirm", "button_payload": "agent:follow_up:yes"}
     side.receive_message(side.form(1, "Confirm", replied_to_sid=ours.twilio_sid, **tap))
-    (event,) = side.told()
+    (event,) = side.published()
     assert (event.agent, event.button.text, event.button.payload) == ("follow_up", "Confirm", "agent:follow_up:yes")
 
 
 def test_two_spellings_are_one_contact(side: Receiving) -> None:
     for number, spelling in enumerate(("+5511987654321", "+551187654321")):
         side.receive_message(side.form(number, from_=Address(spelling)))
-    assert len({event.contact_id for event in side.told()}) == 1
+    assert len({event.contact_id for event in side.published()}) == 1
 
 
 # --- one person, a number and an id -----------------------------------------------------
@@ -253,7 +253,7 @@ def test_two_spellings_are_one_contact(side: Receiving) -> None:
 def test_id_and_number_shown_together_become_one_contact(side: Receiving) -> None:
     side.receive_message(side.form(1, external_user_id=HIDDEN))
     side.receive_message(side.form(2, from_=HIDDEN))
-    assert [(event.contact_id, event.address) for event in side.told()] == [(IDS.of(ASHA), ASHA.value)] * 2
+    assert [(event.contact_id, event.address) for event in side.published()] == [(IDS.of(ASHA), ASHA.value)] * 2
 
 
 def test_id_with_a_row_and_a_history_of_its_own_joins(side: Receiving) -> None:
@@ -291,7 +291,7 @@ def test_row_that_becomes_an_alias_while_a_message_comes_in(side: Receiving, mon
 
     monkeypatch.setattr(side.inbox, "put", put)
     side.receive_message(side.form(1, from_=HIDDEN))
-    assert side.told()[0].contact_id == IDS.of(ASHA)
+    assert side.published()[0].contact_id == IDS.of(ASHA)
 
 
 # --- events -----------------------------------------------------
@@ -337,7 +337,7 @@ def test_no_form_makes_an_event_too_large_for_the_bus(side: Receiving, filler: s
 
 def test_long_text_is_cut_on_the_bus_and_whole_in_the_conversation(side: Receiving) -> None:
     side.receive_message(side.form(1, "x" * 30_000))
-    (event,) = side.told()
+    (event,) = side.published()
     assert (len(event.text), event.text_truncated) == (20_000, True)
     page = side.manage_contacts.conversation(IDS.of(ASHA), None, None)
     assert len(page["messages"][0]["text"]) == 30_000

@@ -37,7 +37,7 @@ def test_what_never_came_is_brought_once(side: Receiving) -> None:
     one = missed(side, 1, "Namaste 👍")
     assert side.reconcile(side.deadline) == {"backfilled": 1, "statuses": 0, "unanswered": 0}
     assert side.reconcile(side.deadline)["backfilled"] == 0
-    (event,) = side.told()
+    (event,) = side.published()
     assert (event.text, event.source, event.event_id) == ("Namaste 👍", "backfill", sid(1))
     assert side.contact().last_inbound_at == one.date_created
     assert side.metrics.counts["MessagesBackfilled"] == 1
@@ -46,7 +46,7 @@ def test_what_never_came_is_brought_once(side: Receiving) -> None:
 def test_sender_that_was_written_to_is_kept(side: Receiving) -> None:
     missed(side, 1)
     side.reconcile(side.deadline)
-    assert (side.item(sid(1))["to"], side.told()[0].to) == (SENDER, SENDER)
+    assert (side.item(sid(1))["to"], side.published()[0].to) == (SENDER, SENDER)
 
 
 @pytest.mark.parametrize("to", ["+14155550199", ""])
@@ -152,7 +152,7 @@ def test_sender_that_nobody_can_read_is_told(side: Receiving) -> None:
     with pytest.raises(ExceptionGroup) as told:
         side.reconcile(side.deadline)
     assert sid(7) in str(told.value.exceptions)
-    assert [event.event_id for event in side.told()] == [sid(8)]
+    assert [event.event_id for event in side.published()] == [sid(8)]
 
 
 def test_of_two_looks_at_once_the_later_counts(side: Receiving) -> None:
@@ -192,7 +192,7 @@ def test_contact_that_changes_while_it_is_being_brought_is_read_again(
 
     monkeypatch.setattr(side.gateway, "media_of", media_of)
     assert side.reconcile(side.deadline)["backfilled"] == 1
-    assert [event.contact_id for event in side.told()] == [IDS.of(ASHA)]
+    assert [event.contact_id for event in side.published()] == [IDS.of(ASHA)]
 
 
 def test_erased_is_not_brought_back(side: Receiving) -> None:
@@ -216,7 +216,7 @@ def test_erased_while_it_is_being_brought(side: Receiving, monkeypatch: pytest.M
     monkeypatch.setattr(side.gateway, "media_of", media_of)
     assert side.reconcile(side.deadline)["backfilled"] == 0
     assert (side.item(one.twilio_sid), side.contact().address, side.contact().last_inbound_at) == ({}, None, None)
-    assert side.told() == []
+    assert side.published() == []
 
 
 def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Receiving) -> None:
@@ -226,7 +226,7 @@ def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Rece
     missed(side, 2, "Confirmed, I think", minutes_ago=0.1)
     side.clock.sleep(300)
     side.reconcile(side.deadline)
-    tapped, typed = side.told()
+    tapped, typed = side.published()
     assert (tapped.kind, tapped.button.payload, tapped.agent) == ("button", "agent:scheduling:confirm", "scheduling")
     assert (typed.kind, typed.button) == ("text", None)
 
@@ -237,7 +237,7 @@ def test_button_of_a_template_that_was_sent_under_an_alias(side: Receiving) -> N
     side.clock.sleep(600)
     missed(side, 1, "Confirm", minutes_ago=5)
     side.reconcile(side.deadline)
-    assert side.told()[-1].kind == "button"
+    assert side.published()[-1].kind == "button"
 
 
 def test_template_that_is_no_longer_in_the_catalog_costs_the_button_only(side: Receiving) -> None:
@@ -245,21 +245,21 @@ def test_template_that_is_no_longer_in_the_catalog_costs_the_button_only(side: R
     side.clock.sleep(600)
     missed(side, 1, "Confirm", minutes_ago=5)
     side.reconcile(side.deadline)
-    assert side.told()[0].kind == "text"
+    assert side.published()[0].kind == "text"
 
 
 def test_media_come_with_it(side: Receiving) -> None:
     missed(side, 1, "", num_media=1)
     side.gateway.media[sid(1)] = [InboundMedium(url="https://m", content_type="audio/ogg")]
     side.reconcile(side.deadline)
-    (event,) = side.told()
+    (event,) = side.published()
     assert (event.kind, [m.content_type for m in event.media]) == ("audio", ["audio/ogg"])
 
 
 def test_what_a_list_does_not_show_is_of_no_known_kind(side: Receiving) -> None:
     missed(side, 1, "")
     side.reconcile(side.deadline)
-    assert side.told()[0].kind == "unknown"
+    assert side.published()[0].kind == "unknown"
 
 
 @pytest.mark.parametrize("from_", ["+99999", "IN.134", "asha.rao"])
@@ -271,7 +271,7 @@ def test_sender_of_any_form(side: Receiving, from_: str) -> None:
 def test_half_a_surrogate_pair_costs_nothing_but_itself(side: Receiving) -> None:
     missed(side, 1, "a\ud83db\x00")
     assert side.reconcile(side.deadline)["backfilled"] == 1
-    assert side.told()[0].text == "ab"
+    assert side.published()[0].text == "ab"
 
 
 def test_one_that_fails_does_not_stop_the_rest(side: Receiving) -> None:
@@ -298,7 +298,7 @@ def test_bug_with_one_is_told_after_the_rest(side: Receiving, monkeypatch: pytes
     monkeypatch.setattr(side.inbox, "put", put)
     with pytest.raises(ExceptionGroup):
         side.reconcile(side.deadline)
-    assert {event.event_id for event in side.told()} == {sid(0), sid(2)}
+    assert {event.event_id for event in side.published()} == {sid(0), sid(2)}
 
 
 def test_twilio_down_is_no_error_of_ours(side: Receiving) -> None:

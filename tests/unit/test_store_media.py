@@ -37,7 +37,7 @@ def test_stored_and_told(side: Receiving) -> None:
     assert side.store_media(sid(1), side.deadline) == 2
     key = f"media/{IDS.of(ASHA)}/{sid(1)}/0"
     assert side.media_store.files[key] == JPEG
-    told = side.told("message.media_stored")
+    told = side.published("message.media_stored")
     assert [(e.index, e.status, e.content_type, e.size, e.event_id) for e in told] == [
         (n, "stored", "image/jpeg", 3, f"{sid(1)}#media#{n}") for n in range(2)
     ]
@@ -75,7 +75,7 @@ def test_what_stays_away_for_a_day_is_given_up(side: Receiving) -> None:
     assert states(side) == ["pending", "pending"]
     later(side, minutes=24 * 60)
     assert states(side) == ["failed", "failed"]
-    assert [e.reason for e in side.told("message.media_stored")] == ["404", "404"]
+    assert [e.reason for e in side.published("message.media_stored")] == ["404", "404"]
     assert side.metrics.counts["MediaFailed"] == 2
     assert "due_at" not in side.item(sid(1))
 
@@ -137,7 +137,7 @@ def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
     assert states(side) == ["pending", "pending"]
     side.bus.down = False
     assert later(side) == 2
-    assert len(side.told("message.media_stored")) == 2
+    assert len(side.published("message.media_stored")) == 2
 
 
 def test_too_little_time_begins_nothing(side: Receiving) -> None:

@@ -10,7 +10,6 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
-from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, TwilioUnavailable
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
@@ -37,11 +36,7 @@ class EraseContact:
         Raises:
             MessagingError: `not_found`.
         """
-        contact = self.contacts.get(contact_id)
-        if contact is None:
-            raise MessagingError(
-                "not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address"
-            )
+        contact = self.contacts.require(contact_id)
         now = self.clock.now()
         job = ErasureJob(contact_id=contact.contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)

@@ -47,11 +47,7 @@ class ManageContacts:
         size = PAGE if limit is None else limit
         if not 1 <= size <= LARGEST_PAGE:
             raise MessagingError("invalid_request", f"limit: a number from 1 to {LARGEST_PAGE}")
-        contact = self.contacts.get(contact_id)
-        if contact is None:
-            raise MessagingError(
-                "not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address"
-            )
+        contact = self.contacts.require(contact_id)
         messages, next_before = self.conversations.page(contact.ids, size, before)
         return {
             "contact_id": contact.contact_id,

@@ -43,8 +43,8 @@ class ReceiveMessage:
         """Receive one message.
 
         Args:
-            form: the message as Twilio describes it.
-            received_at: when it was written (epoch ms), where that is known; else now.
+            form: what Twilio says of it.
+            received_at: when it was written (epoch ms); now if that is not known.
             source: `webhook` or `backfill`.
             contact: the sender's row, if the caller has just read it.
 
@@ -59,12 +59,11 @@ class ReceiveMessage:
             contact = contact or self.contacts.get(contact_id) or Contact(contact_id=contact_id)
             if received_at and contact.was_erased_since(received_at):
                 raise ErasedError
-            answered = self._answered(form, contact)
             now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox
             inbound = record_of(
                 form,
                 contact,
-                answered,
+                self._answered(form, contact),
                 received_at=received_at or now,
                 now=now,
                 source=source,

@@ -7,6 +7,7 @@ from typing import Any
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Put
 from whatsapp.adapters.dynamodb.items import contact_from
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.errors import MessagingError
 
 _BINDING = ("next_allowed_at", "last_accepted_at", "last_inbound_at", "opted_out_at", "erased_at")
 """When two rows are merged, keep the later of these timestamps."""
@@ -27,6 +28,16 @@ class ContactStore:
         if item and item.get("alias_of"):
             item = self._db.get(self._contacts, {"contact_id": item["alias_of"]})
         return contact_from(item) if item else None
+
+    def require(self, contact_id: str) -> Contact:
+        """As `get`, for a contact that a caller names.
+
+        Raises:
+            MessagingError: `not_found`.
+        """
+        if contact := self.get(contact_id):
+            return contact
+        raise MessagingError("not_found", "no such contact: POST /contacts/lookup gives the contact_id of an address")
 
     def suppress(self, contact_id: str, code: int, now: int) -> None:
         """Record that Twilio proved this address unreachable, unless the patient has written since."""

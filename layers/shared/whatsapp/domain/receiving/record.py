@@ -28,18 +28,8 @@ def record_of(
     source: str,
     default_agent: str,
 ) -> InboundMessage:
-    """The record to store, with its outbox marker.
-
-    Args:
-        form: what Twilio says.
-        contact: the sender's row as it was read.
-        answered: our message that the patient replied to.
-        received_at: when it was written, as far as is known (epoch ms).
-        now: from here on counts the time until the sweep publishes it.
-        source: `webhook` or `backfill`.
-        default_agent: answers where nothing else names an agent.
-    """
-    agent = choose_agent(form.button_payload, answered.agent if answered else None, contact, received_at, default_agent)
+    """The record to store, with its outbox marker. `answered`: our message that the patient replied to."""
+    replied_to_agent = answered.agent if answered else None
     return InboundMessage(
         message_id=form.twilio_sid,
         contact_id=contact.contact_id,
@@ -56,7 +46,7 @@ def record_of(
         in_reply_to=answered.message_id if answered else None,
         in_reply_to_template=answered.template if answered else None,
         user_id=contact.user_id or (answered.user_id if answered else None),
-        agent=agent,
+        agent=choose_agent(form.button_payload, replied_to_agent, contact, received_at, default_agent),
         source=source,
         opt=effective_opt(form.text, form.opt_out_type, contact, received_at),
         more=form.more,
