@@ -30,6 +30,8 @@ def test_medium_reaches_the_bucket_and_its_link_reads_it(product: Product, patie
     sid = product.write(patient, "my arm", media=MEDIA)["message_sid"]
     (stored,) = eventually(lambda: product.events(event_id=f"{sid}#media#0"))
     assert (stored["detail"]["status"], stored["detail"]["content_type"]) == ("stored", "image/png")
+    (received,) = product.events(event_id=sid)
+    assert received["detail"]["to"] == product.stack.describe()["from_address"]
     page = product.api("GET", f"/contacts/{stored['detail']['contact_id']}/conversation").json()
     (message,) = page["messages"]
     assert httpx.get(message["media"][0]["url"]).content == PICTURE

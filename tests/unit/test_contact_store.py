@@ -14,7 +14,7 @@ def contacts(db: DynamoDB) -> ContactStore:
     return ContactStore(db, TABLE)
 
 
-def test_nobody_knows_a_stranger(contacts: ContactStore) -> None:
+def test_stranger_has_no_row(contacts: ContactStore) -> None:
     assert contacts.get("c1") is None
 
 

@@ -1,5 +1,7 @@
 """Whose the patient's answer is."""
 
+from dataclasses import asdict
+
 import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
@@ -32,6 +34,12 @@ def test_order_of_claims() -> None:
     assert choose_agent(None, "follow_up", SPOKEN, NOON, "front_desk") == "follow_up"
     assert choose_agent(None, None, SPOKEN, NOON, "front_desk") == "reminders"
     assert choose_agent(None, None, None, NOON, "front_desk") == "front_desk"
+
+
+@pytest.mark.parametrize("forgotten", ["last_outbound_agent", "last_outbound_at"])
+def test_contacts_own_agent_answers_where_the_latest_is_not_known(forgotten: str) -> None:
+    spoken = Contact(**{**asdict(SPOKEN), forgotten: None})
+    assert choose_agent(None, None, spoken, NOON, "front_desk") == "mood"
 
 
 def test_latest_agent_is_forgotten_after_72_hours() -> None:

@@ -278,7 +278,7 @@ def test_erased_person_who_writes_again_is_a_fresh_contact_with_the_old_ledger(s
     assert {message.get("text") for message in page["messages"][:-1]} == {None}
 
 
-def test_message_that_was_not_told_yet_is_never_told(side: Receiving) -> None:
+def test_message_that_was_not_published_yet_is_never_published(side: Receiving) -> None:
     side.bus.down = True
     side.receive_message(side.form(1, "my arm hurts"))
     side.erase_contact(ME, side.deadline)

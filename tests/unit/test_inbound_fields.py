@@ -1,4 +1,4 @@
-"""Every field of an inbound form, as docs/inbound.md tells it; and forms as they were captured."""
+"""Every field of an inbound form, as docs/inbound.md says; and forms as they were captured."""
 
 import re
 from dataclasses import fields
@@ -97,8 +97,8 @@ def test_any_sid_is_enough(field: str) -> None:
 
 def test_page_names_every_field_the_code_knows() -> None:
     known = twilio_form._READ | twilio_form._SAYS_NOTHING_NEW
-    told = {name for name, becomes in FIELDS.items() if becomes != "more"}
-    assert told == known
+    on_page = {name for name, becomes in FIELDS.items() if becomes != "more"}
+    assert on_page == known
 
 
 # --- who wrote -------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_sender(from_: str, more: dict[str, str], address: str) -> None:
 
 
 @pytest.mark.parametrize("from_", ["@asha.rao", "whatsapp:@asha.rao", "asha rao", "whatsapp:", "+91981234XXXX", "आशा"])
-def test_business_scoped_id_names_the_sender_whatever_from_is(from_: str) -> None:
+def test_business_scoped_id_names_the_sender_for_any_from(from_: str) -> None:
     read = read_inbound({**base(), "From": from_, "WaId": "", "ExternalUserId": "whatsapp:IN.134"})
     assert read.from_.value == "IN.134"
 
@@ -138,7 +138,7 @@ def test_handle_is_one_sender_with_and_without_its_sign() -> None:
 
 
 def test_refuses_a_message_without_a_sender() -> None:
-    """Even if an id of WhatsApp's is told: the field may have been cut off to hide whose the message is."""
+    """Even with an id of WhatsApp's: the field may have been cut off to hide whose the message is."""
     form = {name: value for name, value in base().items() if name != "From"}
     with pytest.raises(Forbidden):
         read_inbound({**form, "ExternalUserId": "whatsapp:IN.134"})
@@ -159,7 +159,7 @@ def test_refuses_a_message_without_a_sender() -> None:
         {"WaId": "919812345679"},
     ],
 )
-def test_refuses_a_message_of_nobody(more: dict[str, str]) -> None:
+def test_refuses_a_message_without_addresses_that_agree(more: dict[str, str]) -> None:
     with pytest.raises(Forbidden) as refused:
         read_inbound({**base(), **more})
     assert refused.value.ours
@@ -301,7 +301,7 @@ CAPTURED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     ),
     "forwarded": ({"Forwarded": "true"}, {"kind": "text", "more": {"Forwarded": "true"}}),
     "nothing anybody knows": ({"Body": "", "MessageType": "order"}, {"kind": "unknown"}),
-    "stop, as Advanced Opt-Out tells it": ({"Body": "CANCEL", "OptOutType": "STOP"}, {"opt_out_type": "STOP"}),
+    "stop, by Advanced Opt-Out": ({"Body": "CANCEL", "OptOutType": "STOP"}, {"opt_out_type": "STOP"}),
 }
 
 

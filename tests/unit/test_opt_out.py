@@ -61,6 +61,7 @@ def test_twilios_own_reading_outranks_ours() -> None:
         (IN, "STOP", NOON - 15_001, None),
         (IN, "STOP", NOON - 15_000, "out"),
         (IN, "STOP", NOON, "out"),
+        ({"opt_in_source": "message"}, "STOP", NOON, "out"),
         (IN_BY_API, "STOP", NOON - 60_000, "out"),
         (IN_BY_API, "START", NOON - 60_000, "in"),
         ({**IN, "opted_out_at": NOON - 60_000}, "STOP", NOON - 30_000, None),

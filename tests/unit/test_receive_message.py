@@ -1,4 +1,4 @@
-"""The incoming story: stored once, told at least once, window and opt-out with it."""
+"""Receiving: stored once, published at least once, with the window, opt-out and reply context."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from tests.unit import webhook_kit
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, Receiving, sid
 
 
-def test_stored_told_and_the_marker_cleared(side: Receiving) -> None:
+def test_stored_published_and_the_marker_cleared(side: Receiving) -> None:
     side.receive_message(side.form(1, "hello", profile_name="Asha"))
     (event,) = side.published()
     assert (event.event_id, event.text, event.kind, event.profile_name) == (sid(1), "hello", "text", "Asha")
@@ -227,7 +227,7 @@ def test_reply_to_what_was_sent_under_an_alias(side: Receiving) -> None:
     assert side.published()[0].in_reply_to.message_id == ours.message_id
 
 
-def test_reply_to_somebody_elses_message_has_no_context(side: Receiving) -> None:
+def test_reply_to_another_persons_message_has_no_context(side: Receiving) -> None:
     ours = side.outgoing("asked", contact_id="f" * 32)
     side.receive_message(side.form(1, replied_to_sid=ours.twilio_sid))
     assert side.published()[0].in_reply_to is None
@@ -311,7 +311,7 @@ class Events:
 
 
 def test_bus_that_takes_one_of_two_events_has_not_taken_them(side: Receiving) -> None:
-    """PutEvents answers 200 even then. The marker stands, and both are told again."""
+    """PutEvents answers 200 even then. The marker stays, and both are published again."""
     client = Events(refuses=1)
     side = replace(side, bus=EventBridgeBus(client, "bus"))  # type: ignore[arg-type]  # all it asks of it
     side.receive_message(side.form(1, "STOP"))
@@ -351,7 +351,7 @@ def test_events_of_one_record_are_always_the_same(side: Receiving) -> None:
     assert [as_entry(e) for e in events_of(again)] == [as_entry(e) for e in events_of(inbound)]
 
 
-def test_bus_that_does_not_answer_is_told_as_such() -> None:
+def test_bus_that_does_not_answer_has_not_published() -> None:
     class Broken:
         def put_events(self, **_: object) -> None:
             from botocore.exceptions import ReadTimeoutError

@@ -99,7 +99,7 @@ def test_after_an_outage_everything_since_the_last_complete_look_is_brought(
     assert side.reconcile(side.deadline)["backfilled"] == found
 
 
-def nobody(side: Receiving) -> None:
+def unreadable_sender(side: Receiving) -> None:
     missed(side, 7, from_="")
 
 
@@ -112,7 +112,7 @@ def no_list(side: Receiving) -> None:
     side.gateway.refuses = {"list"}
 
 
-@pytest.mark.parametrize("trouble", [nobody, no_media, no_list])
+@pytest.mark.parametrize("trouble", [unreadable_sender, no_media, no_list])
 def test_incomplete_look_is_no_look(side: Receiving, trouble: Callable[[Receiving], None]) -> None:
     side.reconcile(side.deadline)
     looked_until = side.inbox.reconciled_until()
@@ -146,12 +146,12 @@ def test_look_that_ran_out_of_time_is_no_look(side: Receiving, monkeypatch: pyte
     assert side.inbox.reconciled_until() is None
 
 
-def test_sender_that_nobody_can_read_is_told(side: Receiving) -> None:
+def test_sender_that_cannot_be_read_is_an_error(side: Receiving) -> None:
     missed(side, 7, from_="")
     missed(side, 8)
-    with pytest.raises(ExceptionGroup) as told:
+    with pytest.raises(ExceptionGroup) as raised:
         side.reconcile(side.deadline)
-    assert sid(7) in str(told.value.exceptions)
+    assert sid(7) in str(raised.value.exceptions)
     assert [event.event_id for event in side.published()] == [sid(8)]
 
 
@@ -285,7 +285,7 @@ def test_one_that_fails_does_not_stop_the_rest(side: Receiving) -> None:
     assert side.reconcile(side.deadline)["backfilled"] == 1
 
 
-def test_bug_with_one_is_told_after_the_rest(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_with_one_is_raised_after_the_rest(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         missed(side, number)
     real = side.inbox.put

@@ -7,7 +7,7 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.events import ContactOptedIn, ContactOptedOut, MessageReceived
+from whatsapp.domain.events import ContactOptedIn, ContactOptedOut, Location, MessageReceived
 from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMedium, InboundMessage
 from whatsapp.domain.receiving.record import events_of, record_of
 from whatsapp.domain.schedule import iso
@@ -51,7 +51,12 @@ def test_form_is_kept() -> None:
         "button_payload": "p",
         "media": (medium,),
     }
-    kept |= {"profile_name": "Asha", "more": {"Forwarded": "true"}, "to": SENDER}
+    kept |= {
+        "location": Location(latitude=1.5, longitude=2.5),
+        "profile_name": "Asha",
+        "more": {"Forwarded": "true"},
+        "to": SENDER,
+    }
     inbound = record(**kept)
     assert {name: getattr(inbound, name) for name in kept} == kept
     assert (inbound.message_id, inbound.contact_id, inbound.received_at) == ("SM1", "c", NOON)

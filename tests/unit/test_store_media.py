@@ -1,4 +1,4 @@
-"""Media from Twilio into our bucket: told once they lie there, tried again until they do."""
+"""Media from Twilio into our bucket: published once they are there, tried again until they are."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,16 +32,16 @@ def later(side: Receiving, minutes: float = 6) -> int:
     return side.store_media.sweep(side.deadline)
 
 
-def test_stored_and_told(side: Receiving) -> None:
+def test_stored_and_published(side: Receiving) -> None:
     two_media(side)
     assert side.store_media(sid(1), side.deadline) == 2
     key = f"media/{IDS.of(ASHA)}/{sid(1)}/0"
     assert side.media_store.files[key] == JPEG
-    told = side.published("message.media_stored")
-    assert [(e.index, e.status, e.content_type, e.size, e.event_id) for e in told] == [
+    events = side.published("message.media_stored")
+    assert [(e.index, e.status, e.content_type, e.size, e.event_id) for e in events] == [
         (n, "stored", "image/jpeg", 3, f"{sid(1)}#media#{n}") for n in range(2)
     ]
-    assert told[0].key == key
+    assert events[0].key == key
     assert "due_at" not in side.item(sid(1))
     assert side.store_media(sid(1), side.deadline) == 0
     assert side.metrics.counts["MediaStored"] == 2
@@ -129,7 +129,7 @@ def test_bucket_that_is_down_is_tried_again(side: Receiving) -> None:
     assert later(side) == 2
 
 
-def test_bus_that_is_down_is_told_later(side: Receiving) -> None:
+def test_bus_that_is_down_gets_the_event_later(side: Receiving) -> None:
     two_media(side)
     side.bus.down = True
     with pytest.raises(PublishFailed):
@@ -147,7 +147,7 @@ def test_too_little_time_begins_nothing(side: Receiving) -> None:
 
 
 def test_marker_of_the_outbox_is_the_publishers(side: Receiving) -> None:
-    """The rule may bring the media before the publisher is done: another event of the message may still be untold."""
+    """The rule may bring the media before the publisher is done: another event of the message may not be published yet."""
     side.bus.down = True
     two_media(side)
     side.bus.down = False
@@ -212,7 +212,7 @@ def test_erased_meanwhile_is_not_noted(side: Receiving, monkeypatch: pytest.Monk
 # --- deleting at Twilio -----------------------------------------------------
 
 
-def test_kept_at_twilio_unless_told_otherwise(side: Receiving) -> None:
+def test_kept_at_twilio_unless_configured_otherwise(side: Receiving) -> None:
     two_media(side)
     side.store_media(sid(1), side.deadline)
     assert side.gateway.deleted == []

@@ -79,7 +79,7 @@ def says(status: int, body: bytes = b"", **headers: str) -> Answer:
 
 
 def redirects(to: str, status: int = 307) -> Answer:
-    """A redirect, whatever its target is made of."""
+    """A redirect to any target."""
     return says(status, Location=to)
 
 
@@ -137,7 +137,7 @@ def test_deletes_and_what_is_gone_is_deleted(status: int) -> None:
     assert twilio.seen[0]["path"] == f"/api{PATH}"
 
 
-def test_delete_that_did_not_come_off_is_told() -> None:
+def test_delete_that_failed_is_an_error() -> None:
     with Host(says(500)) as twilio, pytest.raises(MediumUnavailableError):
         TwilioMedia(lambda: CREDENTIALS, twilio.url).delete(URL)
 
@@ -327,7 +327,7 @@ def test_name_that_is_unknown_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_certificate_must_be_of_the_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A self-signed certificate for the right name: whoever stands at the address cannot prove to be Twilio."""
+    """A self-signed certificate for the right name: the server at the address cannot prove to be Twilio."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     asked = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=api.twilio.com"]
     names = ["-addext", "subjectAltName=DNS:api.twilio.com", "-keyout", str(key), "-out", str(certificate)]
@@ -435,7 +435,7 @@ JUST_BYTES = "application/octet-stream"
 
 
 @pytest.mark.parametrize(
-    ("content", "told", "kind"),
+    ("content", "declared", "kind"),
     [
         (JPEG, "image/jpeg", "image/jpeg"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\0" * 50, "image/jpeg", "image/png"),
@@ -463,5 +463,5 @@ JUST_BYTES = "application/octet-stream"
         (b"", "image/jpeg", JUST_BYTES),
     ],
 )
-def test_content_is_what_its_bytes_say(content: bytes, told: str, kind: str) -> None:
-    assert sniff(content, told) == kind
+def test_content_is_what_its_bytes_say(content: bytes, declared: str, kind: str) -> None:
+    assert sniff(content, declared) == kind

@@ -35,7 +35,7 @@ def resigned(form: dict[str, str], original: dict[str, str]) -> Request:
 
 
 def cut(original: dict[str, str], *removed: str, **pieces: str) -> Request:
-    """The captured form with fields cut anew; the signed text must be the same, or the case proves nothing."""
+    """The captured form with fields split at other places; the signed text must be the same, or the case proves nothing."""
     form = {name: value for name, value in original.items() if name not in removed} | pieces
     assert signature(form) == signature(original), "not the same text: no attack at all"
     return resigned(form, original)
@@ -55,7 +55,7 @@ def no_signature() -> Iterator[Request]:
     yield {**request(body, None), "headers": None}
 
 
-def somebody_elses_token() -> Iterator[Request]:
+def another_accounts_token() -> Iterator[Request]:
     form = kit.message()
     for token in ("", "0" * 32, TOKEN[:-1], TOKEN.upper(), ACCOUNT):
         yield request(encode(form), signature(form, token=token))
@@ -109,7 +109,7 @@ def doubled_keys() -> Iterator[Request]:
     yield request(encode(original) + "&Body=Namaste&Body=Namaste", signature(original))
 
 
-def cut_anew() -> Iterator[Request]:
+def re_split() -> Iterator[Request]:
     """The signature covers one string without separators: the same string, other fields."""
     spoken = kit.message(Body=f"hiFrom{VICTIM}", ProfileName="")
     del spoken["ChannelMetadata"]
@@ -185,8 +185,8 @@ def odd_bodies() -> Iterator[Request]:
 CLASSES: dict[str, Callable[[], Iterator[Request]]] = {
     make.__name__: make
     for make in (
-        *(no_signature, somebody_elses_token, another_url, another_route, changed_fields, dropped_blanks),
-        *(doubled_keys, cut_anew, json_bodies, another_account, other_algorithms, odd_bodies),
+        *(no_signature, another_accounts_token, another_url, another_route, changed_fields, dropped_blanks),
+        *(doubled_keys, re_split, json_bodies, another_account, other_algorithms, odd_bodies),
     )
 }
 
