@@ -147,7 +147,7 @@ def test_too_little_time_begins_nothing(side: Receiving) -> None:
 
 
 def test_marker_of_the_outbox_is_the_publishers(side: Receiving) -> None:
-    """The rule may bring the media before the publisher is done: another event of the message may not be published yet."""
+    """The rule may bring the media before the publisher is done: another event may not be published yet."""
     side.bus.down = True
     two_media(side)
     side.bus.down = False

@@ -35,7 +35,7 @@ def resigned(form: dict[str, str], original: dict[str, str]) -> Request:
 
 
 def cut(original: dict[str, str], *removed: str, **pieces: str) -> Request:
-    """The captured form with fields split at other places; the signed text must be the same, or the case proves nothing."""
+    """The captured form with fields split at other places; the signed text must stay the same, or nothing is proved."""
     form = {name: value for name, value in original.items() if name not in removed} | pieces
     assert signature(form) == signature(original), "not the same text: no attack at all"
     return resigned(form, original)
