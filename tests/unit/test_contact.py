@@ -20,3 +20,4 @@ def test_slot_opens_by_the_last_acceptance_or_by_what_is_in_flight() -> None:
     assert Contact(contact_id="c", next_allowed_at=NOON).slot_opens_at(NOON, hour) is None
     flying = Contact(contact_id="c", inflight="m#a", inflight_at=NOON - 10, next_allowed_at=NOON + 2 * hour)
     assert flying.slot_opens_at(NOON, hour) == NOON - 10 + hour
+    assert Contact(contact_id="c", inflight="m#a").slot_opens_at(NOON, hour) == NOON + hour  # since when is not known
