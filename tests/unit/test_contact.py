@@ -1,7 +1,9 @@
-"""What a contact's row says about the window and the slot."""
+"""What a contact's row says about the window, the slot and an erasure; and the pseudonyms of addresses."""
 
+import pytest
 from whatsapp.domain import periods
-from whatsapp.domain.contact import Contact
+from whatsapp.domain.address import Address
+from whatsapp.domain.contact import Contact, ContactIds
 
 from tests.fakes import NOON
 
@@ -21,3 +23,22 @@ def test_slot_opens_by_the_last_acceptance_or_by_what_is_in_flight() -> None:
     flying = Contact(contact_id="c", inflight="m#a", inflight_at=NOON - 10, next_allowed_at=NOON + 2 * hour)
     assert flying.slot_opens_at(NOON, hour) == NOON - 10 + hour
     assert Contact(contact_id="c", inflight="m#a").slot_opens_at(NOON, hour) == NOON + hour  # since when is not known
+
+
+@pytest.mark.parametrize(
+    ("erased_at", "at", "is_older"),
+    [(None, NOON, False), (NOON, NOON - 1, True), (NOON, NOON, True), (NOON, NOON + 1, False)],
+)
+def test_what_was_written_until_the_erasure_must_not_come_back(erased_at: int | None, at: int, is_older: bool) -> None:
+    assert Contact(contact_id="c", erased_at=erased_at).was_erased_since(at) is is_older
+
+
+def test_messages_may_be_stored_under_the_contact_and_its_aliases() -> None:
+    assert Contact(contact_id="c", aliases=frozenset({"b", "a"})).ids == ("c", "a", "b")
+
+
+def test_pseudonym_depends_on_the_key_and_on_the_canonical_address_only() -> None:
+    spellings = {ContactIds("key").of(Address(number)) for number in ("+5511987654321", "+551187654321")}
+    assert len(spellings) == 1
+    assert spellings.isdisjoint({ContactIds("another key").of(Address("+5511987654321"))})
+    assert all(len(contact_id) == 32 and int(contact_id, 16) for contact_id in spellings)

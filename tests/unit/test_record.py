@@ -123,6 +123,13 @@ def test_stop_and_start_are_events_beside_the_message(opt: str | None, kind: typ
         assert (event.user_id, event.agent) == ("user-42", "front_desk")
 
 
+def test_event_shows_what_was_sent_as_it_was_stored() -> None:
+    shown = {"kind": "location", "location": Location(latitude=1.5, longitude=2.5), "profile_name": "Asha"}
+    event = received(**shown)
+    assert {name: getattr(event, name) for name in shown} == shown
+    assert (event.message_id, event.event_id, event.text, event.content_trust) == ("SM1", "SM1", "hello", "untrusted")
+
+
 @pytest.mark.parametrize("to", [SENDER, None])
 def test_event_says_which_sender_was_written_to_if_it_is_known(to: str | None) -> None:
     assert received(to=to).to == to
