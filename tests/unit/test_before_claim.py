@@ -221,6 +221,16 @@ def test_a_message_that_would_expire_looks_whether_a_refund_frees_the_slot(
     assert held.next_due == look_at
 
 
+def test_a_reply_needs_no_slot_of_the_rate_limit() -> None:
+    """Its own slot is looked at in the claim; opt-out and erasure bind it all the same."""
+    held = contact(inflight="other#1", inflight_at=NOW, next_allowed_at=NOW + HOUR)
+    assert slot_taken(waiting(kind=REPLY), held, POLICY, NOW, 0.5) is None
+    assert slot_taken(new(kind=REPLY), held, POLICY, NOW, 0.5, reject=True) is None
+    forbidden = slot_taken(waiting(kind=REPLY), contact(opted_out_at=NOW), POLICY, NOW, 0.5)
+    assert forbidden is not None
+    assert forbidden.step is DROP
+
+
 @pytest.mark.parametrize(
     ("period", "words"),
     [
