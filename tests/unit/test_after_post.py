@@ -229,6 +229,15 @@ def test_an_account_problem_is_dead_lettered_at_the_first_attempt() -> None:
     assert after_post(message(), Rejected(20003, 401), NOW, 0.5) == expected
 
 
+def test_an_action_or_an_outcome_without_a_decision_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    new: Any = "a new action"
+    monkeypatch.setitem(ROWS, 1, Row(1, new, "unknown_error", "a new code"))
+    with pytest.raises(AssertionError, match="a new action"):
+        after_post(message(), Rejected(1, 400), NOW, 0.5)
+    with pytest.raises(AssertionError, match="a new action"):
+        after_post(message(), new, NOW, 0.5)
+
+
 # --- outside the window ----------------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,10 @@ def judge(stored: Message, /, lease: int = LEASE, policy: SendPolicy = POLICY, *
     return before_claim(stored, contact(**of_contact), template, policy, NOW, lease)
 
 
+def test_a_policy_sends_to_numbers_only_and_knows_no_quiet_hours_unless_it_says_so() -> None:
+    assert SendPolicy(rate_limit_ms=HOUR) == SendPolicy(rate_limit_ms=HOUR, quiet_hours=None, send_to_ids=False)
+
+
 # --- before_claim ----------------------------------------------------------------------------------------------------
 
 

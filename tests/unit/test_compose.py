@@ -202,19 +202,19 @@ def _iso(after: int | None) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("template", "send_at", "expires_at", "code"),
+    ("template", "send_at", "expires_at", "code", "says"),
     [
-        (None, MONTH + 1, None, "invalid_request"),
-        (None, None, 0, "expired"),
-        (None, None, -1, "expired"),
-        (WITHIN_AN_HOUR, -HOUR, None, "expired"),
-        (None, MONTH + 1, MONTH + 2, "invalid_request"),
+        (None, MONTH + 1, None, "invalid_request", "at most 30 days ahead"),
+        (None, None, 0, "expired", "`expires_at` has passed"),
+        (None, None, -1, "expired", "`expires_at` has passed"),
+        (WITHIN_AN_HOUR, -HOUR, None, "expired", "`expires_at` has passed"),
+        (None, MONTH + 1, MONTH + 2, "invalid_request", "at most 30 days ahead"),
     ],
 )
 def test_a_time_that_cannot_be_is_refused(
-    template: Template | None, send_at: int | None, expires_at: int | None, code: str
+    template: Template | None, send_at: int | None, expires_at: int | None, code: str, says: str
 ) -> None:
-    with pytest.raises(MessagingError) as refused:
+    with pytest.raises(MessagingError, match=says) as refused:
         composed(template, send_at=_iso(send_at), expires_at=_iso(expires_at))
     assert (refused.value.code, refused.value.failure.retryable) == (code, False)
 
@@ -248,7 +248,7 @@ def test_free_form_goes_inside_the_window_only(
 
 @pytest.mark.parametrize("last_inbound_at", [None, CLOSED])
 def test_text_without_a_template_is_refused_outside_the_window(last_inbound_at: int | None) -> None:
-    with pytest.raises(MessagingError) as refused:
+    with pytest.raises(MessagingError, match="use a template") as refused:
         content_of(composed(), replace(ROW, last_inbound_at=last_inbound_at), None, EPOCH)
     assert (refused.value.code, refused.value.failure.retryable) == ("window_closed", False)
 
@@ -288,6 +288,16 @@ def test_the_values_of_a_template_go_by_number() -> None:
     assert templated(message, template, [version]) == OutgoingPost(
         to=NUMBER, content_sid="HX1", content_variables={"1": "Usha"}, rendered="Hello Usha"
     )
+
+
+def test_the_values_of_a_template_are_written_in_the_messages_language() -> None:
+    day = Variable("day", "date", "Which day.", {"en": "2026-11-26", "hi": "2026-11-26"}, 60)
+    languages = {language: Wording("{{ day }}", ()) for language in ("en", "hi")}
+    template = replace(TEMPLATE, languages=languages, variables={"day": day})
+    message = replace(composed(template, variables={"day": "2026-11-26"}), language="hi")
+    post = templated(message, template, [approved("hi", version=template.version("hi"), body="{{ day }}")])
+    assert post.rendered == "गुरुवार, 26 नवंबर"
+    assert post.content_variables == {"1": "गुरुवार, 26 नवंबर"}
 
 
 @pytest.mark.parametrize(
