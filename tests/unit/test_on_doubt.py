@@ -17,6 +17,7 @@ from whatsapp.domain.sending.on_doubt import (
     on_doubt,
     others_span,
     update_of,
+    without_list,
 )
 
 from tests.unit.sending_kit import (
@@ -105,6 +106,24 @@ def test_an_unresolved_message_is_sent_again_only_if_its_caller_asked_for_that(
 def test_it_is_not_sent_again_when_stopped_expired_or_continued(values: dict[str, Any]) -> None:
     held = doubtful(Status.UNRESOLVED, 80 * MINUTE, on_unknown="resend", **values)
     assert on_doubt(held, [], [], NOW) == LookAgain(None)
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "ends"),
+    [
+        (Status.SENDING, -1, False),
+        (Status.SENDING, 0, True),
+        (Status.UNKNOWN, -1, False),
+        (Status.UNKNOWN, 0, True),
+        (Status.UNKNOWN, DAY, True),
+        (Status.UNRESOLVED, DAY, False),
+    ],
+)
+def test_a_doubt_ends_at_last_although_twilios_list_does_not_answer(status: Status, after: int, ends: bool) -> None:
+    """But it is never sent again without a look at the list."""
+    held = doubtful(status, 3 * HOUR + after, on_unknown="resend")
+    expected = taken(held, END_DOUBT, outbox=ALERT, error=NO_EVIDENCE) if ends else None
+    assert without_list(held, NOW) == expected
 
 
 def test_without_a_claim_its_age_counts_from_its_creation() -> None:
