@@ -43,6 +43,7 @@ DECISIONS = (
 CONDITIONS = ("adapters/dynamodb/slots.py", "adapters/dynamodb/message_store.py")
 TESTS = (
     "test_lifecycle",
+    "test_message",
     "test_twilio_codes",
     "test_transition",
     "test_before_claim",
