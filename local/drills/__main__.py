@@ -40,7 +40,7 @@ def main() -> int:
     if arguments.write:
         page = ROOT / "docs" / "drills" / f"{arguments.name}.md"
         page.parent.mkdir(exist_ok=True)
-        page.write_text(document(script.TITLE, script.__doc__, drill.transcript), encoding="utf-8")
+        page.write_text(document(script.TITLE, script.__doc__ or "", drill.transcript), encoding="utf-8")
     print(f"drill {arguments.name}: ok")
     return 0
 
