@@ -78,9 +78,9 @@ def test_number_counts_more_than_an_id_that_hides_it(written_from: str, known: s
 
 @pytest.mark.parametrize(
     ("contacts", "answered", "expected"),
-    [(None, None, None), ("user-7", None, "user-7"), (None, ANSWERED, "user-42"), ("user-7", ANSWERED, "user-7")],
+    [(None, None, None), ("user-7", None, "user-7"), (None, ANSWERED, "user-42"), ("user-7", ANSWERED, "user-42")],
 )
-def test_user_is_the_contacts_else_the_answered_messages(
+def test_user_is_the_answered_messages_else_the_contacts(
     contacts: str | None, answered: Message | None, expected: str | None
 ) -> None:
     assert record(replace(CONTACT, user_id=contacts), answered).user_id == expected

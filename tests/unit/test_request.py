@@ -1,5 +1,6 @@
 """The request: what is refused, and that a refusal never repeats what it refuses."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,13 @@ CANARY = "zebulon-quartzfield"
         ({"agent": "Front Desk"}, "agent: "),
         ({"in_reply_to": "SM1"}, "in_reply_to: "),
         ({"send_at": "2026-11-24T09:00:00"}, "send_at: "),
+        ({"send_at": "20261201"}, "send_at: must be an ISO 8601 time with an offset"),
+        ({"send_at": "1790000000"}, "send_at: must be an ISO 8601 time with an offset"),
+        ({"send_at": 1790000000}, "send_at: must be an ISO 8601 time with an offset"),
+        ({"send_at": "2026-12-01"}, "send_at: must be an ISO 8601 time with an offset"),
+        ({"send_at": "2026-13-01T09:00:00Z"}, "send_at: "),
+        ({"expires_at": "20261201"}, "expires_at: must be an ISO 8601 time with an offset"),
+        ({"expires_at": 20261201.0}, "expires_at: must be an ISO 8601 time with an offset"),
         ({"send_at": "2026-11-24T09:00:00Z", "expires_at": "2026-11-24T09:00:00Z"}, "later than `send_at`"),
         ({"on_rate_limit": "wait"}, "on_rate_limit: "),
         ({"on_unknown": "guess"}, "on_unknown: "),
@@ -36,6 +44,21 @@ def test_refusal_names_the_field(more: dict[str, Any], says: str) -> None:
         parse(SendRequest, {**GOOD, **more})
     assert told.value.code == "invalid_request"
     assert says in told.value.detail
+
+
+@pytest.mark.parametrize("text", ["20261201", "1790000000", "2026-12-01"])
+def test_digits_are_no_time_of_an_opt_in(text: str) -> None:
+    with pytest.raises(MessagingError, match="opted_in_at: must be an ISO 8601 time with an offset"):
+        parse(ContactUpdate, {"address": "+919812345678", "opted_in_at": text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-12-01T09:00:00+05:30", "2026-12-01T03:30:00Z", "2026-12-01 09:00+05:30", "2026-12-01T09:00:00.000+0530"],
+)
+def test_iso_8601_with_an_offset_is_a_time(text: str) -> None:
+    request = parse(SendRequest, {**GOOD, "send_at": text})
+    assert request.send_at == datetime(2026, 12, 1, 3, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("field", sorted(SendRequest.model_fields))

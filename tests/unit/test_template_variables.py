@@ -91,6 +91,11 @@ def test_a_value_as_the_patient_reads_it(kind: VariableType, value: str, languag
     assert variable(kind).text(value, language) == text
 
 
+@pytest.mark.parametrize("name", ["Null", "Nan", "Nan Khin", "Null Kumar", "A" * 100])
+def test_a_name_of_a_person(name: str) -> None:
+    assert Variable("it", "name", "", {}, DEFAULT_MAX_LENGTH["name"]).text(name, "en") == name
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "rule"),
     [

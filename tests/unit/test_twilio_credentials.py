@@ -1,6 +1,9 @@
 """Twilio's credentials: read seldom, and clear about what is missing."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -99,3 +102,22 @@ def test_what_served_serves_on_while_secrets_manager_is_away() -> None:
     secrets.down = True
     time.now += periods.SECRET_KEPT_S + 1
     assert secret.get().auth_token == "canary-token"
+
+
+def test_threads_of_a_cold_batch_read_the_secret_once() -> None:
+    class SlowSecrets(Secrets):
+        def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+            found = super().get_secret_value(SecretId)
+            time.sleep(0.05)
+            return found
+
+    secrets, start = SlowSecrets(), Barrier(10)
+    secret = TwilioSecret(secrets, "prod/twilio")  # type: ignore[arg-type]
+
+    def read(_: int) -> str:
+        start.wait()
+        return secret.get().auth_token
+
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(read, range(10))) == {"canary-token"}
+    assert secrets.reads == 1

@@ -1,6 +1,7 @@
 """Twilio's credentials, read from Secrets Manager and cached."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class TwilioSecret:
         self._monotonic = monotonic
         self._read_at = float("-inf")
         self._credentials: TwilioCredentials | None = None
+        self._reading = threading.Lock()
 
     def get(self, *, refresh: bool = False) -> TwilioCredentials:
         """The credentials; with `refresh`, read again unless they were read a moment ago.
@@ -50,11 +52,12 @@ class TwilioSecret:
         Raises:
             MessagingError: `account_problem`, if the secret is not filled in.
         """
-        age = self._monotonic() - self._read_at
-        if self._credentials is None or age > periods.SECRET_KEPT_S or (refresh and age > periods.SECRET_REFRESH_S):
-            self._read_at = self._monotonic()
-            self._credentials = self._read()
-        return self._credentials
+        with self._reading:  # the threads of a cold batch read it once, not once each
+            age = self._monotonic() - self._read_at
+            if self._credentials is None or age > periods.SECRET_KEPT_S or (refresh and age > periods.SECRET_REFRESH_S):
+                self._read_at = self._monotonic()
+                self._credentials = self._read()
+            return self._credentials
 
     def _read(self) -> TwilioCredentials:
         """The secret as it is now. If it cannot be read, the cached one, which may still be valid."""

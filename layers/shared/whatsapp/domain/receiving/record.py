@@ -45,7 +45,7 @@ def record_of(
         profile_name=form.profile_name,
         in_reply_to=answered.message_id if answered else None,
         in_reply_to_template=answered.template if answered else None,
-        user_id=contact.user_id or (answered.user_id if answered else None),
+        user_id=(answered.user_id if answered else None) or contact.user_id,  # several patients may share a phone
         agent=choose_agent(form.button_payload, replied_to_agent, contact, received_at, default_agent),
         source=source,
         opt=effective_opt(form.text, form.opt_out_type, contact, received_at),

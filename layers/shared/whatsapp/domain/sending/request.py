@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -9,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,6 +26,19 @@ def _https(url: str) -> str:
     if not url.startswith("https://"):
         raise ValueError("must be an https:// URL, since Twilio fetches it")
     return url
+
+
+_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+def _iso_8601(value: object) -> object:
+    """pydantic alone takes any digits for seconds since 1970: `20261201` would be a time long past."""
+    if value is None or isinstance(value, datetime) or (isinstance(value, str) and _ISO_8601.fullmatch(value.strip())):
+        return value
+    raise ValueError("must be an ISO 8601 time with an offset, such as 2026-12-01T09:00:00+05:30")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso_8601)]
 
 
 class SendRequest(BaseModel):
@@ -46,8 +61,8 @@ class SendRequest(BaseModel):
     ] = None
     text: Annotated[str | None, Field(min_length=1, max_length=1600)] = None
     media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
-    send_at: Annotated[AwareDatetime | None, Field(description="At most 30 days ahead.")] = None
-    expires_at: AwareDatetime | None = None
+    send_at: Annotated[Moment | None, Field(description="At most 30 days ahead.")] = None
+    expires_at: Moment | None = None
     on_rate_limit: Literal["defer", "reject"] = "defer"
     on_unknown: Literal["hold", "resend"] | None = None
 
@@ -93,7 +108,7 @@ class ContactUpdate(BaseModel):
         ),
     ] = None
     agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
-    opted_in_at: AwareDatetime | None = None
+    opted_in_at: Moment | None = None
     opt_in_source: Annotated[str | None, Field(max_length=256)] = None
 
     def values(self) -> dict[str, Any]:

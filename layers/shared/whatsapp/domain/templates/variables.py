@@ -19,7 +19,7 @@ VariableType = Literal["name", "date", "time", "datetime", "amount", "link", "te
 VARIABLE_TYPES: tuple[str, ...] = get_args(VariableType)
 
 DEFAULT_MAX_LENGTH: Mapping[str, int] = {
-    "name": 60,
+    "name": 120,
     "date": 60,
     "time": 40,
     "datetime": 80,
@@ -29,7 +29,8 @@ DEFAULT_MAX_LENGTH: Mapping[str, int] = {
 }
 """Characters, by type. Our own limits: Twilio takes 1600 for a value, but 1024 for the whole text."""
 
-_FAILED_LOOKUPS = frozenset({"none", "null", "undefined", "nan"})
+_FAILED_LOOKUPS = frozenset({"None", "null", "undefined", "NaN", "nan", "NULL", "none"})
+"""As programs write them; `Null` and `Nan` are people's names."""
 _UNFILLED = re.compile(r"\{\{|\}\}|\{%|%\}|\$\{")
 """Parts of a placeholder that the caller did not fill. How Twilio treats a value `{{2}}` is not documented."""
 _JOINERS = "\u200c\u200d"
@@ -79,7 +80,7 @@ def tidy(value: str) -> str:
         raise InvalidValueError("holds a control character")
     if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
         raise InvalidValueError("is empty")
-    if text.casefold() in _FAILED_LOOKUPS:
+    if text in _FAILED_LOOKUPS:
         raise InvalidValueError("is a programming language's word for nothing, not a value")
     if _UNFILLED.search(text):
         raise InvalidValueError("holds a placeholder that was not filled")
