@@ -99,6 +99,18 @@ def test_later_passes_ask_twilio_nothing_twice(side: Receiving) -> None:
     assert len(side.gateway.deleted) == 3
 
 
+def test_contact_who_only_waits(side: Receiving) -> None:
+    """A message that waits for its time has stored no contact yet."""
+    later = side.clock.now() + HOUR
+    unsent: dict[str, Any] = {"attempt": None, "twilio_sid": None, "accepted_at": None}
+    waits = side.outgoing("waits", status=Status.DEFERRED, due_at=later, due_shard=shard_of("send", ME), **unsent)
+    assert side.contacts.get(ME) is None
+    assert side.erase_contact(ME, side.deadline) == {"contact_id": ME, "status": "erasing"}
+    record = side.messages.get(waits.message_id)
+    assert record is not None
+    assert (record.status, record.to, record.due_at) == (Status.CANCELED, "", None)
+
+
 def test_unknown_contact(side: Receiving) -> None:
     with pytest.raises(MessagingError, match="not_found"):
         side.erase_contact("f" * 32, side.deadline)

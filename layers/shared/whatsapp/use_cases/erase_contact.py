@@ -36,12 +36,16 @@ class EraseContact:
         Raises:
             MessagingError: `not_found`.
         """
-        contact = self.contacts.require(contact_id)
         now = self.clock.now()
-        job = ErasureJob(contact_id=contact.contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
+        contact = self.contacts.get(contact_id)
+        if contact:
+            contact_id = contact.contact_id
+        elif not any(self.erasures.unfinished(contact_id, now)):  # a message that only waits has stored no contact
+            self.contacts.require(contact_id)
+        job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)
-        return {"contact_id": contact.contact_id, "status": "erasing"}
+        return {"contact_id": contact_id, "status": "erasing"}
 
     def sweep(self, deadline: Deadline) -> int:
         """Every five minutes: make a pass for each erasure that is due; returns how many.
