@@ -72,7 +72,10 @@ class ScriptedTwilio:
     """Answers no question."""
     on_post: Callable[[], object] = lambda: None
 
-    def post(self, post: OutgoingPost) -> Outcome:
+    def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]:
+        return lambda: self._post(post)
+
+    def _post(self, post: OutgoingPost) -> Outcome:
         self.on_post()
         self.posts.append(post)
         if not self.outcomes:

@@ -88,10 +88,10 @@ _SLOTS = {
 _ACTIONS = {
     Action.RETRY: "certainly not sent, and likely to pass: up to three counted attempts, then the dead-letter queue. "
     "If it comes late, a new record continues it.",
-    Action.SLOW_DOWN: "throttled: back off, not counted, until it expires or for four hours.",
+    Action.WAIT: "certainly not sent, and it will pass: wait, not counted, until it expires or for four hours. Who is "
+    "named is alerted from the second refusal on.",
     Action.FAIL: "the message can never go as it is.",
     Action.FALL_BACK: "outside the window: a new record continues it once, with the approved template.",
-    Action.PAGE: "our account or set-up is broken: to the dead-letter queue, with an alert.",
 }
 
 PAGES: dict[str, Callable[[], str]] = {"lifecycle.md": lifecycle_page, "codes.md": codes_page}

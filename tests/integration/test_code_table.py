@@ -69,7 +69,7 @@ def expected_status(row: Row) -> str:
         return "undelivered" if known and known.outcome == "undelivered" else "failed"
     if row.code in CODES and int(CODES[row.code].outcome) >= 500:
         return "unknown"  # an error of Twilio's own proves nothing about the message
-    return "retrying" if row.action in (Action.RETRY, Action.SLOW_DOWN) else "failed"
+    return "retrying" if row.action in (Action.RETRY, Action.WAIT) else "failed"
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: str(row.code))
@@ -82,7 +82,7 @@ def test_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
         assert (error["code"], error["twilio_code"], error["retryable"]) == (row.error, row.code, row.retryable)
         assert error["detail"].startswith(row.meaning)
     assert seen.contact.get("suppressed_code") == (str(row.code) if row.suppress else None)
-    goes_on = not in_the_answer(row.code) and row.action in (Action.RETRY, Action.SLOW_DOWN, Action.FALL_BACK)
+    goes_on = not in_the_answer(row.code) and row.action in (Action.RETRY, Action.WAIT, Action.FALL_BACK)
     assert bool(seen.record["continued_as"]) == goes_on
     assert len(product.ledger(seen.patient)) <= (1 if not goes_on else 2)
 
@@ -90,7 +90,7 @@ def test_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: str(row.code))
 def test_alert_of_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
     message_id = outcomes[row.code].record["message_id"]
-    if row.alert is Audience.NOBODY:
+    if row.alert is Audience.NOBODY or expected_status(row) == "retrying":  # it alerts if it is refused again
         assert product.alerts(message_id) == []
     else:
         (alert,) = eventually(lambda: product.alerts(message_id))
@@ -117,16 +117,6 @@ def test_spoilt_template_serves_no_more(product: Product, outcomes: dict[int, Ou
     shown = product.api("GET", "/templates").json()["templates"]
     (status,) = [t["status"] for t in shown if (t["template"], t["language"]) == SPOILS[row.code]]
     assert status == row.template_status
-
-
-@pytest.mark.parametrize(
-    "row", [r for r in ROWS.values() if r.action is Action.PAGE and in_the_answer(r.code)], ids=str
-)
-def test_what_pages_someone_waits_in_the_dead_letter_queue(
-    product: Product, outcomes: dict[int, Outcome], row: Row
-) -> None:
-    message_id = outcomes[row.code].record["message_id"]
-    assert any(message_id in letter for letter in product.dead_letters())
 
 
 def test_unknown_code_is_not_retried_and_alerts(product: Product, patient: str) -> None:

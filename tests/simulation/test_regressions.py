@@ -130,7 +130,7 @@ def test_a_status_without_a_code_is_throttling_all_the_same() -> None:
         world.when(FIRST, "retrying", lambda: None)
         world.request("first", REMINDER)
         world.run(START + 1_000)
-        assert record(world).throttled_since is not None
+        assert record(world).waiting_since is not None
         assert record(world).attempts == 0
 
 
@@ -168,7 +168,7 @@ def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None
 
 def test_a_doubled_nudge_does_not_use_up_an_attempt() -> None:
     with story() as world:
-        world.twilio.answers = [NotSent("refused")]
+        world.twilio.answers = [Rejected(20500, 400)]
         world.when(FIRST, "retrying", lambda: world.sqs.put(json.dumps({"message_id": FIRST})))
         world.request("first", REMINDER)
         world.run(START + 4_000)

@@ -1,5 +1,6 @@
 """What one POST proves, by real sockets: each way in which HTTP can fail, through the real gateway and SDK."""
 
+import base64
 import json
 import socket
 import struct
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from whatsapp.adapters.twilio.credentials import TwilioCredentials
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.adapters.twilio.gateway import TwilioGateway
 from whatsapp.adapters.twilio.http import client
 from whatsapp.domain import periods
@@ -62,10 +63,22 @@ def _request(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
+class Secrets:
+    """Secrets Manager with our secret in it."""
+
+    def __init__(self, auth_token: str) -> None:
+        self.auth_token = auth_token
+
+    def get_secret_value(self, **_: str) -> dict[str, str]:
+        return {"SecretString": json.dumps({"account_sid": "AC" + "0" * 32, "auth_token": self.auth_token})}
+
+
+def gateway_to(url: str, secret: TwilioSecret) -> TwilioGateway:
+    return TwilioGateway(lambda: client(secret, url), Address("+14155550100"), "https://us.example")
+
+
 def post(url: str) -> Outcome:
-    credentials = TwilioCredentials(account_sid="AC" + "0" * 32, auth_token="token")
-    gateway = TwilioGateway(lambda: client(credentials, url), Address("+14155550100"), "https://us.example")
-    return gateway.post(POST)
+    return gateway_to(url, TwilioSecret(Secrets("token"), "secret")).prepare(POST)()  # type: ignore[arg-type]  # all of it that is used
 
 
 def says(status: int, body: bytes, *, length: int | None = None) -> Answer:
@@ -165,3 +178,16 @@ def test_a_connection_that_is_never_made_sent_nothing(monkeypatch: pytest.Monkey
 
 def test_a_name_that_does_not_resolve_sent_nothing() -> None:
     assert isinstance(post("http://twilio.invalid"), NotSent)
+
+
+def test_a_refused_login_reads_the_secret_again_for_the_next_try() -> None:
+    """The token was rotated: Twilio takes only the new one, and the secret has it."""
+    secrets, seconds = Secrets("old"), iter(range(0, 600, 60))
+    secret = TwilioSecret(secrets, "secret", lambda: float(next(seconds)))  # type: ignore[arg-type]  # all of it that is used
+    secret.get()
+    secrets.auth_token = "new"
+    with serving(says(401, b'{"code": 20003, "message": "m", "status": 401}')) as (url, read):
+        assert gateway_to(url, secret).prepare(POST)() == Rejected(20003, 401)
+        gateway_to(url, secret).prepare(POST)()
+    sent = [base64.b64decode(request.split(b"Authorization: Basic ")[1].split(b"\r\n")[0]) for request in read]
+    assert [login.split(b":")[1] for login in sent] == [b"old", b"new"]

@@ -100,7 +100,11 @@ class Twilio:
 
     # --- the port --------------------------------------------------------------------------------------------------
 
-    def post(self, post: OutgoingPost) -> Outcome:
+    def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]:
+        """What posts the message."""
+        return lambda: self._post(post)
+
+    def _post(self, post: OutgoingPost) -> Outcome:
         """Take a message, or not, or say nothing of it."""
         _, _, _, message_id, attempt = post.status_path.split("/")
         tried = Attempt(message_id=message_id, to=post.to, kind=self._lane_of(message_id), at=self._hub.now)

@@ -39,12 +39,12 @@ from tests.unit.sending_kit import (
 )
 
 NO_CONNECTION = Failure(code="twilio_unavailable", detail="no connection", retryable=True)
-TWILIO_ERROR, TOO_MANY, ACCOUNT, WINDOW = ROWS[20500], ROWS[20429], ROWS[20003], ROWS[63016]
+TWILIO_ERROR, TOO_MANY, ACCOUNT, PAUSED, WINDOW = ROWS[20500], ROWS[20429], ROWS[20003], ROWS[63041], ROWS[63016]
 
 
 def failure(row: Row, **values: Any) -> Failure:
     """What a caller is told of a code."""
-    is_retryable = row.action in (Action.RETRY, Action.SLOW_DOWN, Action.PAGE)
+    is_retryable = row.action in (Action.RETRY, Action.WAIT)
     told: dict[str, Any] = {
         "code": row.error,
         "detail": row.meaning,
@@ -89,33 +89,22 @@ def test_doubt_is_held_whatever_the_attempt_and_publishes_nothing(attempts: int)
         (2, 1.0, 30 * SECOND),
     ],
 )
-@pytest.mark.parametrize(
-    ("outcome", "error", "proof"),
-    [
-        (NotSent("no connection"), NO_CONNECTION, None),
-        (Rejected(20500, 500), failure(TWILIO_ERROR), TWILIO_ERROR),
-    ],
-    ids=["no connection", "20500"],
-)
-def test_a_retry_waits_three_times_as_long_each_time(
-    outcome: Any, error: Failure, proof: Row | None, attempts: int, spread: float, pause: int
-) -> None:
-    sending = message(attempts=attempts, throttled_since=NOW - HOUR)
+def test_a_retry_waits_three_times_as_long_each_time(attempts: int, spread: float, pause: int) -> None:
+    sending, error = message(attempts=attempts, waiting_since=NOW - HOUR), failure(TWILIO_ERROR)
     at = NOW + pause
-    expected = taken(sending, RETRY, due=at, scheduled_for=at, error=error, throttled_since=None, proof=proof)
-    assert after_post(sending, outcome, NOW, spread) == expected
+    expected = taken(sending, RETRY, due=at, scheduled_for=at, error=error, waiting_since=None, proof=TWILIO_ERROR)
+    assert after_post(sending, Rejected(20500, 500), NOW, spread) == expected
 
 
 @pytest.mark.parametrize("attempts", [3, 4])
 def test_the_third_failure_is_the_last(attempts: int) -> None:
     sending = message(attempts=attempts)
-    final = Failure(code="twilio_unavailable", detail="no connection; 3 attempts failed", retryable=False)
-    assert after_post(sending, NotSent("no connection"), NOW, 0.5) == taken(
-        sending, GIVE_UP, outbox=DEAD_LETTER, error=final
-    )
+    final = failure(TWILIO_ERROR, detail=f"{TWILIO_ERROR.meaning}; 3 attempts failed", retryable=False)
+    expected = taken(sending, GIVE_UP, outbox=DEAD_LETTER, error=final, proof=TWILIO_ERROR)
+    assert after_post(sending, Rejected(20500, 500), NOW, 0.5) == expected
 
 
-# --- throttled -------------------------------------------------------------------------------------------------------
+# --- what will pass --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -126,52 +115,69 @@ def test_the_third_failure_is_the_last(attempts: int) -> None:
         (None, 1.0, 6 * SECOND),
         (6 * SECOND, 0.0, 3 * SECOND),
         (8 * SECOND, 0.0, 4 * SECOND),
-        (8 * SECOND, 1.0, 6 * SECOND),
-        (MINUTE, 1.0, 30 * SECOND),
-        (MINUTE + 3, 1.0, 30 * SECOND + 1),
-        (30 * MINUTE - 2, 1.0, 15 * MINUTE - 1),
-        (30 * MINUTE, 1.0, 15 * MINUTE),
-        (2 * HOUR, 1.0, 15 * MINUTE),
-        (4 * HOUR - 1, 1.0, 15 * MINUTE),
+        (8 * SECOND, 1.0, 8 * SECOND),
+        (8 * SECOND, 0.5, 6 * SECOND),
+        (MINUTE, 0.0, 30 * SECOND),
+        (MINUTE, 1.0, MINUTE),
+        (5 * MINUTE - 1, 1.0, 5 * MINUTE - 1),
+        (5 * MINUTE, 1.0, 5 * MINUTE),
+        (2 * HOUR, 0.0, 150 * SECOND),
+        (2 * HOUR, 1.0, 5 * MINUTE),
+        (4 * HOUR - 1, 1.0, 5 * MINUTE),
     ],
 )
 @pytest.mark.parametrize("attempts", [1, 3])
-def test_throttling_does_not_count_and_waits_half_as_long_as_it_has_lasted(
-    lasts: int | None, spread: float, pause: int, attempts: int
+@pytest.mark.parametrize(
+    ("outcome", "error", "proof"),
+    [
+        (NotSent("no connection"), NO_CONNECTION, None),
+        (Rejected(20429, 429), failure(TOO_MANY), TOO_MANY),
+        (Rejected(20003, 401), failure(ACCOUNT), ACCOUNT),
+        (Rejected(63041, 400), failure(PAUSED), PAUSED),
+    ],
+    ids=["no connection", "429", "401", "template paused"],
+)
+def test_what_will_pass_does_not_count_and_waits_as_long_as_it_has_lasted(
+    outcome: Any, error: Failure, proof: Row | None, lasts: int | None, spread: float, pause: int, attempts: int
 ) -> None:
     since = NOW - (lasts or 0)
-    sending = message(attempts=attempts, throttled_since=None if lasts is None else since)
-    assert after_post(sending, Rejected(20429, 429), NOW, spread) == taken(
+    sending = message(attempts=attempts, waiting_since=None if lasts is None else since)
+    alerts = proof is not None and proof.alert is not Audience.NOBODY and lasts is not None
+    assert after_post(sending, outcome, NOW, spread) == taken(
         sending,
         RETRY,
         due=NOW + pause,
         scheduled_for=NOW + pause,
-        error=failure(TOO_MANY),
+        error=error,
         attempts=attempts - 1,
-        throttled_since=since,
-        proof=TOO_MANY,
+        waiting_since=since,
+        proof=proof,
+        outbox=frozenset({"alert"}) if alerts else NOTHING,
     )
 
 
 @pytest.mark.parametrize("lasts", [4 * HOUR, 4 * HOUR + 1])
-def test_a_message_that_is_throttled_for_four_hours_fails(lasts: int) -> None:
-    sending = message(throttled_since=NOW - lasts)
+def test_a_message_that_has_waited_for_four_hours_fails(lasts: int) -> None:
+    sending = message(waiting_since=NOW - lasts)
     error = failure(TOO_MANY, retryable=False)
     expected = taken(sending, GIVE_UP, outbox=DEAD_LETTER, error=error, proof=TOO_MANY)
     assert after_post(sending, Rejected(20429, 429), NOW, 0.5) == expected
 
 
 @pytest.mark.parametrize(
-    ("code", "throttled_since", "outbox"),
+    ("code", "waiting_since", "outbox"),
     [
-        (63018, None, frozenset({"alert"})),
-        (63018, NOW - MINUTE, NOTHING),
-        (63038, None, frozenset({"alert"})),
-        (20429, None, NOTHING),
+        (63018, None, NOTHING),
+        (63018, NOW - MINUTE, frozenset({"alert"})),
+        (20003, None, NOTHING),
+        (20003, NOW - MINUTE, frozenset({"alert"})),
+        (20429, NOW - MINUTE, NOTHING),
     ],
 )
-def test_a_limit_of_the_account_alerts_once(code: int, throttled_since: int | None, outbox: frozenset[str]) -> None:
-    transition = after_post(message(throttled_since=throttled_since), Rejected(code, 429), NOW, 0.5)
+def test_a_refusal_of_the_account_alerts_from_the_second_on(
+    code: int, waiting_since: int | None, outbox: frozenset[str]
+) -> None:
+    transition = after_post(message(waiting_since=waiting_since), Rejected(code, 429), NOW, 0.5)
     assert (transition.step, transition.after.outbox) == (RETRY, outbox)
 
 
@@ -185,8 +191,7 @@ def test_each_code_does_what_its_row_says(row: Row, attempts: int) -> None:
     alerts = row.alert is not Audience.NOBODY
     of_action = {
         Action.RETRY: (RETRY, NOTHING) if attempts < 3 else (GIVE_UP, DEAD_LETTER),
-        Action.SLOW_DOWN: (RETRY, {"alert"} if alerts else NOTHING),
-        Action.PAGE: (GIVE_UP, DEAD_LETTER),
+        Action.WAIT: (RETRY, NOTHING),
         Action.FAIL: (REFUSE, ALERT if alerts else EVENT),
         Action.FALL_BACK: (REFUSE, EVENT),
     }
@@ -202,8 +207,8 @@ def test_each_code_does_what_its_row_says(row: Row, attempts: int) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "row", "step"),
     [
-        (None, 401, 20003, GIVE_UP),
-        (None, 403, 20003, GIVE_UP),
+        (None, 401, 20003, RETRY),
+        (None, 403, 20003, RETRY),
         (None, 429, 20429, RETRY),
         (20404, 429, 20404, REFUSE),
         (21610, 401, 21610, REFUSE),
@@ -222,11 +227,6 @@ def test_an_unknown_code_fails_and_alerts(code: int | None, shown: int) -> None:
     error = failure(row, twilio_code=code)
     expected = taken(sending, REFUSE, outbox=ALERT, error=error, proof=row)
     assert after_post(sending, Rejected(code, 400), NOW, 0.5) == expected
-
-
-def test_an_account_problem_is_dead_lettered_at_the_first_attempt() -> None:
-    expected = taken(message(), GIVE_UP, outbox=DEAD_LETTER, error=failure(ACCOUNT), proof=ACCOUNT)
-    assert after_post(message(), Rejected(20003, 401), NOW, 0.5) == expected
 
 
 def test_an_action_or_an_outcome_without_a_decision_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_no_credentials(error: Exception, why: str) -> None:
         raise error
 
     gateway = TwilioGateway(client, Address("+14155550100"), "https://us.example")
-    posted = gateway.post(OutgoingPost(to="+919812345678", body="hello", status_path="/twilio/status/m/a"))
+    posted = gateway.prepare(OutgoingPost(to="+919812345678", body="hello", status_path="/twilio/status/m/a"))()
     assert isinstance(posted, NotSent)
     assert why in posted.detail
     with pytest.raises(TwilioUnavailable) as raised:

@@ -96,7 +96,7 @@ def test_an_arrival_is_published(status: Status, word: str, step: Any) -> None:
 
 def failure(code: int) -> Failure:
     row = ROWS[code]
-    retryable = row.action in (Action.RETRY, Action.SLOW_DOWN, Action.PAGE)
+    retryable = row.action in (Action.RETRY, Action.WAIT)
     return Failure(code=row.error, detail=row.meaning, twilio_code=code, retryable=retryable)
 
 
@@ -107,8 +107,7 @@ def test_each_code_does_what_its_row_says(row: Row, word: str, step: Any, attemp
     before = message(Status.SENT, attempts=attempts, twilio_sid=SID)
     goes_on = {
         Action.RETRY: attempts < 3,
-        Action.SLOW_DOWN: True,
-        Action.PAGE: False,
+        Action.WAIT: True,
         Action.FAIL: False,
         Action.FALL_BACK: False,
     }[row.action]
@@ -142,8 +141,8 @@ def test_an_update_without_a_sid_leaves_the_sid() -> None:
     [
         ({}, 63012, {"attempts": 1}),
         ({"attempts": 2}, 63012, {"attempts": 2}),
-        ({}, 20429, {"attempts": 0, "throttled_since": NOW}),
-        ({"throttled_since": NOW - HOUR}, 63018, {"attempts": 0, "throttled_since": NOW - HOUR}),
+        ({}, 20429, {"attempts": 0, "waiting_since": NOW}),
+        ({"waiting_since": NOW - HOUR}, 20429, {"attempts": 0, "waiting_since": NOW - HOUR}),
         ({"template": "greeting"}, 63016, {"template_only": True}),
     ],
 )
@@ -162,7 +161,7 @@ def test_a_late_failure_goes_on_in_a_new_record(values: dict[str, Any], code: in
         ({"attempts": 3}, 63012),
         ({"stop": "canceled"}, 63012),
         ({"expires_at": NOW}, 63012),
-        ({"throttled_since": NOW - 4 * HOUR}, 20429),
+        ({"waiting_since": NOW - 4 * HOUR}, 20429),
         ({"template": "greeting", "content_sid": "HX1"}, 63016),
     ],
     ids=["third attempt", "stopped", "expired", "four hours", "it was the template"],

@@ -105,7 +105,7 @@ def test_a_record_outlives_every_way_by_which_its_request_may_come_again() -> No
     assert kept > p.SEND_AT_MOST_AHEAD
     assert kept > queued
     assert kept > p.RECONCILE_LOOK_BACK
-    assert p.LONGEST_DEFERRAL >= p.SEND_AT_MOST_AHEAD + p.THROTTLED_FOR
+    assert p.LONGEST_DEFERRAL >= p.SEND_AT_MOST_AHEAD + p.WAITS_FOR
 
 
 def test_the_queue_hides_a_message_while_it_is_worked_on() -> None:
@@ -128,19 +128,19 @@ def test_a_caller_waits_longer_than_the_function_lives() -> None:
     assert client.READ_TIMEOUT_S * p.SECOND > SEND
 
 
-def test_a_throttled_message_ends_its_own_chain_of_nudges() -> None:
+def test_a_waiting_message_ends_its_own_chain_of_nudges() -> None:
     """Lambda ends a chain through the function's own queue after 16 invocations."""
-    elapsed, hops, pause = 0, 0, p.THROTTLE_PAUSE[0]
+    elapsed, hops, pause = 0, 0, p.FIRST_WAIT_PAUSE[0]
     while pause < p.SELF_NUDGE_S * p.SECOND:
         elapsed, hops = elapsed + pause, hops + 1
-        pause = max(p.THROTTLE_PAUSE[0], elapsed // 2)
+        pause = max(p.FIRST_WAIT_PAUSE[0], elapsed // 2)  # the shortest: half as long as it has lasted
     assert hops < 12
 
 
 def test_pauses_grow() -> None:
     least, most = p.RETRY_PAUSE
     assert least < most < 3 * least
-    assert p.THROTTLE_PAUSE[1] < p.THROTTLE_LONGEST_PAUSE < p.THROTTLED_FOR
+    assert p.FIRST_WAIT_PAUSE[1] < p.LONGEST_WAIT_PAUSE < p.WAITS_FOR
     assert list(p.ASK_STATUS) == sorted(p.ASK_STATUS)
     assert p.ASK_STATUS[-1] < p.ASK_STATUS_UNTIL <= p.LATEST_CALLBACK
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from whatsapp.domain import periods as p
-from whatsapp.domain.ports import NotSent, OutgoingPost, Rejected, StatusUpdate, TwilioMessage
-from whatsapp.domain.sending.after_post import after_post, when_overtaken
+from whatsapp.domain.ports import OutgoingPost, StatusUpdate, TwilioMessage
+from whatsapp.domain.sending.after_post import when_overtaken
 from whatsapp.domain.sending.before_claim import fence
-from whatsapp.domain.sending.lifecycle import END_DOUBT, EXPIRE, GIVE_UP, RETRY, Status
+from whatsapp.domain.sending.lifecycle import END_DOUBT, EXPIRE, Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.on_doubt import LookAgain, on_doubt
 from whatsapp.domain.sending.on_status import on_status, speaks_of
@@ -87,39 +87,6 @@ def test_a_candidate_that_another_record_owns_is_none() -> None:
     decided = on_doubt(message(), [listed()], [owner], NOW + p.DOUBT_HORIZON)
     assert isinstance(decided, Transition)
     assert decided.step is END_DOUBT
-
-
-# --- retries ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_pause_between_attempts_grows() -> None:
-    pauses = []
-    for attempts in (1, 2):
-        retry = after_post(message(attempts=attempts), NotSent("refused"), NOW, 0.5)
-        assert retry.step is RETRY
-        pauses.append((retry.after.due_at or 0) - NOW)
-    assert pauses == [7_500, 22_500]
-
-
-def test_the_third_failure_is_the_last() -> None:
-    assert after_post(message(attempts=3), NotSent("refused"), NOW, 0).step is GIVE_UP
-
-
-@pytest.mark.parametrize(
-    ("throttled_for", "pause"),
-    [(None, 3_000), (p.MINUTE, 30_000), (10 * p.MINUTE, 5 * p.MINUTE), (3 * p.HOUR, 15 * p.MINUTE)],
-)
-def test_a_throttled_message_waits_longer_and_longer(throttled_for: int | None, pause: int) -> None:
-    since = None if throttled_for is None else NOW - throttled_for
-    wait = after_post(message(attempts=2, throttled_since=since), Rejected(20429, 429), NOW, 0)
-    assert (wait.step, (wait.after.due_at or 0) - NOW, wait.after.attempts) == (RETRY, pause, 1)
-    assert wait.after.throttled_since == (since or NOW)
-
-
-@pytest.mark.parametrize(("throttled_for", "step"), [(4 * p.HOUR - 1, RETRY), (4 * p.HOUR, GIVE_UP)])
-def test_throttling_ends_after_four_hours(throttled_for: int, step: object) -> None:
-    sending = message(throttled_since=NOW - throttled_for)
-    assert after_post(sending, Rejected(20429, 429), NOW, 0).step is step
 
 
 # --- order and time --------------------------------------------------------------------------------------------------

@@ -113,16 +113,16 @@ def test_next_look_once_the_outbox_is_empty(now_is: Message, due_at: int | None,
 
 
 NOBODY, OPERATOR, FALL_BACK = ROWS[21610], ROWS[63018], ROWS[63016]
-CHAINED, FIRST = {"throttled_since": NOW - HOUR}, {"throttled_since": None}
+CHAINED, FIRST = {"waiting_since": NOW - HOUR}, {"waiting_since": None}
 
 
 @pytest.mark.parametrize(
     ("row", "values", "has_successor", "was_retryable", "outbox"),
     [
-        # The code alerts somebody: always, but once in a chain of throttled records.
+        # The code alerts somebody: always.
         (OPERATOR, FIRST, False, False, ALERT),
         (OPERATOR, FIRST, True, False, ALERT),
-        (OPERATOR, CHAINED, True, True, EVENT),
+        (OPERATOR, CHAINED, True, True, ALERT),
         (OPERATOR, CHAINED, False, False, ALERT),
         # The code alerts nobody: only where nothing goes on although it might have.
         (NOBODY, FIRST, False, False, EVENT),

@@ -42,11 +42,11 @@ def test_row_is_consistent(row: Row) -> None:
     assert row.error.islower()
     if row.suppress:
         assert row.action is Action.FAIL, "only what is final proves anything about a contact"
-    if row.action is Action.PAGE:
+    if row.error == "account_problem":
         assert row.alert is Audience.OPERATOR
     if row.template_status:
         assert row.alert is Audience.AUTHORS
-    assert row.retryable == (row.action in (Action.RETRY, Action.SLOW_DOWN, Action.PAGE))
+    assert row.retryable == (row.action in (Action.RETRY, Action.WAIT))
 
 
 @pytest.mark.parametrize("code", [69_999, 0, None])
@@ -61,7 +61,7 @@ def test_unknown_code_is_never_retried_and_always_told(code: int | None) -> None
 
 
 TABLE = """
-page account_problem operator:
+wait account_problem operator:
     20003 20005 90010 30002 63001 63002 63007 63008 63020 63022 63051 21212 21606 21657 21701 21702 21703 21704 21705
 fail account_problem operator: 21408 21608 63062 30007 63035 63036 63039
 fail invalid_address nobody suppress: 21211 21614
@@ -77,12 +77,12 @@ fall-back window_closed nobody: 63016
 fail template_not_approved authors: 21654 63029 63043 63044 63045 63047
 fail template_not_approved authors missing: 21655 63027
 fail template_not_approved authors rejected: 63040
-fail template_not_approved authors paused: 63041
+wait template_not_approved authors paused: 63041
 fail template_not_approved authors disabled: 63042
 fail invalid_variables authors: 21656 63028
 fail unknown_error nobody: 63046
-slow-down throttled nobody: 14107 20429 21611 30001 63017
-slow-down throttled operator: 63018 63038
+wait throttled nobody: 14107 20429 21611 30001 63017
+wait throttled operator: 63018 63038
 fail marketing_limit authors: 63049
 fail twilio_unavailable operator: 30410
 retry twilio_unavailable nobody: 20500 20503 30008 30017 30020 30021 63009 63010 63012 63023 63037

@@ -63,7 +63,7 @@ def test_nudge_of_a_message_that_does_not_wait_is_deleted(app: UnitApp, status: 
 
 @pytest.mark.parametrize("as_nudge", [False, True])
 def test_message_that_is_tried_again_is_put_back_with_its_pause(app: UnitApp, as_nudge: bool) -> None:
-    app.gateway.outcomes = [NotSent("no connection")]
+    app.gateway.outcomes = [Rejected(20500, 400)]
     if as_nudge:
         app.send()
     assert work(app, {"message_id": message_id_of("m")} if as_nudge else request_body()) is False
@@ -210,6 +210,6 @@ def test_account_problem_comes_back(app: UnitApp, monkeypatch: pytest.MonkeyPatc
     def broken(_: object) -> None:
         raise MessagingError("account_problem", "why")
 
-    monkeypatch.setattr(app.gateway, "post", broken)
+    monkeypatch.setattr(app.gateway, "prepare", broken)
     assert work(app, request_body()) is False
     assert app.queue.poison == app.bus.events == []

@@ -161,7 +161,7 @@ class App:
         """The SDK's client with the secret as it is now, because it may have been rotated."""
         from whatsapp.adapters.twilio.http import client
 
-        return client(self.twilio_secret.get(), self.settings.twilio_base_url)
+        return client(self.twilio_secret, self.settings.twilio_base_url)
 
     @cached_property
     def gateway(self) -> "TwilioGateway":

@@ -75,13 +75,15 @@ LONGEST_DEFERRAL = 35 * DAY
 
 RETRY_PAUSE = (5 * SECOND, 10 * SECOND)
 """Before the second attempt: a random time between these. Three times as long before the third."""
-THROTTLE_PAUSE = (3 * SECOND, 6 * SECOND)
-"""After the first 429. Later ones wait half as long as the throttling has lasted."""
-THROTTLE_LONGEST_PAUSE = 15 * MINUTE
-THROTTLED_FOR = 4 * HOUR
-"""A message that is only ever throttled fails after this long: Twilio's own queue holds a message no longer."""
+FIRST_WAIT_PAUSE = (3 * SECOND, 6 * SECOND)
+"""What will pass (no connection, 429, an account that is refused) waits for a random time between these at first, then
+for half as long as it has lasted to as long."""
+LONGEST_WAIT_PAUSE = 5 * MINUTE
+"""So soon after an outage everything has gone out."""
+WAITS_FOR = 4 * HOUR
+"""A message that has only ever waited fails after this long: Twilio's own queue holds a message no longer."""
 SELF_NUDGE_S = 60
-"""A throttled message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda
+"""A waiting message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda
 ends a chain of invocations through the function's own queue after 16 (recursive loop detection)."""
 OUTBOX_RETRY = MINUTE
 """What a worker has not published by then, the sweep publishes."""

@@ -1,6 +1,6 @@
 """What the use cases need of the outside. `bootstrap` joins each port to its adapter; the simulation to its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,7 +38,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Certainly not sent, and no code to judge by: the connection was never made."""
+    """Certainly not sent, and no code to judge by: the connection was never made, or there are no credentials."""
 
     detail: str
 
@@ -96,9 +96,9 @@ class TwilioUnavailable(Exception):
 
 
 class Gateway(Protocol):
-    """Twilio's Messages API. All but `post` raise `TwilioUnavailable`."""
+    """Twilio's Messages API. All but `prepare` raise `TwilioUnavailable`."""
 
-    def post(self, post: OutgoingPost) -> Outcome: ...
+    def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]: ...
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]: ...
     def fetch(self, twilio_sid: str) -> TwilioMessage | None: ...
     def delete(self, twilio_sid: str) -> None: ...

@@ -147,6 +147,8 @@ class SendMessage:
 
     def _post(self, claimed: Message, post: OutgoingPost, deadline: Deadline) -> Message:
         """This worker has the message: write the fence, look at the contact once more, POST once, settle."""
+        path = f"/twilio/status/{claimed.message_id}/{claimed.attempt}"  # a callback finds its record by it
+        send = self.gateway.prepare(replace(post, status_path=path))
         if deadline.at - self.clock.now() < periods.POST_NEEDS:
             return self.commit(put_back(claimed, _TOO_LITTLE_TIME, self.clock.now()))
         sending = self.commit(fence(claimed, post, self.clock.now()))
@@ -157,9 +159,7 @@ class SendMessage:
             return self.commit(put_back(sending, _TOO_LITTLE_TIME, self.clock.now()))
         if is_forbidden(contact, sending):
             return self.commit(forbidden(sending, self.clock.now()))
-        path = f"/twilio/status/{sending.message_id}/{sending.attempt}"  # a callback finds its record by it
-        outcome = self.gateway.post(replace(post, status_path=path))
-        settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
+        settled = after_post(sending, send(), self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
         return self.commit(settled, contact)
 
     # --- its parts -------------------------------------------------------------------------------------------------

@@ -81,10 +81,10 @@ class WorkQueueMessage:
             return False
         delay = max(1, -(-(message.next_try_at - self.clock.now()) // periods.SECOND))
         try:
-            if message.throttled_since is None:
+            if message.waiting_since is None:
                 self.queue.put_back(received.receipt_handle, min(delay, periods.SQS_LONGEST_VISIBILITY_S))
                 return True
-            # Throttled attempts do not count, but SQS counts receives: a fresh nudge starts anew.
+            # Such attempts do not count, but SQS counts receives: a fresh nudge starts anew.
             if delay < periods.SELF_NUDGE_S:
                 self.queue.nudge(message.message_id, delay)
         except PublishFailed:

@@ -11,7 +11,7 @@ from whatsapp.domain.sending.message import Message, SendKind
 MESSAGE_ENTRY = "message"
 """The sort key of a message itself; its status callbacks are `status#…` beside it."""
 
-_STORED_AS = {"claimed_at": "t0", "kind": "lane", "outbox": "announce"}
+_STORED_AS = {"claimed_at": "t0", "kind": "lane", "outbox": "announce", "waiting_since": "throttled_since"}
 """The attributes of a message whose name is not the field's: older records have them."""
 _MESSAGE_FIELDS = {f.name for f in fields(Message)}
 _CONTACT_FIELDS = {f.name for f in fields(Contact)}

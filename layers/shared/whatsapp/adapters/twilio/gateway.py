@@ -42,7 +42,7 @@ _GAVE_UP_WAITING = frozenset({408, 425, 499})
 
 
 class TwilioGateway:
-    """The `Gateway` port. Every method except `post` raises `TwilioUnavailable` without an answer that can be read.
+    """The `Gateway` port. Every method except `prepare` raises `TwilioUnavailable` without an answer that can be read.
 
     Args:
         client: returns the SDK's client. Called for each request, because the secret may have been rotated.
@@ -55,12 +55,13 @@ class TwilioGateway:
         self._sender = sender.whatsapp
         self._public_url = public_url.rstrip("/")
 
-    def post(self, post: OutgoingPost) -> Outcome:
-        """Post a message, once."""
+    def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]:
+        """Read the credentials, which may take long; returns what posts the message, once."""
         try:
             client = self._client()
         except _NO_CREDENTIALS as error:
-            return NotSent(_why_no_credentials(error))
+            not_sent = NotSent(_why_no_credentials(error))
+            return lambda: not_sent
         parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
         if post.content_sid:
             parameters["content_sid"] = post.content_sid
@@ -70,7 +71,7 @@ class TwilioGateway:
             parameters["media_url"] = [post.media_url] if post.media_url else None
         given = {name: value for name, value in parameters.items() if value is not None}
         to = Address(post.to).whatsapp
-        return outcome_of(lambda: client.messages.create(to=to, from_=self._sender, **given).sid)
+        return lambda: outcome_of(lambda: client.messages.create(to=to, from_=self._sender, **given).sid)
 
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         """Our messages to that address in Twilio's list, newest first, back to `since` (epoch ms).

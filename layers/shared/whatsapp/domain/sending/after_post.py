@@ -22,7 +22,7 @@ def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> T
         case Accepted(twilio_sid):
             return accepted(sending, twilio_sid, now, now)
         case NotSent(detail):
-            return _retry(sending, Failure(code="twilio_unavailable", detail=detail, retryable=True), now, spread)
+            return _wait(sending, Failure(code="twilio_unavailable", detail=detail, retryable=True), now, spread)
         case Rejected(code, http_status):
             row = row_for(_CODE_OF_STATUS.get(http_status) if code is None else code)
             return replace(_rejected(sending, row, failure_of(row, code), now, spread), proof=row)
@@ -59,10 +59,8 @@ def _rejected(sending: Message, row: Row, error: Failure, now: int, spread: floa
     match row.action:
         case Action.RETRY:
             return _retry(sending, error, now, spread)
-        case Action.SLOW_DOWN:
-            return _slow_down(sending, row, error, now, spread)
-        case Action.PAGE:
-            return take(sending, GIVE_UP, now, error=error, outbox=EVERYONE)
+        case Action.WAIT:
+            return _wait(sending, error, now, spread, row.alert)
         case Action.FAIL | Action.FALL_BACK:
             successor = continuation_after(sending, row, now, was_accepted=False)
             outbox = outbox_of_failure(sending, row, successor)
@@ -76,16 +74,19 @@ def _retry(sending: Message, error: Failure, now: int, spread: float) -> Transit
         final = replace(error, detail=f"{error.detail}; {MAX_ATTEMPTS} attempts failed", retryable=False)
         return take(sending, GIVE_UP, now, error=final, outbox=EVERYONE)
     at = now + _between(periods.RETRY_PAUSE, spread) * 3 ** (sending.attempts - 1)
-    return take(sending, RETRY, now, due_at=at, scheduled_for=at, error=error, throttled_since=None)
+    return take(sending, RETRY, now, due_at=at, scheduled_for=at, error=error, waiting_since=None)
 
 
-def _slow_down(sending: Message, row: Row, error: Failure, now: int, spread: float) -> Transition:
-    since = sending.throttled_since or now
-    if now - since >= periods.THROTTLED_FOR:
+def _wait(sending: Message, error: Failure, now: int, spread: float, alert: Audience = Audience.NOBODY) -> Transition:
+    """It certainly was not sent, and what stands against it will pass. That is no attempt.
+
+    `alert`: who hears of it if it was refused before. The first refusal may be a secret that was just rotated.
+    """
+    since = sending.waiting_since or now
+    if now - since >= periods.WAITS_FOR:
         return take(sending, GIVE_UP, now, error=replace(error, retryable=False), outbox=EVERYONE)
-    first = sending.throttled_since is None
-    pause = max(_between(periods.THROTTLE_PAUSE, spread), (now - since) // 2)
-    at = now + min(pause, periods.THROTTLE_LONGEST_PAUSE)
+    longest = min(now - since, periods.LONGEST_WAIT_PAUSE)
+    at = now + max(_between(periods.FIRST_WAIT_PAUSE, spread), _between((longest // 2, longest), spread))
     return take(
         sending,
         RETRY,
@@ -94,8 +95,8 @@ def _slow_down(sending: Message, row: Row, error: Failure, now: int, spread: flo
         scheduled_for=at,
         error=error,
         attempts=sending.attempts - 1,
-        throttled_since=since,
-        outbox=frozenset({"alert"}) if first and row.alert is not Audience.NOBODY else NOTHING,
+        waiting_since=since,
+        outbox=NOTHING if alert is Audience.NOBODY or sending.waiting_since is None else frozenset({"alert"}),
     )
 
 

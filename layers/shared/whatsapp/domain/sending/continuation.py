@@ -21,9 +21,9 @@ def continuation_after(old: Message, row: Row, now: int, *, was_accepted: bool) 
         return continuation_of(old, now, template_only=True)
     if was_accepted and row.action is Action.RETRY and old.attempts < MAX_ATTEMPTS:
         return continuation_of(old, now, attempts=old.attempts)
-    throttled_since = old.throttled_since or now
-    if was_accepted and row.action is Action.SLOW_DOWN and now - throttled_since < periods.THROTTLED_FOR:
-        return continuation_of(old, now, attempts=old.attempts - 1, throttled_since=throttled_since)
+    waiting_since = old.waiting_since or now
+    if was_accepted and row.action is Action.WAIT and now - waiting_since < periods.WAITS_FOR:
+        return continuation_of(old, now, attempts=old.attempts - 1, waiting_since=waiting_since)
     return None
 
 
@@ -38,7 +38,7 @@ def redrive(old: Message, now: int) -> Transition | None:
 
 
 def continuation_of(
-    old: Message, now: int, *, attempts: int = 0, template_only: bool = False, throttled_since: int | None = None
+    old: Message, now: int, *, attempts: int = 0, template_only: bool = False, waiting_since: int | None = None
 ) -> Message | None:
     """The new record; None if the old one was stopped, has expired, or is continued already."""
     if old.stop or old.continued_as or (old.expires_at is not None and old.expires_at <= now):
@@ -63,7 +63,7 @@ def continuation_of(
         scheduled_for=None,
         template_only=old.template_only or template_only,
         content_sid=None,
-        throttled_since=throttled_since,
+        waiting_since=waiting_since,
     )
 
 

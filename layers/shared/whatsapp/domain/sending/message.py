@@ -48,7 +48,7 @@ class Message:
     attempt: str | None = None
     """Random id of the current attempt. Every write requires that it is still the current one."""
     attempts: int = 0
-    """Counted attempts; a throttled one does not count. After the third failure the message fails."""
+    """Counted attempts, those that Twilio answered. After the third failure the message fails."""
     claimed_at: int | None = None
     """When the current attempt was claimed."""
     due_shard: str | None = None
@@ -57,7 +57,8 @@ class Message:
     scheduled_for: int | None = None
     """Deferred: the earliest time it can go; the sweep may look sooner, since a refund may free the slot.
     Retrying: the end of the pause before its next attempt; an earlier nudge changes nothing."""
-    throttled_since: int | None = None
+    waiting_since: int | None = None
+    """When it was first refused for what will pass. Such attempts do not count."""
     stop: str | None = None
     """`canceled` or `erased`: requested while a worker held the message."""
     outbox: frozenset[str] = frozenset()

@@ -86,16 +86,14 @@ def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
 def outbox_of_failure(
     message: Message, row: Row, successor: Message | None, *, was_retryable: bool = False
 ) -> frozenset[str]:
-    """Whether a failure pages people: where the code's row says so, but once in a chain of throttled records; and where
-    nothing goes on by itself although it might have.
+    """Whether a failure alerts people: where the code's row says so, and where nothing goes on by itself although it
+    might have.
 
     `was_retryable`: the code would have been retried, had attempts been left.
     """
-    first = message.throttled_since is None
     template_taken_for_text = row.action is Action.FALL_BACK and message.content_sid is not None
-    if row.alert is not Audience.NOBODY and (first or successor is None):
-        return EVENT_AND_ALERT
-    return EVENT_AND_ALERT if successor is None and (template_taken_for_text or was_retryable) else EVENT
+    stops_here = successor is None and (template_taken_for_text or was_retryable)
+    return EVENT_AND_ALERT if stops_here or row.alert is not Audience.NOBODY else EVENT
 
 
 def status_changed(message: Message) -> MessageStatusChanged:

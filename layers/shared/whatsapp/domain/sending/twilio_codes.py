@@ -12,14 +12,13 @@ class Action(StrEnum):
 
     RETRY = "retry"
     """Certainly not sent and likely to pass: up to three counted attempts."""
-    SLOW_DOWN = "slow down"
-    """Throttled: back off, not counted, until it expires or for 4 h."""
+    WAIT = "wait"
+    """Certainly not sent, and it will pass: wait, not counted, until the message expires or for 4 h. The row's audience
+    is alerted from the second refusal on."""
     FAIL = "fail"
     """The message can never go as it is."""
     FALL_BACK = "fall back"
     """Outside the window: go on once with the approved template."""
-    PAGE = "page"
-    """Our account or set-up is broken: fail into the dead-letter queue and wake someone."""
 
 
 class Audience(StrEnum):
@@ -51,11 +50,11 @@ class Row:
     @property
     def retryable(self) -> bool:
         """Whether the caller may hope that the same request succeeds later."""
-        return self.action in (Action.RETRY, Action.SLOW_DOWN, Action.PAGE)
+        return self.action in (Action.RETRY, Action.WAIT)
 
 
 def _account(code: int, meaning: str) -> Row:
-    return Row(code, Action.PAGE, "account_problem", meaning, Audience.OPERATOR)
+    return Row(code, Action.WAIT, "account_problem", meaning, Audience.OPERATOR)
 
 
 def _recipient(code: int, error: str, meaning: str, *, suppress: bool = True) -> Row:
@@ -71,7 +70,7 @@ def _template(code: int, meaning: str, error: str = "template_not_approved", sta
 
 
 def _throttle(code: int, meaning: str, alert: Audience = Audience.NOBODY) -> Row:
-    return Row(code, Action.SLOW_DOWN, "throttled", meaning, alert)
+    return Row(code, Action.WAIT, "throttled", meaning, alert)
 
 
 def _transient(code: int, meaning: str) -> Row:
@@ -152,7 +151,7 @@ _ROWS = (
     _template(63028, "the number of variables does not match the template", "invalid_variables"),
     _template(63029, "the template's format does not match"),
     _template(63040, "WhatsApp rejected the template", status="rejected"),
-    _template(63041, "WhatsApp paused the template", status="paused"),
+    Row(63041, Action.WAIT, "template_not_approved", "WhatsApp paused the template", Audience.AUTHORS, False, "paused"),
     _template(63042, "WhatsApp disabled the template", status="disabled"),
     _template(63043, "the template's sample media could not be fetched (403)"),
     _template(63044, "the template's sample media could not be fetched (404)"),
