@@ -7,6 +7,7 @@ from typing import Any
 
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
+from whatsapp.domain.incident import Incident
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.templates.version import TemplateVersion
@@ -46,6 +47,7 @@ class RecordingAlerts:
     """The `Alerts` port; `down` makes it refuse to alert about messages."""
 
     told: list[Message] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
     templates: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
     down: bool = False
@@ -54,6 +56,11 @@ class RecordingAlerts:
         if self.down:
             raise PublishFailed("the topic is down")
         self.told.append(message)
+
+    def about_incident(self, incident: Incident) -> None:
+        if self.down:
+            raise PublishFailed("the topic is down")
+        self.incidents.append(incident)
 
     def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
         self.templates.append(f"{version.template} {version.language} {change}")

@@ -1,6 +1,7 @@
 """The orchestrator's door: direct invoke, HTTP, the send queue, and the minute's sweep. It decides nothing itself."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,9 @@ def _task(name: str, deadline: Deadline) -> dict[str, Any]:
     if name != "sweep":
         raise ValueError("unknown task: this function knows `sweep`")
     app = bootstrap.app()
-    try:
-        swept = app.sweep_due(deadline)
-    finally:  # an error here must not keep an erasure from going on
-        erased = app.erase_contact.sweep(deadline)
-    return {**swept, "erased": erased}
+    with ExitStack() as later:  # an error of one sweep must not keep the next from its work
+        done: dict[str, Any] = {}
+        later.callback(lambda: done.update(alerts=app.raise_alerts.sweep(deadline)))
+        later.callback(lambda: done.update(erased=app.erase_contact.sweep(deadline)))
+        done |= app.sweep_due(deadline)
+    return done

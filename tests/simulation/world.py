@@ -294,7 +294,7 @@ class World:
             if shard := item.get("due_shard"):
                 kind = shard["S"].split("#")[0]
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
-        for kind, sweep in (("send", self._sweep), ("publish", self._publish)):
+        for kind, sweep in (("send", self._sweep), ("incident", self._alert), ("publish", self._publish)):
             if kind in due:
                 self._plan(kind, due[kind], sweep)
 
@@ -314,6 +314,9 @@ class World:
     def _sweep(self) -> None:
         for _ in range(2 if self.faults.chance(self.faults.rates.redelivered) else 1):
             self._invoke("sweep", lambda app, deadline: app.sweep_due(deadline), lambda _: None)
+
+    def _alert(self) -> None:
+        self._invoke("alerts", lambda app, deadline: app.raise_alerts.sweep(deadline), lambda _: None)
 
     def _publish(self) -> None:
         self._invoke("publish", lambda app, deadline: app.publish_waiting(deadline), lambda _: None)

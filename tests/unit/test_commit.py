@@ -65,8 +65,9 @@ def test_partial_delivery_leaves_only_what_was_refused(app: UnitApp, down: str, 
     getattr(app, down).down = False
     app.clock.sleep(60)
     app.sweep_due(app.deadline)
+    app.raise_alerts.sweep(app.deadline)
     assert (app.record().outbox, app.record().due_at) == (frozenset(), None)
-    assert len(app.bus.events) == len(app.alerts.told) == len(app.queue.dead) == 1
+    assert len(app.bus.events) == len(app.alerts.told + app.alerts.incidents) == len(app.queue.dead) == 1
 
 
 def test_worker_that_dies_before_it_clears_the_entry_delivers_twice_with_one_event_id(app: UnitApp) -> None:

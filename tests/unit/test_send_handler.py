@@ -21,8 +21,8 @@ CONTEXT: Any = SimpleNamespace(
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
-def test_who_asked_to_be_erased_is_erased_even_if_the_sweep_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    erased: list[object] = []
+def test_people_are_erased_and_alerted_even_if_the_sweep_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[object] = []
 
     def broken(_: object) -> None:
         raise RuntimeError("a table is gone")
@@ -30,12 +30,13 @@ def test_who_asked_to_be_erased_is_erased_even_if_the_sweep_fails(monkeypatch: p
     app = SimpleNamespace(
         clock=SimpleNamespace(now=lambda: 0),
         sweep_due=broken,
-        erase_contact=SimpleNamespace(sweep=erased.append),
+        erase_contact=SimpleNamespace(sweep=swept.append),
+        raise_alerts=SimpleNamespace(sweep=swept.append),
     )
     monkeypatch.setattr(bootstrap, "app", lambda: app)
     with pytest.raises(RuntimeError):
         lambda_handler({"task": "sweep"}, CONTEXT)
-    assert len(erased) == 1
+    assert len(swept) == 2
 
 
 @pytest.mark.parametrize(

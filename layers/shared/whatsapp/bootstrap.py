@@ -17,6 +17,7 @@ from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.clock import DynamoClock
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
@@ -29,6 +30,7 @@ from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.publish_waiting import PublishWaiting
+from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 
@@ -176,8 +178,16 @@ class App:
         return TwilioContent(self._twilio)
 
     @cached_property
+    def incidents(self) -> IncidentStore:
+        return IncidentStore(self.db, self.settings.messages_table)
+
+    @cached_property
+    def raise_alerts(self) -> RaiseAlerts:
+        return self._join(RaiseAlerts)
+
+    @cached_property
     def outbox(self) -> Outbox:
-        return Outbox(bus=self.bus, alerts=self.alerts, queue=self.queue, metrics=self.metrics)
+        return self._join(Outbox)
 
     @cached_property
     def media_source(self) -> "MediaSource":

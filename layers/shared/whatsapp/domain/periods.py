@@ -88,6 +88,9 @@ ends a chain of invocations through the function's own queue after 16 (recursive
 OUTBOX_RETRY = MINUTE
 """What a worker has not published by then, the sweep publishes."""
 
+ALERT_WINDOW = HOUR
+"""People are alerted about one cause at once, and then at most this often."""
+
 # --- the sweeps ------------------------------------------------------------------------------------------------------
 
 POSTPONED = 2 * MINUTE

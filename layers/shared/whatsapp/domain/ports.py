@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
+from whatsapp.domain.incident import Incident
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.templates.plan import Approval, Content
@@ -200,6 +201,7 @@ class Alerts(Protocol):
     def about(self, message: Message) -> None: ...
     def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None: ...
     def poison(self, queue_message_id: str, error: MessagingError) -> None: ...
+    def about_incident(self, incident: Incident) -> None: ...
 
 
 class Metrics(Protocol):

@@ -13,6 +13,7 @@ from whatsapp.domain.ports import Alerts, EventBus, Metrics, PublishFailed, Queu
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import status_changed
 from whatsapp.domain.templates.version import TemplateVersion
+from whatsapp.use_cases.raise_alerts import RaiseAlerts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Outbox:
 
     bus: EventBus
     alerts: Alerts
+    raise_alerts: RaiseAlerts
     queue: Queue
     metrics: Metrics
 
@@ -29,7 +31,7 @@ class Outbox:
         ways: dict[str, Callable[[], None]] = {
             "event": lambda: self.bus.publish([status_changed(message)]),
             "dlq": lambda: self.queue.dead_letter(message),
-            "alert": lambda: self.alerts.about(message),
+            "alert": lambda: self.raise_alerts.about(message),
         }
         return frozenset(n for n, way in ways.items() if n in message.outbox and not self._deliver(way, "NotTold"))
 
@@ -44,7 +46,7 @@ class Outbox:
     def refuse_poison(self, body: str, queue_message_id: str, error: MessagingError) -> bool:
         """Keep a queue message that can never be sent as a dead letter, and alert people."""
         return self._deliver(lambda: self.queue.dead_letter_poison(body, error), "NotTold") and self._deliver(
-            lambda: self.alerts.poison(queue_message_id, error), "NotTold"
+            lambda: self.raise_alerts.poison(queue_message_id, error), "NotTold"
         )
 
     def _deliver(self, deliver: Callable[[], None], metric: str = "PublishFailed") -> bool:

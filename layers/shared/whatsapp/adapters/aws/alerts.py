@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.incident import Incident
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
@@ -42,6 +43,8 @@ _IN_DOUBT = (
     "Look in Twilio's console whether the message went out. If it did not and still matters, send it with a new "
     "idempotency_key, or phone the patient."
 )
+_UNUSABLE = "It is in the dead-letter queue. Its sender has to correct it and send it again."
+_LOOK_UP = "Look the code up in docs/codes.md."
 _RESENT = (
     "Nothing. If Twilio's list does not show it 76 minutes after the attempt, it is sent anew by itself. To "
     "prevent that: DELETE /messages/{message_id}."
@@ -71,9 +74,13 @@ class SnsAlerts:
             "What:     a request on the send queue is unusable; nothing was sent",
             f"Why:      {error.code}: {error.detail}",
             f"Queue id: {queue_message_id}",
-            "To do:    It is in the dead-letter queue. Its sender has to correct it and send it again.",
+            f"To do:    {_UNUSABLE}",
         ]
         self._send("WhatsApp request unusable", "\n".join(lines))
+
+    def about_incident(self, incident: Incident) -> None:
+        """Alert about all that one cause struck since the last alert about it."""
+        self._send(f"WhatsApp: {_count(incident)} {incident.state}", text_about_incident(incident))
 
     def _send(self, subject: str, text: str) -> None:
         try:
@@ -101,6 +108,32 @@ def text_about_template(version: TemplateVersion, change: str, serving: Template
     return "\n".join(lines)
 
 
+def text_about_incident(incident: Incident) -> str:
+    """The alert's text: how many, why, which, and what to do."""
+    failure = incident.failure
+    twilio = f", Twilio code {failure.twilio_code}" if failure.twilio_code else ""
+    lines = [
+        f"What:     {_count(incident)} {incident.state}, of one cause, since the last alert about it",
+        f"Why:      {failure.code}{twilio}: {failure.detail}",
+        f"For:      {_AUDIENCES.get(row_for(failure.twilio_code).alert, _ON_CALL)}",
+        f"To do:    {_to_do_about(incident)}",
+        *(f"Id:       {one}" for one in sorted(incident.ids)),
+    ]
+    return "\n".join(lines)
+
+
+def _count(incident: Incident) -> str:
+    return f"{len(incident.ids)}{' or more' if incident.is_longer else ''}"
+
+
+def _to_do_about(incident: Incident) -> str:
+    if incident.state == Status.UNRESOLVED.public_status:
+        return _IN_DOUBT
+    if incident.state == "unusable":
+        return _UNUSABLE
+    return _WHAT_TO_DO.get(incident.failure.code, _LOOK_UP)
+
+
 def text_about(message: Message) -> str:
     """The alert's text. It contains no name, no full number and no text of the message."""
     error = message.error
@@ -121,7 +154,7 @@ def text_about(message: Message) -> str:
 
 def _to_do(message: Message, code: str) -> str:
     if message.status is not Status.UNRESOLVED:
-        return _WHAT_TO_DO.get(code, "Look the code up in docs/codes.md.")
+        return _WHAT_TO_DO.get(code, _LOOK_UP)
     if message.on_unknown == "resend" and not message.stop:
         return _RESENT.format(message_id=message.message_id)
     return _IN_DOUBT

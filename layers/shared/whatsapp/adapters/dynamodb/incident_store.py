@@ -1,0 +1,78 @@
+"""Incidents in DynamoDB: one item a cause, with what nobody was alerted about yet. It is due when they are to be."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Key, absent_or
+from whatsapp.domain.errors import Failure
+from whatsapp.domain.incident import Incident
+
+SHARD = "incident#0"
+MOST_IDS = 200
+
+
+class IncidentStore:
+    """Incidents, each open from its first message until an alert finds nothing new."""
+
+    def __init__(self, db: DynamoDB, messages_table: str) -> None:
+        self._db = db
+        self._messages = messages_table
+
+    def note(self, incident: Incident, due_at: int) -> bool:
+        """Add ids to the incident. True: it is a new one, which is due then (epoch ms)."""
+        opened = self._open(incident, due_at)
+        room = absent_or("ids", Attr("ids").size().lt(MOST_IDS))
+        try:
+            self._change(incident, add={"ids": set(incident.ids)}, condition=room)
+        except ConditionFailed:
+            self._change(incident, set={"is_longer": True})
+        return opened
+
+    def alerted(self, incident: Incident, due_at: int | None) -> None:
+        """People know of its ids. The next alert is due then; None: it is over, unless something came meanwhile."""
+        if due_at is not None:
+            told = {"delete": {"ids": set(incident.ids)}} if incident.ids else {}
+            self._change(incident, set={"due_at": due_at, "is_longer": None}, **told)
+            return
+        try:
+            closed = dict.fromkeys(("due_at", "due_shard"))
+            self._change(incident, set=closed, condition=Attr("ids").not_exists() & Attr("is_longer").not_exists())
+        except ConditionFailed:
+            return
+
+    def due(self, until: int) -> Sequence[Incident]:
+        """The incidents whose alert is due, as they stand."""
+        page = self._db.query(self._messages, Key("due_shard").eq(SHARD) & Key("due_at").lte(until), index="due")
+        keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
+        items = self._db.get_many(self._messages, keys)
+        return [_incident(item) for item in items if item.get("due_at", until + 1) <= until]
+
+    def postpone(self, incident: Incident, now: int, due_at: int) -> Incident | None:
+        """Move a due alert before it is sent, so that two sweeps at once send it once. None: another one has it."""
+        try:
+            return _incident(self._change(incident, set={"due_at": due_at}, condition=Attr("due_at").lte(now)))
+        except ConditionFailed:
+            return None
+
+    def _open(self, incident: Incident, due_at: int) -> bool:
+        opening = {
+            "state": incident.state,
+            "failure": {name: value for name, value in asdict(incident.failure).items() if value is not None},
+            "due_shard": SHARD,
+            "due_at": due_at,
+        }
+        try:
+            self._change(incident, set=opening, condition=Attr("due_at").not_exists())
+        except ConditionFailed:
+            return False
+        return True
+
+    def _change(self, incident: Incident, **change: Any) -> Item:
+        key = {"message_id": f"incident#{incident.cause}", "entry": "incident"}
+        return self._db.write(Change(table=self._messages, key=key, **change))
+
+
+def _incident(item: Item) -> Incident:
+    found = Incident(state=item["state"], failure=Failure(**item["failure"]))
+    return replace(found, ids=frozenset(item.get("ids", ())), is_longer=item.get("is_longer", False))

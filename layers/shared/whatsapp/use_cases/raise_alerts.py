@@ -1,0 +1,79 @@
+"""Alerts people once a cause and hour, never once a message: at once about the first, then about all that followed.
+
+An incident is stored before the alert is sent, and is due until it was. So a topic that is down only delays it.
+"""
+
+from dataclasses import dataclass
+
+from whatsapp.adapters.dynamodb.incident_store import IncidentStore
+from whatsapp.domain import periods
+from whatsapp.domain.errors import Failure, MessagingError
+from whatsapp.domain.incident import Incident
+from whatsapp.domain.ports import Alerts, Clock, Deadline, PublishFailed
+from whatsapp.domain.sending.message import Message
+from whatsapp.use_cases.sweep import Sweep
+
+_NO_REASON = Failure(code="unknown_error", detail="no reason known")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseAlerts:
+    """Alerts about messages, and about what came by the queue and is no request."""
+
+    alerts: Alerts
+    incidents: IncidentStore
+    clock: Clock
+
+    def about(self, message: Message) -> None:
+        """Alert about a message in its present status.
+
+        Raises:
+            PublishFailed: the topic did not take it. The sweep alerts in a minute.
+        """
+        state, failure = message.status.public_status, message.error or _NO_REASON
+        incident = Incident(state=state, failure=failure, ids=frozenset({message.message_id}))
+        if self._is_new(incident):
+            self.alerts.about(message)
+            self._alerted(incident)
+
+    def poison(self, queue_message_id: str, error: MessagingError) -> None:
+        """Alert about a queue message that can never succeed.
+
+        Raises:
+            PublishFailed: as in `about`.
+        """
+        incident = Incident(state="unusable", failure=error.failure, ids=frozenset({queue_message_id}))
+        if self._is_new(incident):
+            self.alerts.poison(queue_message_id, error)
+            self._alerted(incident)
+
+    def sweep(self, deadline: Deadline) -> int:
+        """Every minute: alert about what followed an hour ago, or could not be told; returns how many alerts.
+
+        Raises:
+            ExceptionGroup: after everything else is done, the errors of single incidents. Those come again.
+        """
+        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(PublishFailed,))
+        now = self.clock.now()
+        sent = sweep.each(
+            self.incidents.due(now),
+            self._follow_up,
+            claim=lambda incident: self.incidents.postpone(incident, now, now + periods.POSTPONED),
+            needs=periods.SWEEP_NEEDS,
+        )
+        sweep.raise_errors("not every alert could be sent")
+        return sent
+
+    def _follow_up(self, incident: Incident) -> bool:
+        if not incident.ids and not incident.is_longer:
+            self.incidents.alerted(incident, None)
+            return False
+        self.alerts.about_incident(incident)
+        self._alerted(incident)
+        return True
+
+    def _is_new(self, incident: Incident) -> bool:
+        return self.incidents.note(incident, self.clock.now() + periods.OUTBOX_RETRY)
+
+    def _alerted(self, incident: Incident) -> None:
+        self.incidents.alerted(incident, self.clock.now() + periods.ALERT_WINDOW)
