@@ -35,14 +35,14 @@ def about(output: str, message_id: str) -> str:
 
 
 def test_list_dry_run_redrive_and_redrive_again(product: Product, patient: str) -> None:
-    product.fault("error", patient, code=20003)
+    product.fault("error", patient, code=63010, times=3)
     failed = product.remind(patient, idempotency_key=f"dead-{patient}")
     message_id = failed["message_id"]
     eventually(lambda: any(message_id in letter for letter in product.dead_letters()))
 
     listed = about(run(product, "list"), message_id)
-    assert f"session_reminder to +91••••{patient[-4:]}, failed after 1 attempts" in listed
-    assert "account_problem (Twilio 20003)" in listed
+    assert f"session_reminder to +91••••{patient[-4:]}, failed after 3 attempts" in listed
+    assert "twilio_unavailable (Twilio 63010)" in listed
     assert patient not in listed
 
     dry = run(product, "redrive")

@@ -67,7 +67,7 @@ def send_badly(product: Product) -> None:
         content=f'{{"to": "{NUMBER}", "text": "{TEXT}"'.encode(),
         headers={"Authorization": "signed", "Content-Type": "application/json"},
     )
-    product.fault("error", FAILING, code=20003)
+    product.fault("error", FAILING, code=63012, times=3)
     for kind in ("accept_then_500", "truncate", "http_503", "http_429"):
         product.fault(kind, IN_DOUBT)
     product.send(to=IN_DOUBT, **ASK)
@@ -91,8 +91,8 @@ def test_there_is_something_to_look_at(said: dict[str, str]) -> None:
     assert "received" in said["/aws/lambda/whatsapp-webhook"]
     assert "forbidden" in said["/aws/lambda/whatsapp-webhook"]
     assert "refused" in said["/aws/lambda/whatsapp-send"]
-    assert "account_problem" in said["alerts"]
-    assert "account_problem" in said["dead letters"]
+    assert "twilio_unavailable" in said["alerts"]
+    assert "twilio_unavailable" in said["dead letters"]
 
 
 @pytest.mark.parametrize("canary", CANARIES)

@@ -54,7 +54,7 @@ export function Alerts() {
   const alerts = things.alert.list.slice().sort((a, b) => b.at - a.at);
   if (alerts.length === 0) {
     return html`<${Empty} icon="alert" title="No alerts"><p>What a person must look at comes here, as it would by mail: a send given up, one of unknown fate, an account problem.</p>
-      <p>To see one, turn on the fault “Twilio refuses with a code” with 20003, and send.</p><//>`;
+      <p>To see one, turn on the fault “Twilio refuses with a code” with 63010, and send.</p><//>`;
   }
   return html`<section class="alerts" aria-label="Alerts">
     <header class="panel-head"><p class="dim">What a person was paged for, newest first.</p><${ActionButton} class="quiet" act=${() => ask("alerts/clear")} disabled=${off()}>Clear all<//></header>

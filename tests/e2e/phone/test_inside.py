@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from local.phone.server import Phone
 from local.phone.watchers import PATIENTS
 from tests.e2e.phone.conftest import Opened, hold, put, px, query
-from tests.product import Product, eventually
+from tests.product import PATIENCE_S, Product, eventually
 
 
 def test_a_rejection_needs_its_reason_and_then_sends_fail(clinic: Product, opened: Opened, asha: str) -> None:
@@ -66,19 +66,19 @@ def test_a_fault_shows_on_every_tab_and_one_button_ends_it(clinic: Product, open
 
 
 def test_a_given_up_send_alerts_and_can_be_redriven(clinic: Product, opened: Opened, asha: str) -> None:
-    clinic.fault("error", asha, code=20003, times=5)
+    clinic.fault("error", asha, code=63010, times=3)
     answer = clinic.remind(asha)
     page = opened(query(asha, tab="queue"))
-    expect(page.locator(".figures .bad dd")).to_have_text("1")
+    expect(page.locator(".figures .bad dd")).to_have_text("1", timeout=1000 * PATIENCE_S)  # after three attempts
     expect(page.get_by_role("tab", name="Queue")).to_contain_text("1")
-    expect(page.locator(".rows li", has_text="20003")).to_be_visible()
+    expect(page.locator(".rows li", has_text="63010")).to_be_visible()
     page.get_by_role("tab", name="Alerts").click()
     alert = page.locator(".alert").first
     expect(alert).to_contain_text(answer["message_id"])
     expect(page).to_have_title(re.compile(r"^✕\d+ WhatsApp, local$"))
     assert asha not in alert.inner_text()
     alert.get_by_role("button", name="Its story", exact=True).click()
-    expect(page.locator("#headline")).to_contain_text("failed with 20003")
+    expect(page.locator("#headline")).to_contain_text("failed with 63010")
     clinic.twilio("faults", method="DELETE")
     page.get_by_role("tab", name="Queue").click()
     page.get_by_role("button", name="Redrive").click()

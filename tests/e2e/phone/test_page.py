@@ -81,8 +81,9 @@ def test_stopping_does_not_wait_for_open_pages(clinic: Product) -> None:
         def listen() -> None:
             with httpx.stream("GET", f"{phone.url}api/stream", params={"last_id": phone.hub.last_id}, trust_env=False,
                               timeout=30) as stream:  # fmt: skip
+                opened.release()
                 for _ in stream.iter_lines():
-                    opened.release()
+                    pass
 
         listeners = [threading.Thread(target=listen) for _ in range(2)]
         for listener in listeners:
