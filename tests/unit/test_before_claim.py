@@ -95,13 +95,29 @@ def test_a_contact_that_must_not_be_written_to(of_contact: dict[str, Any], error
 
 @pytest.mark.parametrize(("code", "error"), [(21211, "invalid_address"), (69_999, "unknown_error")])
 def test_a_suppressed_contact_is_refused_by_the_code_that_suppressed_it(code: int, error: str) -> None:
-    refusal = unreachable(contact(suppressed_code=code))
+    refusal = unreachable(contact(suppressed_code=code), NOW)
     assert refusal is not None
     assert (refusal.code, refusal.failure.twilio_code) == (error, code)
 
 
+@pytest.mark.parametrize(
+    ("code", "age", "stands"),
+    [
+        (63024, 7 * DAY - 1, True),
+        (63024, 7 * DAY, False),
+        (63024, None, True),
+        (30004, 100 * DAY, True),
+        (21610, 100 * DAY, True),
+    ],
+)
+def test_a_suppression_lapses_where_its_cause_may_pass(code: int, age: int | None, stands: bool) -> None:
+    """One that was stored without its time stands until someone lifts it."""
+    suppressed = contact(suppressed_code=code, suppressed_at=age and NOW - age)
+    assert (unreachable(suppressed, NOW) is not None) is stands
+
+
 def test_a_contact_that_may_be_written_to() -> None:
-    assert unreachable(contact(erased_at=NOW, last_inbound_at=NOW)) is None
+    assert unreachable(contact(erased_at=NOW, last_inbound_at=NOW), NOW) is None
 
 
 @pytest.mark.parametrize(

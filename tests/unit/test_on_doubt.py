@@ -206,6 +206,28 @@ def test_a_candidate_is_contested_by_what_may_be_at_twilio(
     assert judged == (LookAgain(NOW + 10 * MINUTE) if contests else update_of(held, listed()))
 
 
+@pytest.mark.parametrize(
+    ("after_claim", "owner", "sent_again"),
+    [
+        (0, None, False),
+        (-MINUTE, None, False),
+        (12 * MINUTE, None, False),
+        (-MINUTE - 1, None, True),
+        (12 * MINUTE + 1, None, True),
+        (0, Status.DELIVERED, True),
+    ],
+)
+def test_whatever_twilio_has_of_its_time_forbids_sending_it_again(
+    after_claim: int, owner: Status | None, sent_again: bool
+) -> None:
+    """Its words may have been changed on the way. Only what another record owns is certainly not it."""
+    held = doubtful(Status.UNRESOLVED, 80 * MINUTE, on_unknown="resend")
+    found = listed(body="Something else", date_created=NOW - 80 * MINUTE + after_claim)
+    others = [other(owner, twilio_sid=SID)] if owner else []
+    expected = taken(held, RESEND, successor=continuation_of(held, NOW)) if sent_again else LookAgain(None)
+    assert on_doubt(held, [found], others, NOW) == expected
+
+
 def test_one_of_many_others_is_enough_to_contest() -> None:
     others = [other(Status.FAILED), other(Status.UNKNOWN), other(Status.PENDING)]
     assert on_doubt(doubtful(age=SECOND), [listed()], others, NOW) == LookAgain(NOW + 10 * MINUTE)
@@ -239,6 +261,9 @@ def test_a_candidate_was_made_about_when_the_message_was_claimed(after_claim: in
         ("Hello", "HX1", "Hello", True),
         ("Hello", "HX1", "", True),
         ("Hello", "HX1", "Good day", False),
+        ("Hello\n\nAsha", None, "Hello\r\n\r\nAsha", True),
+        (" Hello\n", None, "Hello", True),
+        ("Hello Asha", None, "Hello\nAsha", False),
     ],
 )
 def test_a_candidate_says_the_same_or_is_a_template_listed_without_its_body(

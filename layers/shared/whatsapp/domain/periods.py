@@ -117,6 +117,11 @@ RECONCILE_BEHIND = 30 * MINUTE
 TAPPED_REPLY = 7 * DAY
 """A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
 
+# --- contacts --------------------------------------------------------------------------------------------------------
+
+NOT_ON_WHATSAPP = 7 * DAY
+"""For so long nothing is sent to an address that was not on WhatsApp. People register, and networks come back."""
+
 # --- media -----------------------------------------------------------------------------------------------------------
 
 MEDIUM_RETRIES_S = (1.0, 3.0)

@@ -37,7 +37,7 @@ def before_claim(
     Raises:
         MessagingError: a new message is refused.
     """
-    if refusal := unreachable(contact):
+    if refusal := unreachable(contact, now):
         return refuse(message, refusal, now)
     if is_past(message, now):
         return take(message, EXPIRE, now, outbox=EVENT)
@@ -150,15 +150,17 @@ def is_past(message: Message, now: int) -> bool:
     return message.expires_at is not None and message.expires_at <= now
 
 
-def unreachable(contact: Contact) -> MessagingError | None:
+def unreachable(contact: Contact, now: int) -> MessagingError | None:
     """Why nothing at all is sent to this contact."""
     if contact.opted_out_at:
         return MessagingError("opted_out", "this contact asked not to be written to; only their START lifts it")
-    if contact.suppressed_code:
-        row = row_for(contact.suppressed_code)
-        detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
-        return MessagingError(row.error, detail, twilio_code=row.code)
-    return None
+    if contact.suppressed_code is None:
+        return None
+    row = row_for(contact.suppressed_code)
+    if row.lapses and contact.suppressed_at and now >= contact.suppressed_at + row.lapses:
+        return None
+    detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
+    return MessagingError(row.error, detail, twilio_code=row.code)
 
 
 def _in_words(period: int) -> str:

@@ -42,6 +42,8 @@ IN_DOUBT = frozenset({Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED})
 """Perhaps at Twilio: never posted again, settled by evidence only."""
 ACCEPTED = frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED, Status.READ})
 """Certainly at Twilio."""
+ARRIVED = frozenset({Status.DELIVERED, Status.READ})
+"""Certainly on the patient's phone."""
 
 
 class Slot(StrEnum):
