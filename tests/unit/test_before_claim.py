@@ -189,6 +189,7 @@ def limited(at: str, period: str = "an hour") -> Failure:
 
 
 IN_ONE_MINUTE, IN_AN_HOUR, JUST_NOW = (f"2026-11-24T{t}:00+05:30" for t in ("12:31", "13:30", "12:30"))
+IN_TWO_HOURS = "2026-11-24T14:30:00+05:30"
 HELD = {"inflight": "other#1"}
 
 
@@ -206,10 +207,25 @@ def test_the_slot_is_free(of_contact: dict[str, Any]) -> None:
         ({**HELD, "inflight_at": NOW}, 0.5, NOW + HOUR, NOW + HOUR, IN_AN_HOUR),
         (HELD, 0.5, NOW + HOUR, NOW + HOUR, IN_AN_HOUR),
         ({**HELD, "inflight_at": NOW - HOUR + 1}, 0.5, NOW + 1, NOW + 1, "2026-11-24T12:30:01+05:30"),
-        # It should be open, but is still held: look in one to five minutes.
-        ({**HELD, "inflight_at": NOW - HOUR}, 0.0, NOW + MINUTE, NOW, JUST_NOW),
-        ({**HELD, "inflight_at": NOW - HOUR}, 0.5, NOW + 3 * MINUTE, NOW, JUST_NOW),
-        ({**HELD, "inflight_at": NOW - 2 * HOUR}, 1.0, NOW + 5 * MINUTE, NOW, JUST_NOW),
+        # It should be open, but a doubt still holds it: look in one to five minutes, say when it ends at the latest.
+        ({**HELD, "inflight_at": NOW - HOUR}, 0.0, NOW + MINUTE, NOW + 2 * HOUR, IN_TWO_HOURS),
+        ({**HELD, "inflight_at": NOW - HOUR}, 0.5, NOW + 3 * MINUTE, NOW + 2 * HOUR, IN_TWO_HOURS),
+        ({**HELD, "inflight_at": NOW - 2 * HOUR}, 1.0, NOW + 5 * MINUTE, NOW + HOUR, IN_AN_HOUR),
+        ({**HELD, "inflight_at": NOW - 4 * HOUR}, 0.0, NOW + MINUTE, NOW, JUST_NOW),
+        (
+            {**HELD, "inflight_at": NOW - HOUR, "next_allowed_at": NOW + MINUTE},
+            0.0,
+            NOW + MINUTE,
+            NOW + MINUTE,
+            IN_ONE_MINUTE,
+        ),
+        (
+            {**HELD, "inflight_at": NOW - HOUR, "next_allowed_at": NOW - 1},
+            0.0,
+            NOW + MINUTE,
+            NOW + 2 * HOUR,
+            IN_TWO_HOURS,
+        ),
     ],
 )
 def test_it_waits_until_the_slot_opens(

@@ -78,6 +78,10 @@ RETRY_PAUSE = (5 * SECOND, 10 * SECOND)
 FIRST_WAIT_PAUSE = (3 * SECOND, 6 * SECOND)
 """What will pass (no connection, 429, an account that is refused) waits for a random time between these at first, then
 for half as long as it has lasted to as long."""
+ASK_AGAIN = MINUTE
+"""While Twilio does not answer, one worker in this time asks whether it does again."""
+PAUSED_LOOK = (MINUTE, 5 * MINUTE)
+"""What waits because all sending is paused looks again after a random time between these."""
 LONGEST_WAIT_PAUSE = 5 * MINUTE
 """So soon after an outage everything has gone out."""
 WAITS_FOR = 4 * HOUR

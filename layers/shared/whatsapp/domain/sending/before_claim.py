@@ -67,14 +67,21 @@ def slot_taken(
     opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
-    detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(max(opens, now))}"
+    opens_at = opens if opens > now else _doubt_ends(contact, now)
+    detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(opens_at)}"
     limited = Failure(code="rate_limited", detail=detail, retryable=True)
     if reject and message.is_new:
         raise MessagingError(limited.code, limited.detail, retryable=True)
     look_at = opens if opens > now else now + periods.MINUTE + int(4 * periods.MINUTE * spread)
     if contact.inflight and message.expires_at and message.expires_at <= look_at + 5 * periods.MINUTE:
         look_at = min(look_at, now + 2 * periods.MINUTE)  # a refund may free the slot in time
-    return defer(message, max(opens, now), now, look_at=look_at, error=limited)
+    return defer(message, opens_at, now, look_at=look_at, error=limited)
+
+
+def paused(message: Message, why: Failure, now: int, spread: float) -> Transition:
+    """All sending is paused: the message waits, however long that lasts, until it expires."""
+    least, most = periods.PAUSED_LOOK
+    return defer(message, now + least + int((most - least) * spread), now, error=why)
 
 
 def defer(
@@ -82,9 +89,12 @@ def defer(
 ) -> Transition:
     """Wait until `at`. The sweep looks at `look_at`, and in any case when the message expires.
 
-    An event is published unless one has said the same before.
+    An event is published unless one has said the same before. What waits for something that has no known time says so
+    once, not at every look.
     """
-    again = message.status is Status.DEFERRED and message.scheduled_for == at
+    said = message.error.code if message.error else None
+    has_no_time = error is not None and error.code != "rate_limited" and error.code == said
+    again = message.status is Status.DEFERRED and (has_no_time or message.scheduled_for == at)
     look_at = look_at or at
     return take(
         message,
@@ -161,6 +171,12 @@ def unreachable(contact: Contact, now: int) -> MessagingError | None:
         return None
     detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
     return MessagingError(row.error, detail, twilio_code=row.code)
+
+
+def _doubt_ends(contact: Contact, now: int) -> int:
+    """When at the latest a slot is free whose message is in doubt for longer than the rate limit."""
+    ends = (contact.next_allowed_at or now, (contact.inflight_at or now) + periods.DOUBT_ENDS)
+    return min((at for at in ends if at > now), default=now)
 
 
 def _in_words(period: int) -> str:
