@@ -1,5 +1,6 @@
 """Whether a message may go now: refused, expired, deferred, or claimed."""
 
+from dataclasses import replace
 from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from whatsapp.domain.sending.before_claim import (
     cancel,
     claim,
     defer,
+    expire,
     fence,
     is_forbidden,
     is_past,
@@ -379,7 +381,7 @@ def test_a_deferral_is_published_once(
 
 @pytest.mark.parametrize(
     ("code", "outbox"),
-    [("opted_out", EVENT), ("window_closed", EVENT), ("invalid_variables", EVENT), ("template_not_approved", ALERT)],
+    [("opted_out", EVENT), ("window_closed", EVENT), ("invalid_variables", EVENT)],
 )
 def test_a_stored_message_is_refused_for_good(code: str, outbox: frozenset[str]) -> None:
     """Its caller may not hope: only a request that is made anew can succeed."""
@@ -387,6 +389,42 @@ def test_a_stored_message_is_refused_for_good(code: str, outbox: frozenset[str])
     refusal = MessagingError(code, "why", twilio_code=7, retryable=True)
     error = Failure(code=code, detail="why", twilio_code=7, retryable=False)
     assert refuse(stored, refusal, NOW) == taken(stored, DROP, outbox=outbox, error=error)
+
+
+NOT_APPROVED = MessagingError("template_not_approved", "why", retryable=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "waits"),
+    [
+        ({"expires_at": NOW + 1}, True),
+        ({"expires_at": NOW + 40 * DAY, "created_at": NOW - 20 * DAY}, True),
+        ({"expires_at": NOW}, False),
+        ({"created_at": NOW - DAY + 1}, True),
+        ({"created_at": NOW - DAY}, False),
+        ({"created_at": NOW - 9 * DAY, "send_at": NOW - DAY + 1}, True),
+        ({"created_at": NOW - 9 * DAY, "send_at": NOW - DAY}, False),
+    ],
+)
+def test_a_stored_message_waits_for_its_template(values: dict[str, Any], waits: bool) -> None:
+    """Meta pauses a template for hours. A new request is refused at once: its caller hears it."""
+    stored = waiting(Status.DEFERRED, **values)
+    refused = refuse(stored, NOT_APPROVED, NOW)
+    assert refused.step is (DEFER if waits else DROP)
+    assert refused.after.outbox == (EVENT if waits else ALERT)
+    if waits:
+        again = refuse(replace(refused.after, outbox=NOTHING), NOT_APPROVED, NOW)
+        assert again.after.outbox == NOTHING, "said once"
+
+
+@pytest.mark.parametrize(
+    ("code", "outbox"),
+    [(None, EVENT), ("rate_limited", EVENT), ("template_not_approved", ALERT), ("sender_paused", ALERT)],
+)
+def test_people_hear_of_a_message_that_expired_because_of_us(code: str | None, outbox: frozenset[str]) -> None:
+    error = code and Failure(code=code, detail="why")
+    stored = waiting(Status.DEFERRED, expires_at=NOW, error=error or None)
+    assert expire(stored, NOW) == taken(stored, EXPIRE, outbox=outbox)
 
 
 def test_a_new_message_is_refused_by_the_same_error_and_nothing_is_stored() -> None:

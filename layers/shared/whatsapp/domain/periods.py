@@ -86,6 +86,8 @@ LONGEST_WAIT_PAUSE = 5 * MINUTE
 """So soon after an outage everything has gone out."""
 WAITS_FOR = 4 * HOUR
 """A message that has only ever waited fails after this long: Twilio's own queue holds a message no longer."""
+WAITS_FOR_TEMPLATE = DAY
+"""A message without `expires_at` waits for its template's approval so long. Meta pauses one for up to six hours."""
 SELF_NUDGE_S = 60
 """A waiting message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda
 ends a chain of invocations through the function's own queue after 16 (recursive loop detection)."""

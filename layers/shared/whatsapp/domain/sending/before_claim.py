@@ -40,7 +40,7 @@ def before_claim(
     if refusal := unreachable(contact, now):
         return refuse(message, refusal, now)
     if is_past(message, now):
-        return take(message, EXPIRE, now, outbox=EVENT)
+        return expire(message, now)
     exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
     at = earliest(now, message.send_at, None if exempt else policy.quiet_hours)
     if at > now:
@@ -108,16 +108,24 @@ def defer(
 
 
 def refuse(message: Message, error: MessagingError, now: int) -> Transition:
-    """It may not go.
+    """It may not go. A template that is not approved may be again: a stored message waits for it.
 
     Raises:
         MessagingError: the message is new: nothing is stored, and its key stays free.
     """
     if message.is_new:
         raise error
+    if error.code == "template_not_approved" and now < _waits_for_template_until(message):
+        return defer(message, now + periods.PAUSED_LOOK[1], now, error=error.failure)
     outbox = EVENT_AND_ALERT if error.code == "template_not_approved" else EVENT
     failure = Failure(code=error.code, detail=error.detail, twilio_code=error.failure.twilio_code)
     return take(message, DROP, now, error=failure, outbox=outbox)
+
+
+def expire(message: Message, now: int) -> Transition:
+    """Its time has passed. People are alerted where it was not the contact's own turn that it waited for."""
+    ours = message.error is not None and message.error.code != "rate_limited"
+    return take(message, EXPIRE, now, outbox=EVENT_AND_ALERT if ours else EVENT)
 
 
 def cancel(message: Message, now: int) -> Transition:
@@ -171,6 +179,10 @@ def unreachable(contact: Contact, now: int) -> MessagingError | None:
         return None
     detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
     return MessagingError(row.error, detail, twilio_code=row.code)
+
+
+def _waits_for_template_until(message: Message) -> int:
+    return message.expires_at or max(message.created_at, message.send_at or 0) + periods.WAITS_FOR_TEMPLATE
 
 
 def _doubt_ends(contact: Contact, now: int) -> int:
