@@ -7,15 +7,17 @@ import pytest
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
 from whatsapp.domain.sending.continuation import continuation_of
-from whatsapp.domain.sending.lifecycle import END_DOUBT, RESEND, Status
+from whatsapp.domain.sending.lifecycle import END_DOUBT, OVERDUE, RESEND, Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.on_doubt import (
     LookAgain,
     candidates_of,
     is_early,
     list_from,
+    next_look,
     on_doubt,
     others_span,
+    overdue,
     update_of,
     without_list,
 )
@@ -23,6 +25,7 @@ from whatsapp.domain.sending.on_doubt import (
 from tests.unit.sending_kit import (
     ALERT,
     DAY,
+    EVENT,
     HOUR,
     ID,
     MINUTE,
@@ -131,6 +134,44 @@ def test_without_a_claim_its_age_counts_from_its_creation() -> None:
     assert on_doubt(held, [], [], NOW) == taken(held, END_DOUBT, outbox=ALERT, error=NO_EVIDENCE)
     assert is_early(message(Status.UNKNOWN, claimed_at=None, created_at=NOW), NOW) == LookAgain(NOW + 25 * MINUTE)
     assert list_from(held) == NOW - 71 * MINUTE
+
+
+# --- its time passes -------------------------------------------------------------------------------------------------
+
+OVERDUE_ERROR = Failure(code="expired", detail="`expires_at` has passed, and whether it went is not known yet")
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "is_said"),
+    [
+        (Status.UNKNOWN, {"expires_at": NOW}, True),
+        (Status.SENDING, {"expires_at": NOW}, True),
+        (Status.UNKNOWN, {"expires_at": NOW + 1}, False),
+        (Status.UNKNOWN, {"expires_at": None}, False),
+        (Status.UNKNOWN, {"expires_at": NOW, "error": OVERDUE_ERROR}, False),
+        (Status.UNRESOLVED, {"expires_at": NOW}, False),
+    ],
+)
+def test_its_caller_hears_once_that_its_time_passed_in_doubt(
+    status: Status, values: dict[str, Any], is_said: bool
+) -> None:
+    held = doubtful(status, **values)
+    said = taken(held, OVERDUE, due=NOW + MINUTE, outbox=EVENT, error=OVERDUE_ERROR)
+    assert overdue(held, NOW) == (said if is_said else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "expires_at", "at"),
+    [
+        (Status.UNKNOWN, NOW + MINUTE, NOW + MINUTE),
+        (Status.UNKNOWN, NOW + HOUR, NOW + 10 * MINUTE),
+        (Status.UNKNOWN, NOW, NOW + 10 * MINUTE),
+        (Status.UNKNOWN, None, NOW + 10 * MINUTE),
+        (Status.UNRESOLVED, NOW + MINUTE, NOW + 10 * MINUTE),
+    ],
+)
+def test_it_is_looked_at_when_its_time_passes(status: Status, expires_at: int | None, at: int) -> None:
+    assert next_look(doubtful(status, expires_at=expires_at), NOW + 10 * MINUTE, NOW) == at
 
 
 # --- what the list shows ---------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
+from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.continuation import resend
-from whatsapp.domain.sending.lifecycle import END_DOUBT, Status
+from whatsapp.domain.sending.lifecycle import END_DOUBT, OVERDUE, Status
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.transition import EVENT_AND_ALERT, Transition, take
+from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transition, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,21 @@ def is_early(message: Message, now: int) -> LookAgain | None:
     """Twilio may still accept it, and the list may still lag: only callbacks settle a doubt this young."""
     at = _started(message) + periods.RECONCILE_DOUBT
     return LookAgain(at) if now < at else None
+
+
+def overdue(message: Message, now: int) -> Transition | None:
+    """Its time has passed, and whether it went is not known yet: its caller hears that once. The doubt goes on."""
+    if message.status is Status.UNRESOLVED or not is_past(message, now) or _is_overdue(message):
+        return None
+    error = Failure(code="expired", detail="`expires_at` has passed, and whether it went is not known yet")
+    return take(message, OVERDUE, now, due_at=now + periods.MINUTE, error=error, outbox=EVENT)
+
+
+def next_look(message: Message, at: int, now: int) -> int:
+    """When a message in doubt is looked at: then (epoch ms), or when its time passes."""
+    if message.expires_at is None or message.expires_at <= now or message.status is Status.UNRESOLVED:
+        return at
+    return min(at, message.expires_at)
 
 
 def on_doubt(
@@ -92,6 +108,10 @@ def update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
         status=found.status,
         error_code=found.error_code,
     )
+
+
+def _is_overdue(message: Message) -> bool:
+    return message.error is not None and message.error.code == "expired"
 
 
 def _started(message: Message) -> int:
