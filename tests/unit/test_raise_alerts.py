@@ -12,7 +12,7 @@ from whatsapp.domain.sending.message import message_id_of
 from tests.app import UnitApp, WorkerDied, die
 
 DOUBT = Failure(code="twilio_unavailable", detail="no evidence")
-POISON = MessagingError("invalid_request", "the queue message is not JSON")
+NOT_JSON = MessagingError("invalid_request", "the queue message is not JSON")
 
 
 def struck(app: UnitApp, *keys: str, error: Failure = DOUBT, status: Status = Status.UNRESOLVED) -> set[str]:
@@ -68,11 +68,11 @@ def test_another_cause_is_told_at_once(app: UnitApp, error: Failure, status: Sta
     assert len(app.alerts.told) == 2
 
 
-def test_unusable_queue_messages_are_told_together_too(app: UnitApp) -> None:
+def test_unreadable_queue_messages_are_told_together_too(app: UnitApp) -> None:
     for number in range(4):
-        app.raise_alerts.poison(f"q{number}", POISON)
+        app.raise_alerts.unreadable(f"q{number}", NOT_JSON)
     sweep_after(app, periods.ALERT_WINDOW)
-    assert app.alerts.unusable == ["q0 invalid_request"]
+    assert app.alerts.unreadables == ["q0 invalid_request"]
     assert [incident.ids for incident in app.alerts.incidents] == [{"q1", "q2", "q3"}]
 
 

@@ -14,6 +14,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -39,6 +41,10 @@ def _iso_8601(value: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_iso_8601)]
+TemplateName = Annotated[str, Field(max_length=100)]
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256)]
+UserId = Annotated[str, Field(max_length=256)]
+Agent = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_]+$")]
 
 
 class SendRequest(BaseModel):
@@ -47,14 +53,14 @@ class SendRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, title="SendRequest")
 
     to: Annotated[str, Field(min_length=1, max_length=160, description="`+E164`; national numbers are read as Indian.")]
-    template: Annotated[str | None, Field(max_length=100)] = None
+    template: TemplateName | None = None
     variables: dict[str, str] = Field(default_factory=dict)
     language: Annotated[
         str | None, Field(max_length=16, description="Else the contact's, else the template's own.")
     ] = None
-    idempotency_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    user_id: Annotated[str | None, Field(max_length=256)] = None
-    agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
+    idempotency_key: IdempotencyKey | None = None
+    user_id: UserId | None = None
+    agent: Agent | None = None
     in_reply_to: Annotated[
         str | None,
         Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$", description="The inbound message this answers."),
@@ -84,6 +90,28 @@ class SendRequest(BaseModel):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def _or_none(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+_IfValid = WrapValidator(_or_none)
+
+
+class RequestLabels(BaseModel):
+    """What a request says of itself beside the message. It is read of a refused request too: a field that is not valid
+    is None."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
+
+    idempotency_key: Annotated[IdempotencyKey | None, _IfValid] = None
+    user_id: Annotated[UserId | None, _IfValid] = None
+    agent: Annotated[Agent | None, _IfValid] = None
+    template: Annotated[TemplateName | None, _IfValid] = None
+
+
 class ContactLookup(BaseModel):
     """`POST /contacts/lookup`: an address in, its contact_id out."""
 
@@ -98,7 +126,7 @@ class ContactUpdate(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="ContactUpdate")
 
     address: Annotated[str, Field(min_length=1, max_length=160)]
-    user_id: Annotated[str | None, Field(max_length=256)] = None
+    user_id: UserId | None = None
     language: Annotated[
         str | None,
         Field(
@@ -107,7 +135,7 @@ class ContactUpdate(BaseModel):
             description="A BCP 47 tag, such as `hi` or `hi-IN`; not the language's name.",
         ),
     ] = None
-    agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
+    agent: Agent | None = None
     opted_in_at: Moment | None = None
     opt_in_source: Annotated[str | None, Field(max_length=256)] = None
 
