@@ -12,7 +12,7 @@ from commands import dead_letters as dlq
 from local import stacks
 from local.artifacts import ROOT
 from local.aws import server_environment
-from tests.product import Product, eventually
+from tests.product import REMINDER, Product, eventually
 
 
 def run(product: Product, *arguments: str) -> str:
@@ -70,12 +70,12 @@ def test_what_cannot_be_read_is_left_where_it_lies(product: Product) -> None:
 
 
 def test_refused_request_is_an_event_and_no_dead_letter(product: Product) -> None:
-    product.enqueue({"to": "+1", "template": "no_such_template", "idempotency_key": "typo", "user_id": "user-42"})
+    product.enqueue({"to": "+1", **REMINDER, "idempotency_key": "typo", "user_id": "user-42"})
     (event,) = eventually(lambda: product.events(message_id=message_id_of("typo")))
     detail = event["detail"]
     assert (detail["status"], detail["error"]["code"]) == ("failed", "invalid_address")
     assert (detail["idempotency_key"], detail["user_id"]) == ("typo", "user-42")
-    assert not any("no_such_template" in letter for letter in product.dead_letters())
+    assert not any("typo" in letter for letter in product.dead_letters())
 
 
 def test_one_letter_is_thrown_away(product: Product) -> None:
