@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure, MessagingError
-from whatsapp.domain.ports import PublishFailed
+from whatsapp.domain.ports import PublishFailed, Rejected
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import message_id_of
 
@@ -66,6 +66,25 @@ def test_another_cause_is_told_at_once(app: UnitApp, error: Failure, status: Sta
     struck(app, "first")
     struck(app, "other", error=error, status=status)
     assert len(app.alerts.told) == 2
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "dead_letters"),
+    [(Rejected(69_999, 400), Status.FAILED, 5), (Rejected(69_999, 403), Status.RETRYING, 0)],
+)
+def test_batch_that_an_unknown_code_refuses_is_not_lost_and_is_told_once(
+    app: UnitApp, refusal: Rejected, status: Status, dead_letters: int
+) -> None:
+    app.gateway.outcomes = [refusal] * 10
+    patients = [f"+91981234560{number}" for number in range(5)]
+    for patient in patients:
+        app.send(patient, to=patient)
+    app.clock.at += periods.HOUR // 2
+    for patient in patients:  # those that wait are refused again
+        app.send_message.advance(message_id_of(patient), app.deadline)
+    assert {app.record(patient).status for patient in patients} == {status}
+    assert len(app.queue.dead) == dead_letters
+    assert len(app.alerts.told) == 1
 
 
 def test_unreadable_queue_messages_are_told_together_too(app: UnitApp) -> None:

@@ -82,6 +82,7 @@ def test_by_status(world: World, status: Status, action: Action) -> None:
         ({"error": GAVE_UP}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="twilio_unavailable")}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="throttled")}, Action.RENEW),
+        ({"error": replace(GAVE_UP, code="unknown_error")}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="opted_out")}, Action.DROP),
         ({"error": replace(GAVE_UP, code="invalid_address")}, Action.DROP),
         ({"error": GAVE_UP, "twilio_sid": "SM1"}, Action.DROP),

@@ -15,10 +15,11 @@ from whatsapp.domain.sending.continuation import redrive
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
 from whatsapp.domain.sending.request import RequestLabels
+from whatsapp.domain.sending.twilio_codes import REPAIRABLE
 from whatsapp.use_cases.commit import Commit
 
-REPAIRABLE = frozenset({"account_problem", "twilio_unavailable", "throttled"})
-"""Failures whose cause an operator can repair, or that pass by themselves. The others are final."""
+_SENT_ANEW = REPAIRABLE | {"twilio_unavailable"}
+"""Failures whose cause is mended, or passed: three attempts that were refused by an outage, too."""
 
 
 class Action(StrEnum):
@@ -127,7 +128,7 @@ class RedriveDeadLetters:
             return Action.DROP, f"{message.continued_as} continues it"
         if message.stop or not message.to:
             return Action.DROP, f"it was {message.stop or 'erased'} meanwhile"
-        if message.error is None or message.error.code not in REPAIRABLE:
+        if message.error is None or message.error.code not in _SENT_ANEW:
             return Action.DROP, "its failure is final: the orchestrator got the event"
         if message.expires_at is not None and message.expires_at <= self.clock.now():
             return Action.DROP, "it has expired"
