@@ -36,6 +36,9 @@ CANARY = "zebulon-quartzfield"
         ({"on_rate_limit": "wait"}, "on_rate_limit: "),
         ({"on_unknown": "guess"}, "on_unknown: "),
         ({"idempotency_key": ""}, "idempotency_key: "),
+        ({"idempotency_key": "\u200b"}, "idempotency_key: has no visible character"),
+        ({"template": None, "variables": {}, "text": "\u200b\u2060"}, "text: has no visible character"),
+        ({"template": None, "variables": {}, "text": " \u3164\n"}, "text: has no visible character"),
         ({"sendat": "now"}, "sendat: unknown field"),
     ],
 )

@@ -22,6 +22,7 @@ from pydantic import (
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message
+from whatsapp.domain.visible import is_visible
 
 
 def _https(url: str) -> str:
@@ -30,6 +31,13 @@ def _https(url: str) -> str:
     return url
 
 
+def _visible(text: str) -> str:
+    if not is_visible(text):
+        raise ValueError("has no visible character")
+    return text
+
+
+_Visible = AfterValidator(_visible)
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
 
@@ -42,7 +50,7 @@ def _iso_8601(value: object) -> object:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_iso_8601)]
 TemplateName = Annotated[str, Field(max_length=100)]
-IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256)]
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256), _Visible]
 UserId = Annotated[str, Field(max_length=256)]
 Agent = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_]+$")]
 
@@ -65,7 +73,7 @@ class SendRequest(BaseModel):
         str | None,
         Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$", description="The inbound message this answers."),
     ] = None
-    text: Annotated[str | None, Field(min_length=1, max_length=1600)] = None
+    text: Annotated[str, Field(min_length=1, max_length=1600), _Visible] | None = None
     media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
     send_at: Annotated[Moment | None, Field(description="At most 30 days ahead.")] = None
     expires_at: Moment | None = None
