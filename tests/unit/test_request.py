@@ -49,6 +49,23 @@ def test_refusal_names_the_field(more: dict[str, Any], says: str) -> None:
     assert says in told.value.detail
 
 
+@pytest.mark.parametrize("name", [CANARY, "+919812345678", "Asha Devi", "आशा", "", "x" * 41, "a\nb"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_refusal_repeats_no_name_that_is_no_fields(name: str, inside: bool) -> None:
+    more = {"variables": {name: 7}} if inside else {name: "x"}
+    with pytest.raises(MessagingError) as told:
+        parse(SendRequest, {**GOOD, **more})
+    assert "(not a field's name): " in told.value.detail
+    assert name == "" or name not in told.value.detail
+
+
+def test_refusal_of_very_many_fields_is_short() -> None:
+    with pytest.raises(MessagingError) as told:
+        parse(SendRequest, {**GOOD, **{f"field_{number}": "x" for number in range(50_000)}})
+    assert told.value.detail.endswith("; and 49990 more")
+    assert len(told.value.detail) < 1_000
+
+
 @pytest.mark.parametrize("text", ["20261201", "1790000000", "2026-12-01"])
 def test_digits_are_no_time_of_an_opt_in(text: str) -> None:
     with pytest.raises(MessagingError, match="opted_in_at: must be an ISO 8601 time with an offset"):

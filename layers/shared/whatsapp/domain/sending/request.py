@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from whatsapp.domain.errors import Failure, MessagingError
+from whatsapp.domain.errors import Failure, MessagingError, named
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.visible import is_visible
@@ -155,6 +155,8 @@ class ContactUpdate(BaseModel):
         return given
 
 
+_MOST_PROBLEMS = 10
+"""An error's text fits into an event, whatever the request was."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -177,11 +179,14 @@ def parse(model: type[Model], body: object) -> Model:
 
 def explain(error: ValidationError) -> str:
     """A validation error in one line: which field, what is wrong. Values stay out: they are personal."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     problems = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in problem["loc"]) or "request"
+    for problem in found[:_MOST_PROBLEMS]:
+        field = ".".join(map(named, problem["loc"])) or "request"
         what = "unknown field" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
         problems.append(f"{field}: {what}")
+    if len(found) > _MOST_PROBLEMS:
+        problems.append(f"and {len(found) - _MOST_PROBLEMS} more")
     return "; ".join(problems)
 
 
