@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import regex
 from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 from whatsapp.domain.receiving.opt_out import opt_of
@@ -27,6 +28,7 @@ from whatsapp.domain.templates.variables import (
     InvalidValueError,
     Variable,
 )
+from whatsapp.domain.visible import is_visible
 
 MAX_BODY = 550
 """Characters. Twilio's pages say 1024. Ours is lower, because another provider reports that Meta now refuses more than
@@ -40,7 +42,10 @@ KEYWORDS = frozenset(
 )
 """Twilio's default keywords, which act if Advanced Opt-Out is on. Our own are those of `opt_of`."""
 
-_EMOJI = re.compile("[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f1e6-\U0001f3fa\U0001f400-\U0001faff]")
+_CHARACTER = regex.compile(r"\X")
+"""What a reader takes for one: a flag, a keycap and a family are several code points each."""
+_EMOJI = regex.compile(r"[[\p{Emoji}--[0-9#*]]\p{Extended_Pictographic}\u20e3\ufe0f]", regex.VERSION1)
+"""By Unicode's own data (UTS #51). A digit is a part of an emoji only with a keycap or a selector behind it."""
 _SHORTENED = re.compile(
     r"(?<![\w.-])(?:bit\.ly|tinyurl\.com|goo\.gl|t\.co|is\.gd|ow\.ly|buff\.ly|cutt\.ly|rb\.gy|rebrand\.ly|tiny\.cc|wa\.me)/",
     re.IGNORECASE,
@@ -200,7 +205,7 @@ def longest_values_fit(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 def few_emoji(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, body in bodies(raw):
-        if (number := len(_EMOJI.findall(body))) > MAX_EMOJI:
+        if (number := sum(map(_is_emoji, _CHARACTER.findall(body)))) > MAX_EMOJI:
             yield Finding(path, f"the body has {number} emoji, WhatsApp takes {MAX_EMOJI}", "Take some out")
 
 
@@ -317,12 +322,14 @@ def name_fits_with_its_version(raw: Mapping[str, Any]) -> Iterator[Finding]:
 def titles_are_plain(raw: Mapping[str, Any]) -> Iterator[Finding]:
     """Meta's error 2388060, `Button format is incorrect`."""
     for path, title in texts(raw, "quick_replies", "*", "titles", "*"):
-        if _NOT_IN_TITLES.search(title) or _EMOJI.search(title):
+        if _NOT_IN_TITLES.search(title) or _is_emoji(title):
             yield Finding(
                 path,
                 "the button has an emoji, a variable, a line break or one of * _ ~ `",
                 "Use plain words",
             )
+        elif not is_visible(title):
+            yield Finding(path, "the button has no visible character", "Use plain words")
 
 
 def titles_are_no_keywords(raw: Mapping[str, Any]) -> Iterator[Finding]:
@@ -393,6 +400,11 @@ RULES: tuple[Rule, ...] = (
 def _script(letter: str) -> str:
     """`LATIN`, `DEVANAGARI`, …"""
     return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def _is_emoji(text: str) -> bool:
+    """Whether an emoji stands in it."""
+    return _EMOJI.search(text) is not None
 
 
 def _blank(found: re.Match[str]) -> str:

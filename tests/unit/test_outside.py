@@ -129,9 +129,10 @@ def test_dead_letter_says_why_and_names_nobody(sqs: Any, queue: SendQueue) -> No
     }
 
 
-def test_poison_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> None:
-    queue.dead_letter_poison('{"to": ', MessagingError("invalid_request", "not JSON"))
-    assert bodies(sqs, "dead") == [{"poison": '{"to": ', "error": {"code": "invalid_request", "detail": "not JSON"}}]
+def test_unreadable_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> None:
+    queue.dead_letter_unreadable('{"to": ', "q1", MessagingError("invalid_request", "not JSON"))
+    why = {"code": "invalid_request", "detail": "not JSON"}
+    assert bodies(sqs, "dead") == [{"poison": '{"to": ', "queue_message_id": "q1", "error": why}]
 
 
 @pytest.mark.parametrize("error", [DENIED, GONE])
@@ -203,11 +204,11 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     alerts = SnsAlerts(lambda: sns, topic)
     alerts.about(FAILED)
-    alerts.poison("q1", MessagingError("invalid_request", "not JSON"))
+    alerts.unreadable("q1", MessagingError("invalid_request", "not JSON"))
     alerts.about_incident(Incident(state="failed", failure=FAILED.error or NOTHING, ids=frozenset({"m2", "m1"})))
     first, second, third = bodies(sqs, "subscriber")
     assert (first["Subject"], first["Message"]) == ("WhatsApp session_reminder failed", text_about(FAILED))
-    assert second["Subject"] == "WhatsApp request unusable"
+    assert second["Subject"] == "WhatsApp request unreadable"
     assert "invalid_request: not JSON" in second["Message"]
     assert third["Subject"] == "WhatsApp: 2 failed"
     assert third["Message"].splitlines() == [

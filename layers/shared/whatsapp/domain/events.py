@@ -111,11 +111,13 @@ class MessageMediaStored(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatusChanged(Event):
-    """An outgoing message took a step its caller should know of."""
+    """An outgoing message took a step its caller should know of, or a request on the send queue is refused."""
 
     detail_type: ClassVar[str] = "message.status_changed"
 
     message_id: str
+    idempotency_key: str | None = None
+    """Of a refused request. Nothing is stored of it, so `message_id` shows nothing; the key is as free as before."""
     status: Literal["deferred", "sent", "delivered", "read", "failed", "undelivered", "expired", "canceled", "unknown"]
     twilio_sid: str | None = None
     template: str | None = None

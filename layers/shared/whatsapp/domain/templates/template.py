@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.errors import MessagingError, named
 from whatsapp.domain.templates.variables import InvalidValueError, Variable
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ Category = Literal["UTILITY", "MARKETING"]
 """AUTHENTICATION is left out, because we send no passcodes."""
 
 MAX_TEXT = 1024
+_MOST_UNKNOWN = 10
+"""Unknown variables that an error names: it fits into an event, whatever the request was."""
 """Characters of a rendered template: WhatsApp's limit for a body, and Twilio's for `twilio/quick-reply`."""
 
 PLACEHOLDER = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
@@ -150,9 +152,8 @@ class Template:
 
     def _checked(self, language: str, variables: Mapping[str, str]) -> dict[str, str]:
         problems = [f"{name} is missing" for name in self.variables if name not in variables]
-        for name in variables.keys() - self.variables.keys():
-            shown = name if name.isidentifier() else "a variable whose name is not a name"
-            problems.append(f"{shown} is not known")
+        unknown = sorted({named(name) for name in variables.keys() - self.variables.keys()})
+        problems += [f"{name} is not known" for name in unknown[:_MOST_UNKNOWN]]
         values = {}
         for name in self.variables.keys() & variables.keys():
             try:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from whatsapp.domain.templates.localisation import day_in_words, rupees, time_in_words
 from whatsapp.domain.templates.written_moment import read_moment, was_meant_as_moment
+from whatsapp.domain.visible import is_visible
 
 VariableType = Literal["name", "date", "time", "datetime", "amount", "link", "text"]
 VARIABLE_TYPES: tuple[str, ...] = get_args(VariableType)
@@ -78,7 +79,7 @@ def tidy(value: str) -> str:
     text = " ".join("".join(visible).split())
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise InvalidValueError("holds a control character")
-    if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
+    if not is_visible(text):
         raise InvalidValueError("is empty")
     if text in _FAILED_LOOKUPS:
         raise InvalidValueError("is a programming language's word for nothing, not a value")
