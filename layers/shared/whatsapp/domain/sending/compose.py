@@ -63,8 +63,8 @@ def _times(request: SendRequest, template: Template | None, now: int) -> tuple[i
         if expires_at <= now:
             raise MessagingError(
                 "expired",
-                f"`send_at` has passed, and so has the time after it in which {template.name} may go: nothing was sent; "
-                "without `send_at` it goes at once",
+                f"`send_at` has passed, and so has the time after it in which {template.name} may go: nothing was "
+                "sent; without `send_at` it goes at once",
             )
     moment = _moment(request, template, now) if template else None
     if expires_at is not None and expires_at <= now:
