@@ -24,6 +24,7 @@ from whatsapp.domain.templates.localisation import LANGUAGES
 from whatsapp.domain.templates.template import MAX_TEXT, PLACEHOLDER, placeholders
 from whatsapp.domain.templates.variables import (
     DEFAULT_MAX_LENGTH,
+    MOMENT_TYPES,
     VARIABLE_TYPES,
     InvalidValueError,
     Variable,
@@ -286,6 +287,15 @@ def samples_are_good_values(raw: Mapping[str, Any]) -> Iterator[Finding]:
                     break
 
 
+def it_expires_with_a_day_or_time(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    types = {str(path[-2]): kind for path, kind in find(raw, "variables", "*", "type")}
+    for path, name in texts(raw, "expires_with"):
+        if name not in types:
+            yield Finding(path, f"{name} is not among the variables", "Name the variable that says when it takes place")
+        elif types[name] in VARIABLE_TYPES and types[name] not in MOMENT_TYPES:
+            yield Finding(path, f"{name} is a {types[name]}, which has no end", f"Name a {' or '.join(MOMENT_TYPES)}")
+
+
 def every_language_has_its_samples_and_titles(raw: Mapping[str, Any]) -> Iterator[Finding]:
     worded = set(languages_of(raw))
     samples = find(raw, "variables", "*", "sample")
@@ -386,6 +396,7 @@ RULES: tuple[Rule, ...] = (
     one_script_in_each_language,
     names_mean_nothing_in_jinja,
     samples_are_good_values,
+    it_expires_with_a_day_or_time,
     every_language_has_its_samples_and_titles,
     default_language_is_worded,
     name_fits_with_its_version,

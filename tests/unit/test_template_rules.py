@@ -147,6 +147,18 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
             typed("text", "too long", max_length="3"),
         ],
     ),
+    rules.it_expires_with_a_day_or_time: (
+        [
+            typed("text", "so"),
+            *({**typed(kind, "2026-11-24T17:30"), "expires_with": "it"} for kind in ("date", "time", "datetime")),
+        ],
+        [
+            {**typed("name", "Asha"), "expires_with": "it"},
+            {**typed("text", "so"), "expires_with": "it"},
+            {**typed("datetime", "2026-11-24"), "expires_with": "then"},
+            {"expires_with": "it"},
+        ],
+    ),
     rules.every_language_has_its_samples_and_titles: (
         [
             typed("name", "Asha"),

@@ -68,6 +68,8 @@ DOUBT_ENDS = 3 * HOUR
 """After the claim: the doubt is final even if Twilio's list has not answered. Until then the slot stays held."""
 RESEND = 76 * MINUTE
 """After the claim: an unresolved message whose caller asked for it is sent again as a new record."""
+TURN_MOVES = MINUTE
+"""A waiting message whose turn moves by no more is not told anew: the sweep comes once a minute."""
 LONGEST_DEFERRAL = 35 * DAY
 """How long before its claim a message may have been created."""
 

@@ -76,7 +76,10 @@ class SendRequest(BaseModel):
     text: Annotated[str, Field(min_length=1, max_length=1600), _Visible] | None = None
     media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
     send_at: Annotated[Moment | None, Field(description="At most 30 days ahead.")] = None
-    expires_at: Moment | None = None
+    expires_at: Annotated[
+        Moment | None,
+        Field(description="Else by the template. At the latest the moment that the template's `expires_with` names."),
+    ] = None
     on_rate_limit: Literal["defer", "reject"] = "defer"
     on_unknown: Literal["hold", "resend"] | None = None
 
@@ -215,9 +218,11 @@ class SendAnswer(BaseModel):
     ]
     twilio_sid: str | None = None
     duplicate: bool = False
-    scheduled_for: datetime | None = Field(default=None, description="The earliest time it can go.")
+    scheduled_for: datetime | None = Field(
+        default=None, description="The earliest time it can go, after those of the contact that go before it."
+    )
     will_expire: bool = Field(
-        default=False, description="`scheduled_for` is past `expires_at`: phone the patient instead."
+        default=False, description="It expires before `scheduled_for`: phone the patient instead."
     )
     continues: str | None = None
     continued_as: str | None = None

@@ -8,6 +8,7 @@ from whatsapp.domain.sending.before_claim import expire, is_past
 from whatsapp.domain.sending.lifecycle import GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, SendKind
 from whatsapp.domain.sending.transition import EVERYONE, Transition, take
+from whatsapp.domain.sending.turns import by_turn
 
 
 class Due(StrEnum):
@@ -45,5 +46,4 @@ def _has_turn(message: Message, seen: Sequence[Message]) -> bool:
     if message.kind is SendKind.REPLY:
         return True
     rivals = [m for m in seen if m.contact_id == message.contact_id and m.is_waiting and m.kind is SendKind.PROACTIVE]
-    first = min([message, *rivals], key=lambda m: (m.expires_at is None, m.expires_at or 0, m.created_at, m.message_id))
-    return first.message_id == message.message_id
+    return min([message, *rivals], key=by_turn).message_id == message.message_id

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,6 +71,8 @@ class Template:
     """What happens to an unresolved message. With `resend` it may arrive twice."""
     free_form: bool
     """Whether the text may be sent without the template inside the window, where it has no quick replies."""
+    expires_with: str | None = None
+    """The variable that names the moment the message is about, such as the session's beginning: it never goes later."""
 
     def wording(self, language: str) -> Wording:
         """Its wording in `language`.
@@ -122,6 +124,15 @@ class Template:
                 "invalid_variables", f"{self.name}: the whole text is longer than {MAX_TEXT} characters"
             )
         return Rendered(text, {str(n): values[name] for n, name in enumerate(placeholders(body), 1)})
+
+    def moment(self, variables: Mapping[str, str], reference: datetime) -> datetime | None:
+        """When the moment that the message is about comes, as far as the variables tell it.
+
+        `reference`: when the message is to go. A time of day without its day is understood from there.
+        """
+        if self.expires_with is None or self.expires_with not in variables:
+            return None
+        return self.variables[self.expires_with].moment(variables[self.expires_with], reference)
 
     def content(self, language: str) -> dict[str, Any]:
         """The JSON body of Twilio's `POST /v1/Content`."""

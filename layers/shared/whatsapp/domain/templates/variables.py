@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Literal, get_args
@@ -18,6 +19,8 @@ from whatsapp.domain.visible import is_visible
 
 VariableType = Literal["name", "date", "time", "datetime", "amount", "link", "text"]
 VARIABLE_TYPES: tuple[str, ...] = get_args(VariableType)
+MOMENT_TYPES = ("date", "time", "datetime")
+"""The types whose values name a moment, with which a message may expire."""
 
 DEFAULT_MAX_LENGTH: Mapping[str, int] = {
     "name": 120,
@@ -65,6 +68,14 @@ class Variable:
         if len(text) > self.max_length:
             raise InvalidValueError(f"is longer than {self.max_length} characters")
         return text
+
+    def moment(self, value: str, reference: datetime) -> datetime | None:
+        """When what `value` names comes, seen from `reference`. None if it cannot be told, as for `tomorrow`."""
+        try:
+            named = read_moment(tidy(value))
+            return named.comes_at(reference) if named else None
+        except (InvalidValueError, OverflowError):
+            return None
 
 
 def tidy(value: str) -> str:
