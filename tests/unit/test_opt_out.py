@@ -1,12 +1,21 @@
 """STOP and START, in the languages we write in; and what only looks like them."""
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
+from whatsapp.domain.receiving.opt_out import effective_opt, in_one_spelling, opt_of
+from whatsapp.domain.receiving.opt_out_words import LANGUAGES, MEANINGS
 
 from tests.fakes import NOON
+
+SENTENCES = [
+    line.split("\t")
+    for line in (Path(__file__).parents[1] / "data" / "opt_out_sentences.tsv").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]
 
 OUT = {"opted_out_at": NOON}
 IN = {"opted_in_at": NOON, "opt_in_source": "message"}
@@ -38,6 +47,33 @@ def test_asks_for_its_end(text: str) -> None:
 )  # fmt: skip
 def test_answers_to_appointments_are_neither(text: str) -> None:
     assert opt_of(text, None) is None
+
+
+@pytest.mark.parametrize(("reading", "language", "sentence"), SENTENCES)
+def test_sentence_of_the_corpus(reading: str, language: str, sentence: str) -> None:
+    assert (opt_of(sentence, None) or "none") == reading
+
+
+def test_corpus_holds_both_kinds_in_every_language() -> None:
+    assert len({sentence for _, _, sentence in SENTENCES}) == len(SENTENCES) >= 300
+    for language in ("en", "hi-Latn", "hi", "ta", "bn"):
+        kinds = [reading for reading, of, _ in SENTENCES if of == language]
+        assert min(kinds.count("out"), kinds.count("none")) >= 30
+
+
+def test_words_stand_as_they_are_compared_and_mean_one_thing() -> None:
+    phrases = [phrase for words in LANGUAGES for of_one in words.values() for phrase in of_one]
+    assert [phrase for phrase in phrases if in_one_spelling(phrase) != phrase] == []
+    assert [phrase for phrase in MEANINGS if phrases.count(phrase) > 1] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["unsubscribe message ", "stop message ", "yes ", "please stop sending messages ", "a "]
+)
+def test_long_text_of_known_words_takes_no_time(text: str) -> None:
+    begun = time.process_time()
+    opt_of(text * (20_000 // len(text)), None)
+    assert time.process_time() - begun < 1
 
 
 def test_twilios_own_reading_outranks_ours() -> None:

@@ -1,18 +1,24 @@
-"""Detects STOP and START messages."""
+"""Detects STOP and START messages: by what all of their words mean together (`opt_out_words.py`)."""
 
 import re
 import unicodedata
+from itertools import groupby
 
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.receiving.opt_out_words import MEANINGS
 
 _SELECTORS = re.compile("[\ufe00-\ufe0f]")
 """Variation selectors after an emoji. Their category is that of Indian vowel signs, so they are removed by name."""
 
+_DRAWN_OUT = re.compile(r"(.)\1{2,}")
+"""A letter drawn out, as in `pleaseee`."""
 
-def _words(text: str) -> str:
+
+def in_one_spelling(text: str) -> str:
     """The message in one spelling: normalised, without case, only letters, marks and digits."""
     plain = _SELECTORS.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    plain = _DRAWN_OUT.sub(r"\1", plain)
     return " ".join("".join(map(_letter, plain)).split())
 
 
@@ -24,44 +30,41 @@ def _letter(character: str) -> str:
     return " " if category[0] in "PSZC" else character
 
 
-def _all(*phrases: str) -> frozenset[str]:
-    return frozenset(map(_words, phrases))
+_LONGEST = max(phrase.count(" ") for phrase in MEANINGS) + 1
+_ALL = "[mr]"
+_STOPPING = f"[sS]g?{_ALL}|[sS]g|[sS]hm?|{_ALL}g?[sS]|g{_ALL}?[sS]"  # stop sending messages, message bhejna band karo
+_REFUSING = "um?|mu|[nd]m|m[ndx]|vm|mv"  # unsubscribe, do not send messages, message mat karo, no more messages
+_OUT = f"(?:t?st?|n|[wy]?t?(?:{_STOPPING})t?|w?(?:{_REFUSING})){{1,4}}|b|w?(?:m[bB]|[bB]m)"
+_IN = "(?:t?it?|w?(?:jm?|ig|[iI](?:g?m|h)|mg?[iI]|gm[iI])){1,4}"
+"""Sentences of meanings (`opt_out_words.py`), up to four of them. Compiled when a message needs them."""
 
 
-_MESSAGES = ("message", "messages", "msg", "मैसेज", "मेसेज", "संदेश")
-_END_HINDI = (
-    *("band karo", "band kare", "band karen", "band karein", "band kar do", "band kardo", "band kijiye", "bandh karo"),
-    *("band kar dijiye", "band kariye", "mat bhejo", "mat bheje", "mat bhejiye"),
-    *("बंद करो", "बंद करे", "बंद करें", "बंद कर दो", "बंद करदो", "बंद कर दें", "बंद कीजिए", "बंद कर दीजिए", "बंद करिए"),
-    *("बन्द करो", "बन्द करें", "मत भेजो", "मत भेजें", "मत भेजिए"),
-)
-# Not CANCEL, YES, NO or END: they answer appointments. Twilio's own keywords for all of these can be switched off or
-# edited in Advanced Opt-Out (docs/operations.md).
-_OUT = _all(
-    *("stop", "stop all", "stopall", "stop it", "stop please", "please stop"),
-    *("unsubscribe", "quit", "opt out", "optout"),
-    *("stop message", "stop messages", "stop the messages", "stop messaging", "stop messaging me"),
-    *("roko", "बंद", "बन्द", "रोको", "रोकें", "स्टॉप"),
-    *_END_HINDI,
-    *(f"{messages} {end}" for messages in _MESSAGES for end in _END_HINDI),
-    *("நிறுத்து", "நிறுத்தவும்"),
-    *("বন্ধ", "বন্ধ করুন", "বন্ধ করো"),
-)
-_IN = _all(
-    *("start", "unstop", "subscribe", "opt in", "optin"),
-    *("shuru", "shuru karo", "shuru kare", "shuru karen", "shuru karein", "chalu karo"),
-    *("शुरू", "शुरू करो", "शुरू करें", "शुरु", "शुरु करो", "शुरु करें", "चालू करो", "स्टार्ट"),
-    *("தொடங்கு", "தொடங்கவும்"),
-    *("শুরু", "শুরু করুন", "শুরু করো"),
-)
+def _meaning(text: str) -> str:
+    """One letter for each phrase that means something, the longest phrase first. Empty if any word is unknown."""
+    words = in_one_spelling(text).split()
+    letters: list[str] = []
+    start = 0
+    while start < len(words):
+        candidates = (" ".join(words[start : start + length]) for length in range(_LONGEST, 0, -1))
+        phrase = next((phrase for phrase in candidates if phrase in MEANINGS), None)
+        if phrase is None:
+            return ""
+        letters.append(MEANINGS[phrase])
+        start += phrase.count(" ") + 1
+    return "".join(letter for letter, _ in groupby(filter(None, letters)))  # `stop stop` says no more than `stop`
 
 
 def opt_of(text: str, opt_out_type: str | None) -> str | None:
-    """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) overrides our own reading of the text."""
+    """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) overrides our own reading of the text.
+
+    Every word has to be known: one that is not may say something else, as in `don't stop` or `stop the tablets`.
+    CANCEL, YES, NO and END are neither: they answer appointments. Twilio's own keywords for all of these can be
+    switched off or edited in Advanced Opt-Out (docs/operations.md).
+    """
     if by_twilio := {"STOP": "out", "START": "in"}.get((opt_out_type or "").upper()):
         return by_twilio
-    words = _words(text)
-    return "out" if words in _OUT else "in" if words in _IN else None
+    meaning = _meaning(text)
+    return "out" if re.fullmatch(_OUT, meaning) else "in" if re.fullmatch(_IN, meaning) else None
 
 
 def effective_opt(text: str, opt_out_type: str | None, contact: Contact, at: int) -> str | None:
