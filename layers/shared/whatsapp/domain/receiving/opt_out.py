@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import groupby
+from typing import Literal
 
 from whatsapp.domain import periods
-from whatsapp.domain.contact import Contact
+from whatsapp.domain.contact import Contact, OptWord
 from whatsapp.domain.receiving.opt_out_words import MEANINGS
 
 _SELECTORS = re.compile("[\ufe00-\ufe0f]")
@@ -54,27 +56,56 @@ def _meaning(text: str) -> str:
     return "".join(letter for letter, _ in groupby(filter(None, letters)))  # `stop stop` says no more than `stop`
 
 
-def opt_of(text: str, opt_out_type: str | None) -> str | None:
+def opt_of(text: str, opt_out_type: str | None) -> Literal["out", "in"] | None:
     """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) overrides our own reading of the text.
 
     Every word has to be known: one that is not may say something else, as in `don't stop` or `stop the tablets`.
     CANCEL, YES, NO and END are neither: they answer appointments. Twilio's own keywords for all of these can be
     switched off or edited in Advanced Opt-Out (docs/operations.md).
     """
-    if by_twilio := {"STOP": "out", "START": "in"}.get((opt_out_type or "").upper()):
-        return by_twilio
-    meaning = _meaning(text)
-    return "out" if re.fullmatch(_OUT, meaning) else "in" if re.fullmatch(_IN, meaning) else None
+    by_twilio = (opt_out_type or "").upper()
+    meaning = _meaning(text) if by_twilio not in ("STOP", "START") else ""
+    if by_twilio == "STOP" or re.fullmatch(_OUT, meaning):
+        return "out"
+    if by_twilio == "START" or re.fullmatch(_IN, meaning):
+        return "in"
+    return None
 
 
-def effective_opt(text: str, opt_out_type: str | None, contact: Contact, at: int) -> str | None:
-    """The message's STOP or START, unless the contact has sent a later one: a backfilled message comes out of order.
+def recent_words(contact: Contact, *more: OptWord) -> tuple[OptWord, ...]:
+    """The contact's STOPs and STARTs that may have been written in another order than they came."""
+    words = (*contact.opt_words, *more)
+    newest = max((word.at for word in words), default=0)
+    return tuple(word for word in words if newest - word.at < periods.WORDS_UNORDERED)
 
-    A webhook's message is dated when it arrives, up to 15 s after it was written; within that time STOP wins. Only a
-    START sent by the patient overrides a STOP; `opted_in_at` set through the API does not.
+
+def are_settled(words: Sequence[OptWord]) -> bool:
+    """Whether it is known which one is the last, or does not matter."""
+    return len({word.opt for word in words}) < 2 or all(word.is_dated for word in words)
+
+
+def last_of(words: Sequence[OptWord]) -> OptWord:
+    """The word that counts. Twilio's dates are whole seconds: within one, the word that came later.
+
+    A START that Twilio has no more, and so no date for, counts as early as it may have been written.
     """
-    opt = opt_of(text, opt_out_type)
+    return max(reversed(words), key=_written_at)
+
+
+def _written_at(word: OptWord) -> int:
+    return word.at if word.is_dated or word.opt == "out" else word.at - periods.WEBHOOK_RETRIES
+
+
+def effective_opt(word: OptWord, contact: Contact) -> Literal["out", "in"] | None:
+    """What the word changes now: nothing if the contact has sent a later one, since a message may come late.
+
+    While a STOP and a START are not settled, STOP stands. Only a START sent by the patient overrides a STOP;
+    `opted_in_at` set through the API does not.
+    """
     out_at = contact.opted_out_at or 0
+    words = recent_words(contact, word)
+    if word in words and not are_settled(words):
+        holds = word.at >= out_at if word.opt == "out" else not out_at
+        return word.opt if holds else None
     in_at = contact.opted_in_at or 0 if contact.opt_in_source == "message" else 0
-    is_late = at < max(out_at, in_at) if opt == "in" else at < max(out_at, in_at - periods.WEBHOOK_RETRIES)
-    return None if is_late else opt
+    return None if word.at < max(out_at, in_at) else word.opt
