@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
@@ -236,7 +237,17 @@ class App:
 
     @cached_property
     def receive_message(self) -> ReceiveMessage:
-        return self._join(ReceiveMessage, default_agent=self.settings.default_agent)
+        return self._join(
+            ReceiveMessage,
+            default_agent=self.settings.default_agent,
+            settle_opt_words=lambda contact_id: self.settle_opt_words(contact_id),  # noqa: PLW0108 - made when called
+        )
+
+    @cached_property
+    def settle_opt_words(self) -> "SettleOptWords":
+        from whatsapp.use_cases.settle_opt_words import SettleOptWords
+
+        return self._join(SettleOptWords)
 
     @cached_property
     def publish_waiting(self) -> PublishWaiting:

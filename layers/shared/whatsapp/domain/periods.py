@@ -22,6 +22,8 @@ TWILIO_LIST_LAG = 15 * MINUTE
 """How late Twilio's list may show a message (twilio-java#442)."""
 WEBHOOK_RETRIES = 15 * SECOND
 """Twilio retries a webhook for this long in all (its connection overrides, `tt`)."""
+WORDS_UNORDERED = 15 * MINUTE
+"""A STOP and a START that came within this time may have been written in the other order: webhooks come late."""
 AWS_CONNECT_S = 3.0
 AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""

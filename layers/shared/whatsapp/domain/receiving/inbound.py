@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from whatsapp.domain.address import Address
+from whatsapp.domain.contact import OptWord
 from whatsapp.domain.events import Kind, Location
 
 MAX_EVENT_TEXT = 20_000
@@ -72,12 +73,24 @@ class InboundMessage:
     user_id: str | None = None
     agent: str | None = None
     source: str = "webhook"
-    opt: str | None = None
+    opt_word: Literal["out", "in"] | None = None
     """`out` or `in` where the message is a STOP or a START."""
+    opt: str | None = None
+    """The same where it counts: no later word was known, or Twilio's dates proved it the last."""
+    opt_again: bool | None = None
+    """It was proved the last after a word that came later had counted: it is published a second time."""
     more: dict[str, str] = field(default_factory=dict, repr=False)
     due_shard: str | None = None
     due_at: int | None = None
     """The outbox marker: `publish#…` until the message is on the bus, then `media#…` while media wait."""
+
+    @property
+    def as_opt_word(self) -> OptWord | None:
+        """The STOP or START that it is. Twilio dates what its list shows."""
+        if self.opt_word is None:
+            return None
+        is_dated = self.source == "backfill"
+        return OptWord(message_id=self.message_id, opt=self.opt_word, at=self.received_at, is_dated=is_dated)
 
     @property
     def is_published(self) -> bool:

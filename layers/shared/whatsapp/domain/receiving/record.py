@@ -1,5 +1,7 @@
 """The record of an inbound message, and the events that are made from it."""
 
+from dataclasses import replace
+
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import (
@@ -13,7 +15,7 @@ from whatsapp.domain.events import (
 )
 from whatsapp.domain.receiving.conversation import choose_agent
 from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMessage
-from whatsapp.domain.receiving.opt_out import effective_opt
+from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message, shard_of
 
@@ -30,7 +32,7 @@ def record_of(
 ) -> InboundMessage:
     """The record to store, with its outbox marker. `answered`: our message that the patient replied to."""
     replied_to_agent = answered.agent if answered else None
-    return InboundMessage(
+    inbound = InboundMessage(
         message_id=form.twilio_sid,
         contact_id=contact.contact_id,
         to=form.to,
@@ -48,11 +50,13 @@ def record_of(
         user_id=(answered.user_id if answered else None) or contact.user_id,  # several patients may share a phone
         agent=choose_agent(form.button_payload, replied_to_agent, contact, received_at, default_agent),
         source=source,
-        opt=effective_opt(form.text, form.opt_out_type, contact, received_at),
+        opt_word=opt_of(form.text, form.opt_out_type),
         more=form.more,
         due_shard=shard_of("publish", contact.contact_id),
         due_at=now + periods.OUTBOX_RETRY,
     )
+    word = inbound.as_opt_word
+    return replace(inbound, opt=effective_opt(word, contact)) if word else inbound
 
 
 def events_of(inbound: InboundMessage) -> list[Event]:
@@ -92,8 +96,9 @@ def events_of(inbound: InboundMessage) -> list[Event]:
             source="backfill" if inbound.source == "backfill" else "webhook",
         )
     ]
+    again = "#again" if inbound.opt_again else ""
     if inbound.opt == "out":
-        events.append(ContactOptedOut(**about, event_id=f"{inbound.message_id}#opted_out"))  # type: ignore[arg-type]  # as above
+        events.append(ContactOptedOut(**about, event_id=f"{inbound.message_id}#opted_out{again}"))  # type: ignore[arg-type]  # as above
     elif inbound.opt == "in":
-        events.append(ContactOptedIn(**about, event_id=f"{inbound.message_id}#opted_in"))  # type: ignore[arg-type]  # as above
+        events.append(ContactOptedIn(**about, event_id=f"{inbound.message_id}#opted_in{again}"))  # type: ignore[arg-type]  # as above
     return events
