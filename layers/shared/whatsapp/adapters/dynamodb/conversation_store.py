@@ -18,6 +18,7 @@ _SHOWN = (
     "direction",
     "at",
     "text",
+    "media_url",
     "kind",
     "template",
     "language",

@@ -90,13 +90,13 @@ def _started(message: Message) -> int:
 
 
 def _may_be(message: Message, listed: TwilioMessage) -> bool:
-    """Whether time and content agree. Twilio may list a template's message without its body."""
+    """Whether time and content agree. Twilio may list a template's message without its body; media alone have none."""
     if message.claimed_at is None:
         return False
     since, until = message.claimed_at - periods.LIST_FROM, message.claimed_at + periods.LIST_UNTIL
     if not since <= listed.date_created <= until:
         return False
-    return listed.body == message.text or (message.content_sid is not None and listed.body == "")
+    return listed.body == (message.text or "") or (message.content_sid is not None and listed.body == "")
 
 
 def _is_contested(listed: TwilioMessage, others: Sequence[Message]) -> bool:
