@@ -10,7 +10,7 @@ class Incident:
     """One cause. Messages in one state that failed by one code have one cause."""
 
     state: str
-    """A message's public status; `unusable` for what came by the queue and is no request."""
+    """A message's public status; `unusable` for what came by the queue and is no request; `not fetched` for a file."""
     failure: Failure
     ids: frozenset[str] = frozenset()
     """Message ids, or SQS's ids for what is unusable: those that nobody was alerted about yet."""
