@@ -17,7 +17,7 @@ from whatsapp.adapters.dynamodb.client import _load
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
+from whatsapp.domain.ports import MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 
@@ -213,16 +213,16 @@ class Files:
         self._world = world
         self.bucket: dict[str, bytes] = {}
 
-    def fetch(self, url: str) -> FetchedMedium:
+    def fetch(self, url: str) -> bytes:
         """One file of Twilio's."""
         if self._world.is_out("api"):
             raise MediumUnavailableError("simulated")
-        medium: FetchedMedium = self._call("fetch medium", lambda: FetchedMedium(url.encode(), "image/jpeg"))
-        return medium
+        content: bytes = self._call("fetch medium", url.encode)
+        return content
 
-    def put(self, key: str, medium: FetchedMedium) -> None:
+    def put(self, key: str, content: bytes, content_type: str) -> None:
         """Into the bucket."""
-        self._call("put_object", lambda: self.bucket.update({key: medium.content}))
+        self._call("put_object", lambda: self.bucket.update({key: content}))
 
     def delete(self, url: str) -> None:
         """Nothing here asks for it."""

@@ -106,6 +106,16 @@ def test_the_record_of_free_text() -> None:
     )
 
 
+def test_media_go_alone() -> None:
+    note = "https://example.org/voice.ogg"
+    message = composed(text=None, media_url=note)
+    assert (message.text, message.media_url) == (None, note)
+    sent = content_of(message, replace(ROW, last_inbound_at=OPEN), None, EPOCH)
+    assert sent == OutgoingPost(to=NUMBER, body=None, media_url=note)
+    with pytest.raises(MessagingError, match="free-form text and media"):
+        content_of(message, ROW, None, EPOCH)
+
+
 def test_the_record_of_a_template() -> None:
     assert composed(TIMELESS, replace(ROW, user_id="known", language="hi-IN")) == Message(
         message_id="m" * 32,

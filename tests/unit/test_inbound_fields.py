@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from whatsapp.adapters.twilio import form as twilio_form
 from whatsapp.adapters.twilio.form import MAX_MEDIA, Forbidden, read_inbound
-from whatsapp.domain.receiving.inbound import InboundForm
+from whatsapp.domain.receiving.inbound import UNKNOWN_TYPE, InboundForm, media_type
 
 from local.artifacts import ROOT
 from tests.unit import webhook_kit as kit
 
 TABLE = re.compile(r"^\| (?P<names>`.*?|any other) \| (?P<becomes>.*?) \|.*\|$", re.MULTILINE)
 MEDIA = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 PLACE = {"Latitude": "25.0", "Longitude": "-77.4"}
 WITH: dict[str, dict[str, str]] = {
     "MediaContentType": {"MediaUrl": MEDIA},
@@ -195,6 +196,34 @@ def test_media_count_even_where_their_number_is_wrong() -> None:
     )
     assert [m.content_type for m in read.media] == ["audio/ogg", "application/octet-stream"]
     assert read.kind == "audio"
+
+
+@pytest.mark.parametrize(
+    ("spelt", "read"),
+    [
+        ("image/jpeg", "image/jpeg"),
+        ("Image/JPG", "image/jpeg"),
+        ("audio/ogg; codecs=opus", "audio/ogg"),
+        (f"{DOCX.upper()};charset=binary", DOCX),
+        (" application/pdf ", "application/pdf"),
+        ("text/x-vcard; charset=utf-8", "text/vcard"),
+        ("audio/x-m4a", "audio/mp4"),
+        ("audio/mp3", "audio/mpeg"),
+        *(
+            (none, UNKNOWN_TYPE)
+            for none in (None, "", ";", "jpeg", "image/", "/jpeg", "a b/c", "image/jpeg\nX: y", "image/ж")
+        ),
+        ("x/" + "y" * 200, UNKNOWN_TYPE),
+    ],
+)
+def test_one_type_has_one_spelling(spelt: str | None, read: str) -> None:
+    assert media_type(spelt) == read
+
+
+def test_kind_is_that_of_the_type_and_not_of_its_spelling() -> None:
+    told = {"MediaUrl0": MEDIA, "MediaContentType0": "text/x-vcard; charset=utf-8"}
+    read = read_inbound({**base(), **told})
+    assert (read.kind, read.media[0].content_type) == ("contacts", "text/vcard")
 
 
 def test_nothing_unstorable_is_left() -> None:

@@ -299,6 +299,8 @@ def test_a_candidate_was_made_about_when_the_message_was_claimed(after_claim: in
         ("Hello", None, "Hello", True),
         ("Hello", None, "Good day", False),
         ("Hello", None, "", False),
+        (None, None, "", True),
+        (None, None, "Hello", False),
         ("Hello", "HX1", "Hello", True),
         ("Hello", "HX1", "", True),
         ("Hello", "HX1", "Good day", False),
@@ -308,7 +310,7 @@ def test_a_candidate_was_made_about_when_the_message_was_claimed(after_claim: in
     ],
 )
 def test_a_candidate_says_the_same_or_is_a_template_listed_without_its_body(
-    text: str, content_sid: str | None, body: str, is_candidate: bool
+    text: str | None, content_sid: str | None, body: str, is_candidate: bool
 ) -> None:
     held, found = doubtful(age=SECOND, text=text, content_sid=content_sid), listed(body=body)
     assert candidates_of(held, [found], []) == ([found] if is_candidate else [])

@@ -20,7 +20,8 @@ CANARY = "zebulon-quartzfield"
         ({"text": "and text"}, "either `template`"),
         ({"template": None, "text": "x"}, "`variables` belong to a `template`"),
         ({"template": None, "variables": {}, "text": "x" * 1601}, "text: "),
-        ({"media_url": "https://example.org/a.png"}, "`media_url` goes with `text`"),
+        ({"media_url": "https://example.org/a.png"}, "a `template` carries its own media"),
+        ({"template": None, "media_url": "https://example.org/a.pdf"}, "`variables` belong to a `template`"),
         ({"variables": {"patient_name": 7}}, "variables.patient_name: "),
         ({"agent": "Front Desk"}, "agent: "),
         ({"in_reply_to": "SM1"}, "in_reply_to: "),
@@ -109,6 +110,47 @@ def test_media_must_be_reachable_by_twilio() -> None:
     request = {"to": "+919812345678", "text": "see", "media_url": "http://example.org/a.png"}
     with pytest.raises(MessagingError, match="media_url: must be an https"):
         parse(SendRequest, request)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/a.jpg",
+        "https://example.org/a.JPEG",
+        "https://example.org/x/a.b.png?X-Amz-Signature=1&name=report.pdf#top",
+        "https://example.org/a%2Epng",
+    ],
+)
+def test_text_may_stand_beside_a_picture(url: str) -> None:
+    assert parse(SendRequest, {"to": "+919812345678", "text": "see", "media_url": url}).media_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"https://example.org/a.{ending}" for ending in ("pdf", "docx", "mp4", "3gp", "ogg", "mp3", "vcf")),
+        "https://example.org/sticker.webp",  # WhatsApp shows it as a sticker
+        "https://example.org/a.gif",
+        "https://example.org/download?name=a.png",
+        "https://example.org/download#a.png",
+        "https://example.org/png",
+        "https://example.org/a.png/download",
+        "https://example.org.png",
+        "https://example.org",
+    ],
+)
+def test_text_beside_anything_else_is_refused_because_whatsapp_drops_it(url: str) -> None:
+    with pytest.raises(MessagingError, match=r"drops the text.*`\.jpg`.*without `text`") as refused:
+        parse(SendRequest, {"to": "+919812345678", "text": "see", "media_url": url})
+    assert refused.value.code == "invalid_request"
+    assert "example.org" not in refused.value.detail
+    assert parse(SendRequest, {"to": "+919812345678", "media_url": url}).media_url == url
+
+
+@pytest.mark.parametrize("alone", [{}, {"text": "see"}])
+def test_a_url_that_is_none_is_refused(alone: dict[str, str]) -> None:
+    with pytest.raises(MessagingError, match="media_url: must be an https"):
+        parse(SendRequest, {"to": "+919812345678", "media_url": "https://[a.png", **alone})
 
 
 @pytest.mark.parametrize("more", [{"idempotency_key": "k"}, {"on_rate_limit": "reject"}, {"language": None}])

@@ -10,7 +10,7 @@ class Incident:
     """One cause. Messages in one state that failed by one code have one cause."""
 
     state: str
-    """A message's public status; `unreadable` for what came by the queue and cannot be read."""
+    """A message's public status; `unreadable` for what came by the queue, `not fetched` for a file."""
     failure: Failure
     ids: frozenset[str] = frozenset()
     """Message ids, or SQS's ids for what is unreadable: those that nobody was alerted about yet."""

@@ -151,25 +151,21 @@ class MediumUnavailableError(Exception):
     """Twilio did not hand the medium out this time."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedMedium:
-    """A medium's bytes, and what their beginning says they are."""
-
-    content: bytes
-    content_type: str
+class MediumHostUnknownError(MediumUnavailableError):
+    """Twilio names a host that we do not know; the text says which."""
 
 
 class MediaSource(Protocol):
     """Twilio's media."""
 
-    def fetch(self, url: str) -> FetchedMedium: ...
+    def fetch(self, url: str) -> bytes: ...
     def delete(self, url: str) -> None: ...
 
 
 class MediaStore(Protocol):
     """Our bucket."""
 
-    def put(self, key: str, medium: FetchedMedium) -> None: ...
+    def put(self, key: str, content: bytes, content_type: str) -> None: ...
     def delete_all(self, contact_id: str) -> None: ...
 
 

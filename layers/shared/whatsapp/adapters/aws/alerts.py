@@ -33,6 +33,10 @@ _WHAT_TO_DO = {
     "invalid_variables": "The request does not fit the template's variables: inform the orchestrator's authors.",
     "invalid_request": "Our request to Twilio was wrong: inform the developers of this code (docs/codes.md).",
     "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
+    "unknown_media_host": (
+        "Ask Twilio whether the host is theirs (docs/operations.md, MediaWaitingAlarm). The files stay at Twilio, and "
+        "are tried again for a day."
+    ),
     "unknown_error": f"Look the code up at Twilio, mend its cause, add a row to the table of codes. Then {_REDRIVE}",
 }
 _ON_CALL = "whoever is on call"

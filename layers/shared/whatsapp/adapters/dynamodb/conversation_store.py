@@ -18,6 +18,7 @@ _SHOWN = (
     "direction",
     "at",
     "text",
+    "media_url",
     "kind",
     "template",
     "language",
@@ -80,6 +81,7 @@ class ConversationStore:
     def _medium(self, index: int, medium: dict[str, Any]) -> dict[str, Any]:
         shown = {name: medium.get(name) for name in ("content_type", "status", "key", "size", "reason")}
         url = self._media_url(medium["key"]) if medium.get("key") else None
+        shown["content_type"] = medium.get("stored_type") or shown["content_type"]
         return {"index": index, **shown, "url": url}
 
 

@@ -14,7 +14,15 @@ from urllib.parse import parse_qsl
 from whatsapp.domain.address import Address
 from whatsapp.domain.events import Kind, Location
 from whatsapp.domain.ports import StatusUpdate
-from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, business_scoped, cleaned, kind_of, sender_of
+from whatsapp.domain.receiving.inbound import (
+    InboundForm,
+    InboundMedium,
+    business_scoped,
+    cleaned,
+    kind_of,
+    media_type,
+    sender_of,
+)
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_FIELDS = 200
@@ -178,12 +186,8 @@ def _kind(form: Mapping[str, str], media: tuple[InboundMedium, ...], location: L
 
 def _media(form: Mapping[str, str]) -> tuple[InboundMedium, ...]:
     """Found by their URLs, because `NumMedia` may be missing or wrong."""
-    found = ((form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(MAX_MEDIA))
-    return tuple(
-        InboundMedium(url=url, content_type=content_type.lower()[:NAME] or "application/octet-stream")
-        for url, content_type in found
-        if url
-    )
+    found = ((form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}")) for n in range(MAX_MEDIA))
+    return tuple(InboundMedium(url=url, content_type=media_type(told)) for url, told in found if url)
 
 
 def _location(form: Mapping[str, str]) -> Location | None:

@@ -27,7 +27,7 @@ from whatsapp.domain.ports import (
     TwilioMessage,
     TwilioUnavailable,
 )
-from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.receiving.inbound import InboundMedium, media_type
 
 LIST_LIMIT = 200
 PAGE_SIZE = 500
@@ -105,7 +105,7 @@ class TwilioGateway:
         """The media of a message whose webhook never arrived."""
         with _asking():
             return [
-                InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=medium.content_type)
+                InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=media_type(medium.content_type))
                 for medium in self._client().messages(twilio_sid).media.list(limit=MEDIA_LIMIT)
             ]
 

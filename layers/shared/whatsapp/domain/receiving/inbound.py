@@ -12,6 +12,23 @@ MAX_EVENT_TEXT = 20_000
 """Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
 stays under 200 KB for every form: the bus takes 256 KB."""
 
+UNKNOWN_TYPE = "application/octet-stream"
+"""What nobody told, or what the bytes do not bear out."""
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_OTHER_NAMES = {
+    "application/vcard": "text/vcard",
+    "application/rtf": "text/rtf",
+    "audio/amr-nb": "audio/amr",
+    "audio/mp3": "audio/mpeg",
+    "audio/m4a": "audio/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "audio/vnd.wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "image/jpg": "image/jpeg",
+    "text/x-vcard": "text/vcard",
+    "video/mpeg4": "video/mp4",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMedium:
@@ -20,13 +37,20 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio names it until the file is stored; then by its first bytes."""
+    """As Twilio tells it, by `media_type`; in older records of stored files, by their bytes."""
+    stored_type: str | None = None
+    """What the stored file is, where its bytes do not bear out what was told."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
     """Its key in our bucket."""
     size: int | None = None
     reason: str | None = None
     """Why it could not be stored, for good or yet."""
+
+    @property
+    def known_type(self) -> str:
+        """What it is, as far as is known."""
+        return self.stored_type or self.content_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +132,17 @@ class InboundMessage:
         return any(medium.status == "pending" for medium in self.media)
 
 
+def media_type(text: str | None) -> str:
+    """A type as headers and forms spell it, in one spelling: no parameters, no capitals, one name for each type."""
+    bare = (text or "").partition(";")[0].strip().lower()
+    return _OTHER_NAMES.get(bare, bare) if _TYPE.fullmatch(bare) else UNKNOWN_TYPE
+
+
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("image/", "image"),
     ("audio/", "audio"),
     ("video/", "video"),
     ("text/vcard", "contacts"),
-    ("text/x-vcard", "contacts"),
     ("application/", "document"),
     ("text/", "document"),
 )

@@ -106,14 +106,14 @@ def content_of(message: Message, contact: Contact, template: Template | None, no
     """The message as free-form text, if the window is open and the template allows it; else the template it needs.
 
     Raises:
-        MessagingError: `window_closed` for text without a template.
+        MessagingError: `window_closed` for text or media without a template.
     """
     is_open = contact.window_open(now)
     if template is None:
         if is_open:
             return OutgoingPost(to=message.to, body=message.text, media_url=message.media_url)
         raise MessagingError(
-            "window_closed", "free-form text needs a message from the patient in the last 24 h: use a template"
+            "window_closed", "free-form text and media need a message from the patient in the last 24 h: use a template"
         )
     if is_open and template.free_form and not message.template_only:
         return OutgoingPost(to=message.to, body=message.text)

@@ -119,7 +119,7 @@ def _started(message: Message) -> int:
 
 
 def _may_be(message: Message, listed: TwilioMessage) -> bool:
-    """Whether time and content agree. Twilio may list a template's message without its body."""
+    """Whether time and content agree. Twilio may list a template's message without its body; media alone have none."""
     has_no_body = message.content_sid is not None and listed.body == ""
     return _is_of_its_time(message, listed) and (has_no_body or _text(listed.body) == _text(message.text or ""))
 

@@ -4,7 +4,9 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,9 +26,18 @@ from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.visible import is_visible
 
+PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+"""Files that WhatsApp shows a text beside. It drops the text beside audio, video, documents and contact cards
+(www.twilio.com/docs/messaging/api/message-resource, `Body`); WebP is sent as a sticker, and a GIF takes no text
+(www.twilio.com/docs/messaging/guides/accepted-mime-types)."""
+
 
 def _https(url: str) -> str:
-    if not url.startswith("https://"):
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        has_host = False
+    if not url.startswith("https://") or not has_host:
         raise ValueError("must be an https:// URL, since Twilio fetches it")
     return url
 
@@ -37,7 +48,12 @@ def _visible(text: str) -> str:
     return text
 
 
+def _names_a_picture(url: str) -> bool:
+    return PurePosixPath(unquote(urlsplit(url).path)).suffix.lower() in PICTURES
+
+
 _Visible = AfterValidator(_visible)
+
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
 
@@ -56,7 +72,8 @@ Agent = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_]+$")]
 
 
 class SendRequest(BaseModel):
-    """One message to one contact: a template with its variables, or free-form text inside the 24-hour window."""
+    """One message to one contact: a template with its variables; or, inside the 24-hour window, free-form text, a file,
+    or a picture with text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, title="SendRequest")
 
@@ -74,7 +91,15 @@ class SendRequest(BaseModel):
         Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$", description="The inbound message this answers."),
     ] = None
     text: Annotated[str, Field(min_length=1, max_length=1600), _Visible] | None = None
-    media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
+    media_url: Annotated[
+        str | None,
+        AfterValidator(_https),
+        Field(
+            max_length=2048,
+            description="A file that Twilio fetches. With `text` only a picture: the URL's path ends in `.jpg`, "
+            "`.jpeg` or `.png`.",
+        ),
+    ] = None
     send_at: Annotated[Moment | None, Field(description="At most 30 days ahead.")] = None
     expires_at: Annotated[
         Moment | None,
@@ -84,13 +109,18 @@ class SendRequest(BaseModel):
     on_unknown: Literal["hold", "resend"] | None = None
 
     @model_validator(mode="after")
-    def _template_or_text(self) -> Self:
-        if (self.template is None) == (self.text is None):
-            raise ValueError("give either `template` (with its `variables`) or `text`")
-        if self.text is not None and self.variables:
-            raise ValueError("`variables` belong to a `template`; `text` goes out as it is")
+    def _one_content(self) -> Self:
         if self.template is not None and self.media_url is not None:
-            raise ValueError("`media_url` goes with `text`; a template carries its own media")
+            raise ValueError("a `template` carries its own media: leave `media_url` out")
+        if (self.template is None) == (self.text is None and self.media_url is None):
+            raise ValueError("give either `template` (with its `variables`), or `text`, `media_url` or both")
+        if self.template is None and self.variables:
+            raise ValueError("`variables` belong to a `template`; `text` goes out as it is")
+        if self.text is not None and self.media_url is not None and not _names_a_picture(self.media_url):
+            raise ValueError(
+                "WhatsApp drops the text beside anything but a picture: `media_url` must end in `.jpg`, `.jpeg` or "
+                "`.png`; send any other file without `text`, and the text as a message of its own"
+            )
         if self.send_at and self.expires_at and self.expires_at <= self.send_at:
             raise ValueError("`expires_at` must be later than `send_at`")
         return self
