@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.events import Location
+from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.ports import Deadline, OutgoingPost, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending import lifecycle
@@ -19,7 +19,20 @@ from tests.app import SENDER
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
 ME = IDS.of(ASHA)
-CANARIES = ("9812345678", "Asha", "my arm hurts", "user-42", "Main St", "https://media", "hash-of", "card")
+CANARIES = (
+    "9812345678",
+    "Asha",
+    "my arm hurts",
+    "user-42",
+    "Main St",
+    "https://media",
+    "hash-of",
+    "card",
+    "sleepless",
+    "slot-7",
+    "🤕",
+    "click-1",
+)
 
 
 def a_life(side: Receiving) -> None:
@@ -33,15 +46,20 @@ def a_life(side: Receiving) -> None:
     place = Location(latitude=1.5, longitude=2.5, label="Asha's", address="1 Main St")
     side.receive_message(side.form(1, "my arm hurts", location=place, **more))
     side.receive_message(side.form(2, "Confirm", kind="button", button_text="Asha", button_payload="user-42"))
+    answers = {
+        "flow": {"why": "sleepless"},
+        "choice": Choice(id="slot-7", title="5 pm"),
+        "reaction": Reaction(emoji="🤕"),
+    }
+    side.receive_message(side.form(3, kind="flow", referral=Referral(ctwa_clid="click-1"), **answers))
     side.gateway.files = {"https://media/0": JPEG}
     side.store_media(sid(1), side.deadline)
 
 
 def everything(side: Receiving) -> str:
     tables: Any = side.db._client
-    return json.dumps(
-        [tables.scan(TableName=table)["Items"] for table in ("MessagesTable", "ContactsTable")], default=str
-    )
+    found = [tables.scan(TableName=table)["Items"] for table in ("MessagesTable", "ContactsTable")]
+    return json.dumps(found, default=str, ensure_ascii=False)
 
 
 def sweep(side: Receiving, minutes: int) -> int:
@@ -59,7 +77,7 @@ def test_nothing_personal_stays(side: Receiving) -> None:
     found = everything(side)
     assert [canary for canary in CANARIES if canary in found] == []
     assert side.media_store.files == {}
-    assert set(side.gateway.deleted) == {sid(1), sid(2), sid(1_005)}
+    assert set(side.gateway.deleted) == {sid(1), sid(2), sid(3), sid(1_005)}
 
 
 def test_our_own_number_stays_on_what_was_written_to_it(side: Receiving) -> None:
@@ -69,7 +87,7 @@ def test_our_own_number_stays_on_what_was_written_to_it(side: Receiving) -> None
     assert inbound is not None
     assert (inbound.to, inbound.address, inbound.is_erased) == (SENDER, "", True)
     assert "to" not in side.item(message_id_of("asked"))
-    assert len(side.manage_contacts.conversation(ME, None, None)["messages"]) == 3
+    assert len(side.manage_contacts.conversation(ME, None, None)["messages"]) == 4
 
 
 def test_ledger_stays(side: Receiving) -> None:
@@ -96,7 +114,7 @@ def test_later_passes_ask_twilio_nothing_twice(side: Receiving) -> None:
     side.erase_contact(ME, side.deadline)
     sweep(side, 16)
     sweep(side, 120)
-    assert len(side.gateway.deleted) == 3
+    assert len(side.gateway.deleted) == 4
 
 
 def test_contact_who_only_waits(side: Receiving) -> None:
@@ -121,7 +139,7 @@ def test_again_does_no_harm(side: Receiving) -> None:
     for _ in range(3):
         side.erase_contact(ME, side.deadline)
     assert side.contact().erased_at == side.clock.now()
-    assert len(side.gateway.deleted) == 3
+    assert len(side.gateway.deleted) == 4
 
 
 def test_what_waits_is_canceled(side: Receiving) -> None:
