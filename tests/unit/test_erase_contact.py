@@ -46,7 +46,7 @@ def a_life(side: Receiving) -> None:
     place = Location(latitude=1.5, longitude=2.5, label="Asha's", address="1 Main St")
     side.receive_message(side.form(1, "my arm hurts", location=place, **more))
     side.receive_message(side.form(2, "Confirm", kind="button", button_text="Asha", button_payload="user-42"))
-    answers = {
+    answers: dict[str, Any] = {
         "flow": {"why": "sleepless"},
         "choice": Choice(id="slot-7", title="5 pm"),
         "reaction": Reaction(emoji="🤕"),

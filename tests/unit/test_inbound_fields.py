@@ -335,7 +335,7 @@ CAPTURED: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     ),
     "forwarded": ({"Forwarded": "true"}, {"kind": "text", "forwarded": True, "frequently_forwarded": False}),
     "forwarded often": ({"FrequentlyForwarded": "true"}, {"forwarded": True, "frequently_forwarded": True}),
-    "form, as Twilio's page shows it": (
+    "flow, as Twilio's page shows it": (
         {
             "Body": "",
             "MessageType": "interactive",
@@ -382,7 +382,7 @@ FLOW = {"Body": "", "MessageType": "interactive"}
         ({"FlowData": r'{"a\u0000b": "c\u0000\ud800d"}'}, {"ab": "cd"}),
     ],
 )
-def test_form_has_its_answers(more: dict[str, str], answers: dict[str, Any]) -> None:
+def test_flow_has_its_answers(more: dict[str, str], answers: dict[str, Any]) -> None:
     read = read_inbound({**base(), **FLOW, **more})
     assert (read.kind, read.flow) == ("flow", answers)
 
@@ -403,7 +403,7 @@ def test_form_has_its_answers(more: dict[str, str], answers: dict[str, Any]) -> 
     ],
 )
 @pytest.mark.parametrize("field", ["FlowData", "InteractiveData"])
-def test_form_that_cannot_be_read_is_unknown_and_its_fields_are_kept(field: str, unreadable: str) -> None:
+def test_flow_that_cannot_be_read_is_unknown_and_its_fields_are_kept(field: str, unreadable: str) -> None:
     read = read_inbound({**base(), **FLOW, "Body": "Sent", field: unreadable})
     assert (read.kind, read.text, read.flow) == ("unknown", "Sent", None)
     assert read.more == {"MessageType": "interactive", field: unreadable}
@@ -477,7 +477,7 @@ def test_what_nobody_knows_is_unknown_and_its_fields_are_kept(form: dict[str, st
         ({"ListId": "1", "ListTitle": "5 pm", "InteractiveData": '{"a": 1}'}, "choice"),
     ],
 )
-def test_button_or_choice_is_no_form_whatever_comes_with_it(form: dict[str, str], kind: str) -> None:
+def test_button_or_choice_is_no_flow_whatever_comes_with_it(form: dict[str, str], kind: str) -> None:
     read = read_inbound({**base(), "MessageType": "interactive", **form})
     assert (read.kind, read.flow) == (kind, None)
 

@@ -327,7 +327,7 @@ def test_bus_that_takes_one_of_two_events_has_not_taken_them(side: Receiving) ->
 @pytest.mark.parametrize("filler", ["\x01", "😀", '"', "\\", "é"])
 @pytest.mark.parametrize("answer", [{"ButtonText": "", "ListTitle": ""}, {"FlowData": ""}])
 def test_no_form_makes_an_event_too_large_for_the_bus(side: Receiving, filler: str, answer: dict[str, str]) -> None:
-    """Each field with more than it may have, in the costliest characters; a form's answers with as much as they may."""
+    """Each field with more than it may have, in the costliest characters; a flow's answers with as much as they may."""
     long = filler * 25_000
     names = ("ProfileName", "Label", "Address", "Unknown", *answer, *twilio_form._REFERRAL)
     media = {f"MediaUrl{n}": "https://x" for n in range(10)} | {f"MediaContentType{n}": long for n in range(10)}

@@ -171,7 +171,7 @@ def test_long_text_is_cut(length: int, is_cut: bool) -> None:
 @pytest.mark.parametrize(
     ("answers", "is_omitted"), [("x", False), ("", False), ("आ" * 10_000, False), ("आ" * 11_000, True)]
 )
-def test_form_that_is_too_large_for_the_bus_is_left_out(answers: str, is_omitted: bool) -> None:
+def test_flow_that_is_too_large_for_the_bus_is_left_out(answers: str, is_omitted: bool) -> None:
     flow = {"why": answers} if answers else {}
     event = received(kind="flow", flow=flow)
     assert (event.kind, event.flow, event.flow_omitted) == ("flow", None if is_omitted else flow, is_omitted)

@@ -131,7 +131,7 @@ class MessageReceived(Event):
     button: Button | None = None
     choice: Choice | None = None
     flow: dict[str, Any] | None = None
-    """The answers of a form, as the form names them."""
+    """The answers of a WhatsApp Flow, with the names that the flow gives them."""
     flow_omitted: bool = False
     """The answers were too large for the bus: read them in the conversation."""
     reaction: Reaction | None = None

@@ -24,7 +24,7 @@ MAX_FORM_BYTES = 256 * 1024
 _MAX_BODY = MAX_FORM_BYTES * 4
 """Characters of the body: percent-encoding needs three for a byte, base64 four for three."""
 MAX_DEPTH = 32
-"""Of a form's answers. DynamoDB and EventBridge keep them as text; who reads them may recurse."""
+"""Levels of a flow's answers: their readers may recurse."""
 MAX_FIELDS = 200
 MAX_MEDIA = 10
 NAME, BUTTON, PLACE = 256, 1024, 1000
@@ -82,33 +82,33 @@ class Forbidden(Exception):
 
 
 def read_form(request: Mapping[str, Any]) -> dict[str, str]:
-    """The form of an HTTP API event. Blank fields are kept, because Twilio signs them too.
+    """The form of an HTTP API event that names our account. Blank fields are kept, because Twilio signs them too.
 
     Raises:
         Forbidden: no form, too large, or a key that occurs twice.
     """
     headers = {str(name).lower(): str(value) for name, value in (request.get("headers") or {}).items()}
     if not headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
-        raise Forbidden("not a form")
+        raise Forbidden("not a form", ours=True)
     body = request.get("body")
     if not isinstance(body, str) or len(body) > _MAX_BODY:
-        raise Forbidden("no body, or one too large")
+        raise Forbidden("no body, or one too large", ours=True)
     try:
         text = base64.b64decode(body, validate=True).decode("utf-8") if request.get("isBase64Encoded") else body
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
         size = sum(len(part.encode()) for pair in pairs for part in pair)
     except (binascii.Error, ValueError):
-        raise Forbidden("unreadable body") from None
+        raise Forbidden("unreadable body", ours=True) from None
     if size > MAX_FORM_BYTES:
-        raise Forbidden("a form too large")
+        raise Forbidden("a form too large", ours=True)
     form = dict(pairs)
     if len(form) != len(pairs):
-        raise Forbidden("a key occurs twice")
+        raise Forbidden("a key occurs twice", ours=True)
     return form
 
 
 def names_account(request: Mapping[str, Any], account_sid: str) -> bool:
-    """Whether an unreadable body names that AccountSid: it may be Twilio's all the same."""
+    """Whether the body names that AccountSid. It is not parsed for that: a stranger's request must cost nothing."""
     body = request.get("body")
     if not isinstance(body, str):
         return False
@@ -180,7 +180,7 @@ def _inbound(sid: str, sender: Address, scoped_id: Address | None, form: dict[st
         button_text=button_text or (text[:BUTTON] if button_payload else None),
         button_payload=button_payload or None,
         choice=choice,
-        # Of WhatsApp's interactive answers, a form's is the one that is neither a button nor an item of a list.
+        # Of WhatsApp's interactive answers, a flow's is the one that is neither a button nor an item of a list.
         flow=None if button_text or button_payload or choice else _flow(form),
         reaction=Reaction(emoji=text[:NAME] or None) if _message_type(form) == "reaction" else None,
         media=_media(form),
@@ -200,7 +200,7 @@ def _inbound(sid: str, sender: Address, scoped_id: Address | None, form: dict[st
 
 
 def _kind(form: Mapping[str, str], read: InboundForm) -> Kind:
-    """A kind is only ever told with its content: a text has words, a picture its file, a form its answers."""
+    """A kind is only ever told with its content: a text has words, a picture its file, a flow its answers."""
     message_type = _message_type(form)
     found: tuple[tuple[Kind, object], ...] = (
         ("button", read.button_text or read.button_payload),
@@ -209,7 +209,7 @@ def _kind(form: Mapping[str, str], read: InboundForm) -> Kind:
         ("reaction", read.reaction),
         ("location", read.location),
         (kind_of(read.media[0].content_type, message_type) if read.media else "unknown", read.media),
-        # The body of a form that cannot be read is WhatsApp's own word ("Sent").
+        # The body beside a flow's answers, here unreadable, is WhatsApp's own word ("Sent").
         ("text", read.text and message_type in _WORDS and not (message_type == "interactive" and _has_flow(form))),
     )
     return next((kind for kind, is_there in found if is_there), "unknown")
@@ -239,7 +239,7 @@ def _has_flow(form: Mapping[str, str]) -> bool:
 
 
 def _flow(form: Mapping[str, str]) -> dict[str, Any] | None:
-    """The answers of a form that the patient filled in.
+    """The answers of a WhatsApp Flow, which is a form that the patient fills in.
 
     `FlowData` is what WhatsApp sent; `InteractiveData` holds the same under `flowResponse`. Sources:
     www.twilio.com/docs/messaging/guides/webhook-request and …/docs/content/whatsapp-flows.

@@ -11,7 +11,7 @@ MAX_EVENT_TEXT = 20_000
 """Characters of text an event may carry. JSON may need six bytes for each, so an event stays under 220 KB for every
 form: the bus takes 256 KB."""
 MAX_EVENT_FLOW = 32_000
-"""Bytes of a form's answers, as JSON, that an event may carry."""
+"""Bytes of a flow's answers, as JSON, that an event may carry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class InboundForm:
     button_payload: str | None = None
     choice: Choice | None = field(default=None, repr=False)
     flow: dict[str, Any] | None = field(default=None, repr=False)
-    """The answers of a form; may be empty."""
+    """The answers of a WhatsApp Flow; may be empty."""
     reaction: Reaction | None = field(default=None, repr=False)
     media: tuple[InboundMedium, ...] = ()
     location: Location | None = field(default=None, repr=False)
@@ -75,7 +75,7 @@ class InboundMessage:
     button_payload: str | None = None
     choice: Choice | None = field(default=None, repr=False)
     flow: dict[str, Any] | None = field(default=None, repr=False)
-    """The answers of a form; may be empty."""
+    """The answers of a WhatsApp Flow; may be empty."""
     reaction: Reaction | None = field(default=None, repr=False)
     media: tuple[InboundMedium, ...] = ()
     location: Location | None = field(default=None, repr=False)
@@ -135,7 +135,7 @@ _BY_MESSAGE_TYPE: dict[str, Kind] = {
 
 def kind_of(content_type: str, message_type: str = "") -> Kind:
     """The kind of a message with a medium of this type; where it says nothing, what Twilio's `MessageType` says."""
-    kind = next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
+    kind: Kind = next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
     says_nothing = kind == "unknown" or content_type.startswith("application/octet-stream")
     return _BY_MESSAGE_TYPE.get(message_type, kind) if says_nothing else kind
 
