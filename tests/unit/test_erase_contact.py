@@ -1,13 +1,15 @@
 """Forgetting a person: nothing personal stays anywhere, and what binds us stays."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from whatsapp.adapters.dynamodb import erasure_store
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.ports import Deadline, OutgoingPost, StatusUpdate
-from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import accepted
 from whatsapp.domain.sending.before_claim import claim, fence
@@ -78,6 +80,17 @@ def test_nothing_personal_stays(side: Receiving) -> None:
     assert [canary for canary in CANARIES if canary in found] == []
     assert side.media_store.files == {}
     assert set(side.gateway.deleted) == {sid(1), sid(2), sid(3), sid(1_005)}
+
+
+KEPT_OF_AN_INBOUND_MESSAGE = {
+    *("message_id", "contact_id", "to", "received_at", "kind", "source", "opt", "agent", "due_shard", "due_at"),
+    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded"),
+}
+
+
+def test_each_attribute_of_an_inbound_message_is_erased_or_known_to_be_nobodys() -> None:
+    attributes = {f.name for f in fields(InboundMessage)}
+    assert attributes - set(erasure_store._PERSONAL_ON_MESSAGES) == KEPT_OF_AN_INBOUND_MESSAGE
 
 
 def test_our_own_number_stays_on_what_was_written_to_it(side: Receiving) -> None:
