@@ -1,5 +1,6 @@
 """Inbound messages in DynamoDB: stored once, together with what they change on the contact."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -10,7 +11,7 @@ from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
-from whatsapp.domain.events import Location
+from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, last_of, recent_words
 from whatsapp.domain.sending.message import shard_of
@@ -253,7 +254,10 @@ def inbound_item(inbound: InboundMessage) -> dict[str, Any]:
             "latitude": str(inbound.location.latitude),
             "longitude": str(inbound.location.longitude),
         }
+    if inbound.flow is not None:  # as text: no floats, and no limit of depth
+        item["flow"] = json.dumps(inbound.flow, ensure_ascii=False)
     item |= {"media": _media_items(inbound.media), "more": inbound.more or None}
+    item |= {name: item[name] or None for name in ("forwarded", "frequently_forwarded")}
     return {
         **item,
         "entry": MESSAGE_ENTRY,
@@ -279,4 +283,8 @@ def inbound_from(item: dict[str, Any]) -> InboundMessage:
             label=place.get("label"),
             address=place.get("address"),
         )
+    if "flow" in values:
+        values["flow"] = json.loads(values["flow"])
+    kinds = {"choice": Choice, "reaction": Reaction, "referral": Referral}
+    values |= {name: kind(**item[name]) for name, kind in kinds.items() if name in item}
     return InboundMessage(**values)
