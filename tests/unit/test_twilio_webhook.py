@@ -118,7 +118,16 @@ def re_split() -> Iterator[Request]:
     yield cut(spoken, "From", Body="hi", From=VICTIM, Fromwhatsapp=spoken["From"].removeprefix("whatsapp"))
     absorbed = kit.message(Body=f"hiFrom{VICTIM}G")
     del absorbed["ChannelMetadata"]
-    yield cut(absorbed, "From", Body="hi", From=VICTIM, G=f"From{absorbed['From']}")
+    forged = {"Body": "hi", "From": VICTIM, "G": f"From{absorbed['From']}"}
+    yield cut(absorbed, "From", **forged)
+    yield cut(absorbed, "From", "WaId", **forged, Wa=f"Id{absorbed['WaId']}")
+    bare = VICTIM.removeprefix("whatsapp:")
+    absorbed |= {"Body": f"hiFrom{bare}G"}
+    yield cut(absorbed, "From", **{**forged, "From": bare})
+    named = kit.message(Body="hi", ProfileName=f"AshaFrom{VICTIM}")
+    between = [name for name in sorted(named) if "Body" < name < "ProfileName"]
+    swallowed = "".join(name + named[name] for name in between)
+    yield cut(named, *between, "ProfileName", Body=f"hi{swallowed}ProfileNameAsha", From=VICTIM)
     real = kit.sid()
     named = kit.message(MessageSid=real, SmsMessageSid=real, SmsSid=real)
     named = {**named, "ProfileName": f"AshaSmsMessageSidSM{'9' * 32}"}

@@ -52,6 +52,7 @@ _RE_SPLIT = re.compile(
     r"|ExternalUserId(w|wh.*|[A-Z]{1,2}|[A-Z]{2}\..*)|From[^A-Z].*|To(w|wh.*|\+.*)",
     re.DOTALL,
 )
+_SENDER = "Fromwhatsapp:"
 
 _REFERRAL = {
     "ReferralBody": ("body", PLACE),
@@ -65,7 +66,7 @@ _REFERRAL = {
     "ReferralCtwaClid": ("ctwa_clid", PLACE),
 }
 _ABOUT_THE_MESSAGE = frozenset(
-    {"From", "To", "Body", "WaId", "AccountSid", *_SIDS, "ExternalUserId", "ProfileName", "OriginalRepliedMessageSid"}
+    {"From", "To", "Body", "AccountSid", *_SIDS, "ExternalUserId", "ProfileName", "OriginalRepliedMessageSid"}
     | {"OptOutType"}
 )
 _CONTENT = frozenset(
@@ -137,10 +138,11 @@ def read_inbound(form: Mapping[str, str]) -> InboundForm:
     sender = sender_of(form.get("From", ""), scoped_id)
     if "From" not in form or sender is None or not _TO.fullmatch(form.get("To", "")):
         raise Forbidden("From or To is not an address", ours=True)
-    if sender.is_phone_number and not _same_number(form.get("WaId", ""), sender):
-        raise Forbidden("WaId and From disagree", ours=True)
+    if _text(form).count(_SENDER) > form["From"].startswith("whatsapp:"):
+        raise Forbidden("a second sender: a piece of another field", ours=True)
     sid = _sid(form)
-    return _inbound(sid, sender, scoped_id, {name: cleaned(value) for name, value in form.items()})
+    told = {name: cleaned(value) for name, value in form.items() if name != "WaId" or not _is_number_of(sender, value)}
+    return _inbound(sid, sender, scoped_id, told)
 
 
 def read_status(form: Mapping[str, str], message_id: str, attempt: str) -> StatusUpdate:
@@ -303,8 +305,11 @@ def _location(form: Mapping[str, str]) -> Location | None:
     )
 
 
-def _same_number(wa_id: str, sender: Address) -> bool:
-    """Whether `WaId`, where it is given and digits, is the sender's number in one of its spellings."""
-    if not (wa_id.isascii() and wa_id.isdigit()):
-        return True
+def _text(form: Mapping[str, str]) -> str:
+    """What Twilio signs of a form. A sender that a patient wrote into a text is in it beside the real one."""
+    return "".join(name + form[name] for name in sorted(form))
+
+
+def _is_number_of(sender: Address, wa_id: str) -> bool:
+    """Whether `WaId` is the sender's number in one of its spellings."""
     return Address(f"+{wa_id}").canonical == sender.canonical
