@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
     from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
+    from whatsapp.adapters.twilio.http import Connections
     from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.domain.ports import MediaSource
     from whatsapp.use_cases.cancel_message import CancelMessage
@@ -159,11 +160,17 @@ class App:
     def alerts(self) -> SnsAlerts:
         return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
 
+    @cached_property
+    def _twilio_connections(self) -> "Connections":
+        from whatsapp.adapters.twilio.http import Connections
+
+        return Connections(self.clock)
+
     def _twilio(self) -> Any:
         """The SDK's client with the secret as it is now, because it may have been rotated."""
         from whatsapp.adapters.twilio.http import client
 
-        return client(self.twilio_secret, self.settings.twilio_base_url)
+        return client(self.twilio_secret, self._twilio_connections, self.settings.twilio_base_url)
 
     @cached_property
     def gateway(self) -> "TwilioGateway":

@@ -16,6 +16,9 @@ TWILIO_READ_S = 10.0
 """The SDK itself waits without end (measured on 9.13.0)."""
 TWILIO_CALL = int((TWILIO_CONNECT_S + TWILIO_READ_S) * SECOND)
 """The longest that one call of Twilio's API takes."""
+CONNECTION_KEPT = 4 * SECOND
+"""A connection to Twilio is used again for this long: servers commonly close an idle one after 5 s (Apache) or
+more, and a POST that meets the close is in doubt."""
 TWILIO_ACCEPTS_WITHIN = 10 * MINUTE
 """A POST that timed out here may still be accepted this long after it."""
 TWILIO_LIST_LAG = 15 * MINUTE
