@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +30,7 @@ from whatsapp.observability import PowertoolsMetrics
 from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
+from whatsapp.use_cases.pace import Pace
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.receive_message import ReceiveMessage
@@ -62,6 +64,9 @@ _TIMEOUTS = Config(
     read_timeout=periods.AWS_READ_S,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+
+AT_ONCE = 10
+"""As many threads as botocore keeps connections."""
 
 T = TypeVar("T")
 
@@ -221,6 +226,17 @@ class App:
         s = self.settings
         return ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
+    @cached_property
+    def pace(self) -> Pace:
+        """This sandbox's share of the pace of the send queue: at most `send_concurrency` sandboxes work it."""
+        s = self.settings
+        return Pace(self.clock, s.sends_per_second / s.send_concurrency)
+
+    @cached_property
+    def run_all(self) -> Callable[..., Any]:
+        """Like `map`, in threads that wait for AWS and Twilio at the same time."""
+        return ThreadPoolExecutor(AT_ONCE).map
+
     # --- what we do ------------------------------------------------------------------------------------------------
 
     def _join(self, use_case: type[T], **others: Any) -> T:
@@ -304,7 +320,7 @@ class App:
     def sweep_due(self) -> "SweepDue":
         from whatsapp.use_cases.sweep_due import SweepDue
 
-        return self._join(SweepDue)
+        return self._join(SweepDue, sends_per_second=self.settings.sends_per_second)
 
     @cached_property
     def redrive_dead_letters(self) -> "RedriveDeadLetters":

@@ -96,8 +96,11 @@ ALERT_WINDOW = HOUR
 
 # --- the sweeps ------------------------------------------------------------------------------------------------------
 
+SWEEP_EVERY = MINUTE
 POSTPONED = 2 * MINUTE
 """How far a sweep moves an item before it acts on it: the next sweep leaves it alone."""
+URGENT = HOUR
+"""What expires this soon after it is due is swept before what can wait. 280 000 messages go in an hour, at 80/s."""
 STALE = 10 * MINUTE
 """What has been due for longer is counted: the sweep does not keep up."""
 SWEEP_NEEDS = 5 * SECOND
