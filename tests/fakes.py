@@ -78,11 +78,20 @@ class RecordingQueue:
     dead: list[Message] = field(default_factory=list)
     unreadables: list[str] = field(default_factory=list)
     back: list[tuple[str, int]] = field(default_factory=list)
+    waiting: int = 0
     down: bool = False
 
     def nudge(self, message_id: str, delay_seconds: int = 0) -> None:
         self._check()
         self.nudges.append((message_id, delay_seconds))
+
+    def nudge_many(self, nudges: Sequence[tuple[str, int]]) -> None:
+        self._check()
+        self.nudges += nudges
+
+    def backlog(self) -> int:
+        self._check()
+        return self.waiting
 
     def enqueue(self, request: Mapping[str, Any]) -> None:
         self.requests.append(request)

@@ -16,6 +16,9 @@ TWILIO_READ_S = 10.0
 """The SDK itself waits without end (measured on 9.13.0)."""
 TWILIO_CALL = int((TWILIO_CONNECT_S + TWILIO_READ_S) * SECOND)
 """The longest that one call of Twilio's API takes."""
+CONNECTION_KEPT = 4 * SECOND
+"""A connection to Twilio is used again for this long: servers commonly close an idle one after 5 s (Apache) or
+more, and a POST that meets the close is in doubt."""
 TWILIO_ACCEPTS_WITHIN = 10 * MINUTE
 """A POST that timed out here may still be accepted this long after it."""
 TWILIO_LIST_LAG = 15 * MINUTE
@@ -103,8 +106,11 @@ ALERT_WINDOW = HOUR
 
 # --- the sweeps ------------------------------------------------------------------------------------------------------
 
+SWEEP_EVERY = MINUTE
 POSTPONED = 2 * MINUTE
 """How far a sweep moves an item before it acts on it: the next sweep leaves it alone."""
+URGENT = HOUR
+"""What expires this soon after it is due is swept before what can wait. 280 000 messages go in an hour, at 80/s."""
 STALE = 10 * MINUTE
 """What has been due for longer is counted: the sweep does not keep up."""
 SWEEP_NEEDS = 5 * SECOND
