@@ -93,8 +93,8 @@ class RecordingQueue:
         self._check()
         return self.waiting
 
-    def enqueue(self, request: Mapping[str, Any]) -> None:
-        self.requests.append(request)
+    def enqueue(self, request: Mapping[str, Any], asked_at: int) -> None:
+        self.requests.append({**request, "asked_at": asked_at})
 
     def dead_letter(self, message: Message) -> None:
         self._check()

@@ -21,6 +21,7 @@ class Nudge:
 
     message_id: str
     body: str
+    sent_at: int
     receives: int = 0
     visible_at: int = 0
     deleted: bool = False
@@ -96,7 +97,7 @@ class Sqs:
 
     def put(self, body: str, delay: int = 0) -> None:
         """A message from outside of the product, or through it."""
-        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body)
+        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body, sent_at=self._hub.now)
         nudge.visible_at = self._hub.now + delay + self._faults.between(5, 1_000)
         self._later(nudge)
         if self._faults.chance(self._faults.rates.redelivered):

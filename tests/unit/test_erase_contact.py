@@ -84,7 +84,7 @@ def test_nothing_personal_stays(side: Receiving) -> None:
 
 KEPT_OF_AN_INBOUND_MESSAGE = {
     *("message_id", "contact_id", "to", "received_at", "kind", "source", "opt", "agent", "due_shard", "due_at"),
-    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded"),
+    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded", "opt_word", "opt_again"),
 }
 
 
@@ -142,9 +142,17 @@ def test_contact_who_only_waits(side: Receiving) -> None:
     assert (record.status, record.to, record.due_at) == (Status.CANCELED, "", None)
 
 
-def test_unknown_contact(side: Receiving) -> None:
+def test_an_erasure_is_taken_although_nothing_is_found(side: Receiving) -> None:
+    """A request of theirs may wait in a queue: the row says that it was asked for before the erasure."""
+    nobody = "f" * 32
+    assert side.erase_contact(nobody, side.deadline) == {"contact_id": nobody, "status": "erasing"}
+    assert getattr(side.contacts.get(nobody), "erased_at", None) == side.clock.now()
+
+
+@pytest.mark.parametrize("contact_id", ["none", "F" * 32, "f" * 31, "f" * 33, "", "f" * 32 + "\n", "+919812345678"])
+def test_what_is_no_contact_id_is_not_found(side: Receiving, contact_id: str) -> None:
     with pytest.raises(MessagingError, match="not_found"):
-        side.erase_contact("f" * 32, side.deadline)
+        side.erase_contact(contact_id, side.deadline)
 
 
 def test_again_does_no_harm(side: Receiving) -> None:

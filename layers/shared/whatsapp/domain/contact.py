@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -90,3 +91,8 @@ class ContactIds:
     def of(self, address: Address) -> str:
         """A keyed hash of the address in its canonical spelling; 32 hex digits."""
         return hmac.new(self._key, address.canonical.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_contact_id(text: str) -> bool:
+    """Whether the text has the form of a contact_id: 32 hex digits."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None

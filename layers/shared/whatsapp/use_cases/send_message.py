@@ -74,8 +74,10 @@ class SendMessage:
 
     # --- the ways in -----------------------------------------------------------------------------------------------
 
-    def __call__(self, request: SendRequest, idempotency_key: str, deadline: Deadline) -> SendAnswer:
-        """Serve a caller's request.
+    def __call__(
+        self, request: SendRequest, idempotency_key: str, deadline: Deadline, asked_at: int | None = None
+    ) -> SendAnswer:
+        """Serve a caller's request. `asked_at`: when it was made (epoch ms), if it waited in the queue.
 
         Raises:
             MessagingError: refused before anything was stored; the key is still free.
@@ -85,8 +87,8 @@ class SendMessage:
             return self._again(stored, request, deadline)
         template = self.catalog.get(request.template) if request.template else None
         contact = self._contact(self.contact_ids.of(Address.parse(request.to)))
-        now = self.clock.now()
-        message = compose(request, message_id, contact, template, now, send_to_ids=self.policy.send_to_ids)
+        now, send_to_ids = self.clock.now(), self.policy.send_to_ids
+        message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
         sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")
         stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
         if not stored_by_us:  # another worker stored this key's message first

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+ASKED_AT = "asked_at"
+"""The message attribute that says when a request was first put on the queue (epoch ms)."""
+
+
 class SendQueue:
     """The `Queue` port. Every method raises `PublishFailed` if SQS does not take the message."""
 
@@ -57,9 +61,9 @@ class SendQueue:
             raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
         return sum(int(number) for number in answer["Attributes"].values())
 
-    def enqueue(self, request: Mapping[str, Any]) -> None:
-        """Put a request to send on the queue."""
-        self._send(self._url, request)
+    def enqueue(self, request: Mapping[str, Any], asked_at: int) -> None:
+        """Put a request to send on the queue again. `asked_at`: when it first was (epoch ms)."""
+        self._send(self._url, request, asked_at=asked_at)
 
     def dead_letter(self, message: Message) -> None:
         """Write a failed message's id and error to the dead-letter queue. It has no address and no text."""
@@ -87,8 +91,11 @@ class SendQueue:
         except (ClientError, BotoCoreError) as error:
             raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
 
-    def _send(self, url: str, body: Mapping[str, object], delay_seconds: int = 0) -> None:
+    def _send(self, url: str, body: Mapping[str, object], delay_seconds: int = 0, asked_at: int | None = None) -> None:
+        said: Any = {ASKED_AT: {"DataType": "Number", "StringValue": str(asked_at)}} if asked_at else {}
         try:
-            self._client().send_message(QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds)
+            self._client().send_message(
+                QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds, MessageAttributes=said
+            )
         except (ClientError, BotoCoreError) as error:
             raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
