@@ -155,6 +155,37 @@ def test_what_is_no_contact_id_is_not_found(side: Receiving, contact_id: str) ->
         side.erase_contact(contact_id, side.deadline)
 
 
+@pytest.mark.parametrize(
+    ("letter", "is_theirs"),
+    [
+        ('{"to": "+919812345678", "template": "mood_checkin"}', True),
+        ('{"to": "98123 45678", "text": "Hello"}', True),
+        ('{"to": "\\u200e+91 98123-45678"}', True),
+        ('{"poison": "{\\"to\\": \\"+919812345678\\", ", "error": {}}', True),
+        ("to: +91 (98123) 45678", True),
+        ('{"to": "+919812345679"}', False),
+        ('{"message_id": "m1", "attempts": 3, "error": {"code": "throttled", "twilio_code": 63018}}', False),
+        ("not JSON", False),
+        ("[1, 2]", False),
+    ],
+)
+def test_dead_letters_that_name_the_person_are_deleted(side: Receiving, letter: str, is_theirs: bool) -> None:
+    side.queue.letters = [letter, "another's"]
+    side.erase_contact(ME, side.deadline)
+    assert side.queue.letters == ["another's"] if is_theirs else [letter, "another's"]
+
+
+def test_an_erasure_goes_on_until_the_dead_letters_were_looked_through(side: Receiving) -> None:
+    side.queue.letters, side.queue.down = ['{"to": "+919812345678"}'], True
+    for _ in range(4):
+        side.erase_contact.sweep(side.deadline)
+        side.erase_contact(ME, side.deadline)
+    side.queue.down = False
+    side.clock.sleep(3 * 3600)
+    side.erase_contact.sweep(side.deadline)
+    assert side.queue.letters == []
+
+
 def test_again_does_no_harm(side: Receiving) -> None:
     a_life(side)
     for _ in range(3):

@@ -157,6 +157,8 @@ ERASURE_PASSES = (15 * MINUTE, 120 * MINUTE)
 """After the request: indexes lag, and a message may be in flight."""
 ERASURE_AGAIN = 120 * MINUTE
 ERASURE_POSTPONED = 5 * MINUTE
+DEAD_LETTER_HIDDEN_S = 20
+"""While an erasure reads the dead letters, others do not see them."""
 LATEST_CALLBACK = 48 * HOUR
 """An unresolved message without a callback by then was never sent."""
 

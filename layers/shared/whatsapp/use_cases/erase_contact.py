@@ -4,15 +4,18 @@ There are three passes (at once, after 15 minutes, after two hours), because the
 flight; more follow until nothing is left to erase.
 """
 
+import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
-from whatsapp.domain.contact import is_contact_id
+from whatsapp.domain.address import Address, addresses_in
+from whatsapp.domain.contact import ContactIds, is_contact_id
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, TwilioUnavailable
+from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, PublishFailed, Queue, TwilioUnavailable
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
@@ -29,6 +32,8 @@ class EraseContact:
     erasures: ErasureStore
     gateway: Gateway
     media_store: MediaStore
+    queue: Queue
+    contact_ids: ContactIds
     clock: Clock
     commit: Commit
 
@@ -70,8 +75,9 @@ class EraseContact:
     def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
         """Erase what is left of a contact, under each of its contact_ids. True: it counts as one."""
         contact = self.contacts.get(job.contact_id)
-        is_all_erased = True
-        for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
+        contact_ids = (job.contact_id, *sorted(contact.aliases if contact else ()))
+        is_all_erased = self._delete_dead_letters(contact_ids, deadline)
+        for contact_id in contact_ids:
             self.media_store.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
@@ -85,6 +91,18 @@ class EraseContact:
         if job.passes < len(periods.ERASURE_PASSES):
             return max(job.erased_at + periods.ERASURE_PASSES[job.passes], now + periods.MINUTE)
         return None if is_all_erased else now + periods.ERASURE_AGAIN
+
+    def _delete_dead_letters(self, contact_ids: Collection[str], deadline: Deadline) -> bool:
+        """Delete the dead letters that name the person: requests as they came. True: all were looked through."""
+        try:
+            for body, receipt_handle in self.queue.dead_letters():
+                if not self._has_time(deadline):
+                    return False
+                if any(self.contact_ids.of(address) in contact_ids for address in _addresses_of(body)):
+                    self.queue.delete_dead_letter(receipt_handle)
+        except PublishFailed:
+            return False
+        return True
 
     def _erase(self, message_id: str) -> bool:
         """Erase one message, of either direction; returns whether nothing is left of it.
@@ -121,3 +139,13 @@ class EraseContact:
 
     def _has_time(self, deadline: Deadline) -> bool:
         return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
+
+
+def _addresses_of(letter: str) -> Iterator[Address]:
+    """The addresses in a dead letter: a request's `to`, and every number that stands anywhere in it."""
+    yield from addresses_in(letter)
+    try:
+        to = json.loads(letter)["to"]
+        yield Address.parse(to)
+    except (ValueError, KeyError, TypeError, RecursionError, MessagingError):
+        return
