@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import IN_FLIGHT, STEPS, WAITING, Slot, Status
 from whatsapp.domain.sending.twilio_codes import ROWS, Action, Row
 
@@ -50,7 +51,8 @@ same table. A code that is not here is never retried, and alerts the operator.
 
 {actions}
 
-*suppressed*: the code proves that this address cannot be reached. Nothing is sent to it until the patient writes, or
+*suppressed*: the code proves that this address cannot be reached. Nothing is sent to it until the patient writes, a
+message arrives after all, the days that the table names have passed, or
 `PUT /contacts` vouches for it. *template*: what the code proves about the template, which stops serving at once.
 
 {tables}
@@ -103,7 +105,9 @@ def _codes(action: Action) -> str:
 
 
 def _code(row: Row) -> tuple[str, ...]:
-    besides = ["suppressed"] if row.suppress else []
+    besides = (
+        [f"suppressed for {row.lapses // periods.DAY} days" if row.lapses else "suppressed"] if row.suppress else []
+    )
     besides += [f"template {row.template_status}"] if row.template_status else []
     return str(row.code), row.meaning, f"`{row.error}`", row.alert, ", ".join(besides)
 

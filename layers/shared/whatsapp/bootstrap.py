@@ -19,6 +19,7 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
@@ -180,6 +181,10 @@ class App:
     @cached_property
     def incidents(self) -> IncidentStore:
         return IncidentStore(self.db, self.settings.messages_table)
+
+    @cached_property
+    def senders(self) -> SenderStore:
+        return SenderStore(self.db, self.settings.messages_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:

@@ -26,7 +26,10 @@ class Contact:
     opted_out_at: int | None = None
     erased_at: int | None = None
     suppressed_code: int | None = None
-    """The Twilio code that proved this address unreachable; the next inbound message lifts it."""
+    """The Twilio code that proved this address unreachable. A later inbound message or delivery lifts it, or time does:
+    `domain/sending/twilio_codes.py` says for how long each code stands."""
+    suppressed_at: int | None = None
+    """When the message that proved it was claimed."""
     last_inbound_at: int | None = None
     last_outbound_at: int | None = None
     last_outbound_agent: str | None = None

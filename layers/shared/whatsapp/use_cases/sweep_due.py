@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
 from whatsapp.domain.sending.message import SHARDS, Message
@@ -19,6 +20,7 @@ class SweepDue:
     """Nudges what may go, expires what may not, takes back what a dead worker held, resolves what is in doubt."""
 
     messages: MessageStore
+    senders: SenderStore
     queue: Queue
     clock: Clock
     metrics: Metrics
@@ -46,6 +48,7 @@ class SweepDue:
                 needs=needs,
             )
         self.metrics.count("DueStale", stale)
+        self.metrics.count("SendingHeld", int(self.senders.get().held_at is not None))
         sweep.raise_errors("the sweep could not do everything")
         return {"acted": acted, "stale": stale}
 

@@ -29,6 +29,7 @@ _WHAT_TO_DO = {
     "twilio_unavailable": f"See Twilio's status page. When the outage is over, {_REDRIVE}",
     "throttled": f"We send faster than Twilio or Meta allows (docs/operations.md, throttling). Later, {_REDRIVE}",
     "template_not_approved": "GET /templates shows the reason. Reword the template, or wait for its review.",
+    "sender_paused": "Someone holds all sending (docs/operations.md). DELETE /hold releases it.",
     "invalid_variables": "The request does not fit the template's variables: inform the orchestrator's authors.",
     "invalid_request": "Our request to Twilio was wrong: inform the developers of this code (docs/codes.md).",
     "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",

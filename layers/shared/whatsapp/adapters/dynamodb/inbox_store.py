@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
@@ -105,7 +106,7 @@ class InboxStore:
     def _contact_change(self, inbound: InboundMessage, contact: Contact) -> Change:
         changes: dict[str, Any] = {
             "address": inbound.address,
-            "suppressed_code": None,  # a patient who writes can be reached
+            **NOT_SUPPRESSED,  # a patient who writes can be reached
         }
         as_read: Any = Attr("alias_of").not_exists() & _is("erased_at", contact.erased_at)
         if inbound.received_at > (contact.last_inbound_at or 0):  # a backfilled message may be older

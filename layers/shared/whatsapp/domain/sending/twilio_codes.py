@@ -6,6 +6,8 @@ Sources: Twilio's error dictionary (www.twilio.com/docs/api/errors/CODE) and its
 from dataclasses import dataclass
 from enum import StrEnum
 
+from whatsapp.domain import periods
+
 
 class Action(StrEnum):
     """What the send path does on a code."""
@@ -44,6 +46,8 @@ class Row:
     alert: Audience = Audience.NOBODY
     suppress: bool = False
     """Proof that this address cannot be reached: no further sends until the patient writes or someone lifts it."""
+    lapses: int | None = None
+    """For how long it suppresses (ms), where the cause may pass by itself; None: until someone lifts it."""
     template_status: str | None = None
     """What the code proves about the template: it stops serving at once, until the next sync knows better."""
 
@@ -57,8 +61,8 @@ def _account(code: int, meaning: str) -> Row:
     return Row(code, Action.WAIT, "account_problem", meaning, Audience.OPERATOR)
 
 
-def _recipient(code: int, error: str, meaning: str, *, suppress: bool = True) -> Row:
-    return Row(code, Action.FAIL, error, meaning, suppress=suppress)
+def _recipient(code: int, error: str, meaning: str, *, suppress: bool = True, lapses: int | None = None) -> Row:
+    return Row(code, Action.FAIL, error, meaning, suppress=suppress, lapses=lapses)
 
 
 def _request(code: int, meaning: str, error: str = "invalid_request") -> Row:
@@ -108,12 +112,12 @@ _ROWS = (
     _recipient(21614, "invalid_address", "the To number is not a mobile number"),
     _recipient(30003, "not_on_whatsapp", "the handset is unreachable", suppress=False),
     _recipient(30004, "blocked", "the recipient blocked the message"),
-    _recipient(30005, "not_on_whatsapp", "unknown destination"),
-    _recipient(30006, "not_on_whatsapp", "landline or unreachable carrier"),
-    _recipient(63003, "not_on_whatsapp", "the channel cannot find the To address"),
+    _recipient(30005, "not_on_whatsapp", "unknown destination", lapses=periods.NOT_ON_WHATSAPP),
+    _recipient(30006, "not_on_whatsapp", "landline or unreachable carrier", lapses=periods.NOT_ON_WHATSAPP),
+    _recipient(63003, "not_on_whatsapp", "the channel cannot find the To address", lapses=periods.NOT_ON_WHATSAPP),
     _recipient(63014, "blocked", "the recipient blocked us or withdrew consent"),
     _recipient(63015, "not_on_whatsapp", "the recipient has not joined the sandbox", suppress=False),
-    _recipient(63024, "not_on_whatsapp", "invalid recipient"),
+    _recipient(63024, "not_on_whatsapp", "invalid recipient", lapses=periods.NOT_ON_WHATSAPP),
     _recipient(63031, "invalid_address", "From and To are the same", suppress=False),
     _recipient(63032, "not_on_whatsapp", "WhatsApp's limits forbid sending to this user", suppress=False),
     _recipient(63033, "blocked", "the recipient blocked the sender"),
@@ -151,7 +155,14 @@ _ROWS = (
     _template(63028, "the number of variables does not match the template", "invalid_variables"),
     _template(63029, "the template's format does not match"),
     _template(63040, "WhatsApp rejected the template", status="rejected"),
-    Row(63041, Action.WAIT, "template_not_approved", "WhatsApp paused the template", Audience.AUTHORS, False, "paused"),
+    Row(
+        63041,
+        Action.WAIT,
+        "template_not_approved",
+        "WhatsApp paused the template",
+        Audience.AUTHORS,
+        template_status="paused",
+    ),
     _template(63042, "WhatsApp disabled the template", status="disabled"),
     _template(63043, "the template's sample media could not be fetched (403)"),
     _template(63044, "the template's sample media could not be fetched (404)"),

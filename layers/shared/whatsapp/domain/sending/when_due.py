@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from whatsapp.domain.errors import Failure
-from whatsapp.domain.sending.before_claim import is_past
-from whatsapp.domain.sending.lifecycle import EXPIRE, GIVE_UP, TAKE_BACK, Status
+from whatsapp.domain.sending.before_claim import expire, is_past
+from whatsapp.domain.sending.lifecycle import GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, SendKind
-from whatsapp.domain.sending.transition import EVENT, EVERYONE, Transition, take
+from whatsapp.domain.sending.transition import EVERYONE, Transition, take
 
 
 class Due(StrEnum):
@@ -25,7 +25,7 @@ def when_due(message: Message, seen: Sequence[Message], now: int) -> Transition 
     """Judge a message that is due. `seen`: all that waits in its shard, as the sweep found it."""
     if message.is_waiting:
         if is_past(message, now):
-            return take(message, EXPIRE, now, outbox=EVENT)
+            return expire(message, now)
         return Due.NUDGE if _has_turn(message, seen) else Due.NOTHING
     if message.status is Status.CLAIMED:
         return _take_back(message, now)
