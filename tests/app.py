@@ -122,6 +122,7 @@ class UnitApp(App):
     queue: Any = field(default_factory=RecordingQueue)
     metrics: Any = field(default_factory=CountingMetrics)
     gateway: Any = field(default_factory=ScriptedTwilio)
+    run_all: Any = map
     contact_ids: ContactIds = field(default_factory=lambda: ContactIds("key"))
 
     def client(self, service: str) -> Any:

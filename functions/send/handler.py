@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whatsapp import bootstrap
+from whatsapp.adapters.aws.queue import ASKED_AT
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
 from whatsapp.domain.sending.request import refusal
@@ -47,7 +48,7 @@ def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
     Returns:
         The ids of those that must come again, as `ReportBatchItemFailures` wants them.
     """
-    bootstrap.app().work_queue_message  # noqa: B018 - make the parts before threads share them
+    bootstrap.app().work_queue_message, bootstrap.app().pace
     with ThreadPoolExecutor(max_workers=len(records) or 1) as workers:
         done = list(workers.map(partial(_record, deadline=deadline), records))
     failed = [record["messageId"] for record, is_done in zip(records, done, strict=True) if not is_done]
@@ -55,12 +56,19 @@ def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
 
 
 def _record(record: dict[str, Any], deadline: Deadline) -> bool:
-    received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
+    received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"], _asked_at(record))
     try:
+        bootstrap.app().pace.wait()
         return bootstrap.app().work_queue_message(received, deadline)
     except Exception:  # noqa: BLE001 - one message's error must not fail the batch; SQS brings this one again
         logger.exception("queue message failed", queue_message_id=received.queue_message_id)
         return False
+
+
+def _asked_at(record: dict[str, Any]) -> int:
+    """When a queue message was asked for. A redrive puts an old request on the queue anew, and says so."""
+    before = record.get("messageAttributes", {}).get(ASKED_AT)
+    return int(before["stringValue"] if before else record["attributes"]["SentTimestamp"])
 
 
 def _task(name: str, deadline: Deadline) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Nudge:
 
     message_id: str
     body: str
+    sent_at: int
     receives: int = 0
     visible_at: int = 0
     deleted: bool = False
@@ -49,9 +50,6 @@ class Sqs:
 
     def send_message(self, **request: Any) -> dict[str, Any]:
         """Put a message on either queue."""
-        if self._hub.current and self._hub.current.name == "sweep" and request["QueueUrl"] == SEND_QUEUE:
-            message_id = json.loads(request["MessageBody"])["message_id"]
-            self.nudged_by_sweep.append((message_id, self._due_of(message_id)))
 
         def send() -> dict[str, Any]:
             if request["QueueUrl"] == DEAD_LETTERS:
@@ -61,6 +59,28 @@ class Sqs:
             return {}
 
         answer: dict[str, Any] = self._call("send_message", send, lost=lambda: (send(), {})[1], refused=_refused)
+        return answer
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        """Put up to ten messages on the send queue; only a sweep does it."""
+        nudged = [json.loads(entry["MessageBody"])["message_id"] for entry in request["Entries"]]
+        self.nudged_by_sweep += [(message_id, self._due_of(message_id)) for message_id in nudged]
+
+        def send() -> dict[str, Any]:
+            for entry in request["Entries"]:
+                self.put(entry["MessageBody"], entry["DelaySeconds"] * 1000)
+            return {"Successful": []}
+
+        answer: dict[str, Any] = self._call("send_batch", send, lost=send, refused=_refused)
+        return answer
+
+    def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        """Say that it holds nothing."""
+
+        def count() -> dict[str, Any]:
+            return {"Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesDelayed": "0"}}
+
+        answer: dict[str, Any] = self._call("queue_attributes", count, lost=count, refused=_refused)
         return answer
 
     def change_message_visibility(self, **request: Any) -> dict[str, Any]:
@@ -77,7 +97,7 @@ class Sqs:
 
     def put(self, body: str, delay: int = 0) -> None:
         """A message from outside of the product, or through it."""
-        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body)
+        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body, sent_at=self._hub.now)
         nudge.visible_at = self._hub.now + delay + self._faults.between(5, 1_000)
         self._later(nudge)
         if self._faults.chance(self._faults.rates.redelivered):

@@ -241,7 +241,7 @@ class World:
 
     def _queue_message(self, nudge: aws.Nudge) -> None:
         record = self.sqs.receipt(nudge)
-        received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
+        received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"], nudge.sent_at)
 
         def done(forget: bool | None) -> None:
             nudge.deleted = nudge.deleted or bool(forget)
@@ -292,7 +292,7 @@ class World:
         due: dict[str, int] = {}
         for item in self.tables.items("messages"):
             if shard := item.get("due_shard"):
-                kind = shard["S"].split("#")[0]
+                kind = shard["S"].split("#")[0].replace("urgent", "send")  # one sweep for both
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
         for kind, sweep in (("send", self._sweep), ("incident", self._alert), ("publish", self._publish)):
             if kind in due:

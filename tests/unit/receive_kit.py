@@ -59,6 +59,8 @@ class FakeTwilio:
             if what not in self.files:
                 raise MediumUnavailableError("404")
             return self.files[what]
+        if inbound := next((one for one in self.received if one.twilio_sid == what), None):
+            return inbound
         if what not in self.statuses:
             return None
         status, code = self.statuses[what]

@@ -11,6 +11,7 @@ from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, continuation_id_of, message_id_of
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
+from commands.dead_letters import Held, describe
 from tests.app import SETTINGS, UnitApp
 from tests.fakes import NOON, RecordingQueue
 
@@ -40,7 +41,7 @@ class World(UnitApp):
 
     def plan(self, body: object = None, queue_message_id: str = "q1") -> Plan:
         text = body if isinstance(body, str) else json.dumps(body or {"message_id": "m1"})
-        return self.redrive_dead_letters.plan(DeadLetter(queue_message_id, text))
+        return self.redrive_dead_letters.plan(DeadLetter(queue_message_id, text, NOON))
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_by_status(world: World, status: Status, action: Action) -> None:
         ({"error": GAVE_UP}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="twilio_unavailable")}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="throttled")}, Action.RENEW),
+        ({"error": replace(GAVE_UP, code="unknown_error")}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="opted_out")}, Action.DROP),
         ({"error": replace(GAVE_UP, code="invalid_address")}, Action.DROP),
         ({"error": GAVE_UP, "twilio_sid": "SM1"}, Action.DROP),
@@ -117,7 +119,30 @@ def test_request_without_a_record_goes_back_under_the_same_id(world: World) -> N
     plan = world.plan({"to": TO, "template": "mood_checkin"}, queue_message_id="q7")
     assert (plan.action, plan.message_id) == (Action.REQUEUE, message_id_of("q7"))
     world.redrive_dead_letters.carry_out(plan)
-    assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7"}]
+    assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7", "asked_at": NOON}]
+
+
+@pytest.mark.parametrize("key", [5, "", None])
+def test_request_whose_key_is_none_keeps_what_it_said(world: World, key: object) -> None:
+    plan = world.plan({"to": TO, "idempotency_key": key, "user_id": "user-42"}, queue_message_id="q7")
+    assert (plan.message_id, (plan.request or {})["idempotency_key"]) == (message_id_of("q7"), key or "q7")
+
+
+ASKED = {"to": TO, "template": "mood_checkin", "idempotency_key": "appt-1", "user_id": "user-42", "text": "gentle"}
+
+
+@pytest.mark.parametrize("body", [ASKED, {"poison": json.dumps(ASKED), "error": {"code": "c", "detail": "d"}}])
+def test_letter_without_a_record_says_what_it_can_of_itself(world: World, body: dict[str, Any]) -> None:
+    held = Held(DeadLetter("q1", "", NOON), "receipt", NOON)
+    shown = describe(held, world.plan(body))
+    assert "a request: idempotency_key appt-1, user_id user-42, template mood_checkin\n" in shown
+    assert "98123" not in shown
+    assert "gentle" not in shown
+
+
+def test_letter_that_says_nothing_of_itself(world: World) -> None:
+    shown = describe(Held(DeadLetter("q1", "", NOON), "receipt", NOON), world.plan({"poison": "{"}))
+    assert "a request" not in shown
 
 
 def test_request_with_a_record_is_judged_by_it(world: World) -> None:
@@ -130,8 +155,11 @@ def test_request_with_a_record_is_judged_by_it(world: World) -> None:
     ("body", "says"),
     [
         ({"poison": "{", "error": {"code": "invalid_request", "detail": "not JSON"}}, "invalid_request: not JSON"),
-        ("not JSON", "not JSON"),
-        ("[1]", "not JSON"),
+        ({"poison": "{", "queue_message_id": "q9", "error": {"code": "c", "detail": "d"}}, "q9 on the send queue"),
+        ({"poison": ["odd"]}, "its sender has to correct it"),
+        ("not JSON", "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
         ({"message_id": "of another stack"}, "no such record"),
     ],
 )

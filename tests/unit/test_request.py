@@ -37,6 +37,9 @@ CANARY = "zebulon-quartzfield"
         ({"on_rate_limit": "wait"}, "on_rate_limit: "),
         ({"on_unknown": "guess"}, "on_unknown: "),
         ({"idempotency_key": ""}, "idempotency_key: "),
+        ({"idempotency_key": "\u200b"}, "idempotency_key: has no visible character"),
+        ({"template": None, "variables": {}, "text": "\u200b\u2060"}, "text: has no visible character"),
+        ({"template": None, "variables": {}, "text": " \u3164\n"}, "text: has no visible character"),
         ({"sendat": "now"}, "sendat: unknown field"),
     ],
 )
@@ -45,6 +48,23 @@ def test_refusal_names_the_field(more: dict[str, Any], says: str) -> None:
         parse(SendRequest, {**GOOD, **more})
     assert told.value.code == "invalid_request"
     assert says in told.value.detail
+
+
+@pytest.mark.parametrize("name", [CANARY, "+919812345678", "Asha Devi", "आशा", "", "x" * 41, "a\nb"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_refusal_repeats_no_name_that_is_no_fields(name: str, inside: bool) -> None:
+    more = {"variables": {name: 7}} if inside else {name: "x"}
+    with pytest.raises(MessagingError) as told:
+        parse(SendRequest, {**GOOD, **more})
+    assert "(not a field's name): " in told.value.detail
+    assert name == "" or name not in told.value.detail
+
+
+def test_refusal_of_very_many_fields_is_short() -> None:
+    with pytest.raises(MessagingError) as told:
+        parse(SendRequest, {**GOOD, **{f"field_{number}": "x" for number in range(50_000)}})
+    assert told.value.detail.endswith("; and 49990 more")
+    assert len(told.value.detail) < 1_000
 
 
 @pytest.mark.parametrize("text", ["20261201", "1790000000", "2026-12-01"])

@@ -47,7 +47,7 @@ def test_young_doubt_waits_for_callbacks(app: UnitApp, status: Status) -> None:
 def test_caller_hears_when_its_time_passes_and_then_how_it_ended(app: UnitApp, status: Status) -> None:
     app.left_at(status, expires_at=iso(NOON + periods.HOUR))
     expired = app.record().expires_at or 0
-    heard = []
+    heard: list[int] = []
     for minutes in range(1, 75):
         sweep_after(app, minutes * periods.MINUTE)
         heard += [app.clock.now()] * (len(app.bus.events) - len(heard))

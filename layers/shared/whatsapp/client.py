@@ -1,11 +1,13 @@
 """For the orchestrator's authors: one function that sends a WhatsApp message once, however often it is retried.
 
+    from datetime import datetime, timedelta
     from whatsapp.client import send_whatsapp_message
 
+    begins = datetime.now().astimezone() + timedelta(days=1)
     answer = send_whatsapp_message(
         "+919812345678",
         "session_reminder",
-        {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"},
+        {"patient_name": "Asha", "session_time": begins.isoformat(), "therapist_name": "Dr. Rao"},
         idempotency_key="appt-8831-reminder-24h",
     )
 
@@ -39,7 +41,8 @@ class MessageRefused(WhatsAppError):
     """The request was refused. Nothing was stored, and its idempotency key is still free.
 
     Attributes:
-        code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`.
+        code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`,
+            `too_late` (the session has begun).
         retryable: whether the same request may succeed later.
         answer: the whole answer.
     """

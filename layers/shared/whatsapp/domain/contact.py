@@ -2,10 +2,24 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
+from typing import Literal
 
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptWord:
+    """A STOP or START that the contact wrote."""
+
+    message_id: str
+    opt: Literal["out", "in"]
+    at: int
+    """Epoch milliseconds."""
+    is_dated: bool
+    """Whether `at` is Twilio's date. A webhook has none: its message is dated when it comes, which may be late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +38,8 @@ class Contact:
     opted_in_at: int | None = None
     opt_in_source: str | None = None
     opted_out_at: int | None = None
+    opt_words: tuple[OptWord, ...] = ()
+    """The latest STOPs and STARTs, in the order in which they came."""
     erased_at: int | None = None
     suppressed_code: int | None = None
     """The Twilio code that proved this address unreachable. A later inbound message or delivery lifts it, or time does:
@@ -75,3 +91,8 @@ class ContactIds:
     def of(self, address: Address) -> str:
         """A keyed hash of the address in its canonical spelling; 32 hex digits."""
         return hmac.new(self._key, address.canonical.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_contact_id(text: str) -> bool:
+    """Whether the text has the form of a contact_id: 32 hex digits."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None

@@ -16,12 +16,17 @@ TWILIO_READ_S = 10.0
 """The SDK itself waits without end (measured on 9.13.0)."""
 TWILIO_CALL = int((TWILIO_CONNECT_S + TWILIO_READ_S) * SECOND)
 """The longest that one call of Twilio's API takes."""
+CONNECTION_KEPT = 4 * SECOND
+"""A connection to Twilio is used again for this long: servers commonly close an idle one after 5 s (Apache) or
+more, and a POST that meets the close is in doubt."""
 TWILIO_ACCEPTS_WITHIN = 10 * MINUTE
 """A POST that timed out here may still be accepted this long after it."""
 TWILIO_LIST_LAG = 15 * MINUTE
 """How late Twilio's list may show a message (twilio-java#442)."""
 WEBHOOK_RETRIES = 15 * SECOND
 """Twilio retries a webhook for this long in all (its connection overrides, `tt`)."""
+WORDS_UNORDERED = 15 * MINUTE
+"""A STOP and a START that came within this time may have been written in the other order: webhooks come late."""
 AWS_CONNECT_S = 3.0
 AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
@@ -68,6 +73,8 @@ DOUBT_ENDS = 3 * HOUR
 """After the claim: the doubt is final even if Twilio's list has not answered. Until then the slot stays held."""
 RESEND = 76 * MINUTE
 """After the claim: an unresolved message whose caller asked for it is sent again as a new record."""
+TURN_MOVES = MINUTE
+"""A waiting message whose turn moves by no more is not told anew: the sweep comes once a minute."""
 LONGEST_DEFERRAL = 35 * DAY
 """How long before its claim a message may have been created."""
 
@@ -99,8 +106,11 @@ ALERT_WINDOW = HOUR
 
 # --- the sweeps ------------------------------------------------------------------------------------------------------
 
+SWEEP_EVERY = MINUTE
 POSTPONED = 2 * MINUTE
 """How far a sweep moves an item before it acts on it: the next sweep leaves it alone."""
+URGENT = HOUR
+"""What expires this soon after it is due is swept before what can wait. 280 000 messages go in an hour, at 80/s."""
 STALE = 10 * MINUTE
 """What has been due for longer is counted: the sweep does not keep up."""
 SWEEP_NEEDS = 5 * SECOND

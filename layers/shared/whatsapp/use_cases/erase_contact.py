@@ -10,6 +10,8 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
+from whatsapp.domain.contact import is_contact_id
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, TwilioUnavailable
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
@@ -33,15 +35,17 @@ class EraseContact:
     def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
         """Start an erasure and make its first pass.
 
+        It is taken although nothing of the person is found: a request of theirs may still be in a queue, and is not
+        sent then, because it was asked for before the erasure.
+
         Raises:
-            MessagingError: `not_found`.
+            MessagingError: `not_found`: no contact can have this id.
         """
         now = self.clock.now()
+        if not is_contact_id(contact_id):
+            raise MessagingError("not_found", "no contact_id: POST /contacts/lookup gives that of an address")
         contact = self.contacts.get(contact_id)
-        if contact:
-            contact_id = contact.contact_id
-        elif not any(self.erasures.unfinished(contact_id, now)):  # a message that only waits has stored no contact
-            self.contacts.require(contact_id)
+        contact_id = contact.contact_id if contact else contact_id
         job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)

@@ -26,6 +26,7 @@ from whatsapp.domain.ports import (
     PublishFailed,
     Queue,
 )
+from whatsapp.domain.schedule import QuietHours
 from whatsapp.domain.sending.after_post import after_post, forbidden, put_back
 from whatsapp.domain.sending.before_claim import (
     SendPolicy,
@@ -40,10 +41,12 @@ from whatsapp.domain.sending.before_claim import (
     slot_taken,
 )
 from whatsapp.domain.sending.compose import compose, content_of, templated
-from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
+from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.sending.sender import Sender
+from whatsapp.domain.sending.transition import Transition
+from whatsapp.domain.sending.turns import in_turn
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import Template
 from whatsapp.use_cases.commit import Commit
@@ -71,8 +74,10 @@ class SendMessage:
 
     # --- the ways in -----------------------------------------------------------------------------------------------
 
-    def __call__(self, request: SendRequest, idempotency_key: str, deadline: Deadline) -> SendAnswer:
-        """Serve a caller's request.
+    def __call__(
+        self, request: SendRequest, idempotency_key: str, deadline: Deadline, asked_at: int | None = None
+    ) -> SendAnswer:
+        """Serve a caller's request. `asked_at`: when it was made (epoch ms), if it waited in the queue.
 
         Raises:
             MessagingError: refused before anything was stored; the key is still free.
@@ -82,8 +87,8 @@ class SendMessage:
             return self._again(stored, request, deadline)
         template = self.catalog.get(request.template) if request.template else None
         contact = self._contact(self.contact_ids.of(Address.parse(request.to)))
-        now = self.clock.now()
-        message = compose(request, message_id, contact, template, now, send_to_ids=self.policy.send_to_ids)
+        now, send_to_ids = self.clock.now(), self.policy.send_to_ids
+        message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
         sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")
         stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
         if not stored_by_us:  # another worker stored this key's message first
@@ -139,14 +144,14 @@ class SendMessage:
                 if message.continues and self._went_after_all(message.continues):
                     return self.commit(cancel(message, now))
                 if held := before_claim(message, contact, template, self.policy, now, deadline.at):
-                    return self.commit(held)
+                    return self._wait_in_turn(held, contact, now, deadline)
                 if deadline.at - now < periods.POST_NEEDS:
                     return message  # the sweep nudges it again
                 content = content_of(message, contact, template, now)
                 if isinstance(content, Template):
                     content = templated(message, content, self.templates.versions(content.name))
                 if held := slot_taken(message, contact, self.policy, now, random.random(), reject=reject):  # noqa: S311 - jitter
-                    return self.commit(held)
+                    return self._wait_in_turn(held, contact, now, deadline)
             except MessagingError as error:
                 return self.commit(refuse(message, error, now))
             sender = self.senders.get()
@@ -201,6 +206,23 @@ class SendMessage:
                 self.metrics.count("TwilioDown")
         elif sender.unanswered:
             self.senders.answered()
+
+    def _wait_in_turn(self, held: Transition, contact: Contact, now: int, deadline: Deadline) -> Message:
+        """Store why the message does not go now. A deferral counts who goes before it, and tells whom it overtakes."""
+        if held.step is not DEFER or held.before.kind is SendKind.REPLY:
+            return self.commit(held)
+        others = self.messages.waiting_of(contact, now)
+        own, *moved = in_turn(held, others, contact, self.policy.rate_limit_ms, self._quiet_hours_of, now)
+        message = self.commit(own)
+        for other in moved:
+            if deadline.at - self.clock.now() < periods.SWEEP_NEEDS:
+                break  # these are told when the sweep comes to them
+            self.commit(other)
+        return message
+
+    def _quiet_hours_of(self, message: Message) -> QuietHours | None:
+        exempt = message.template in self.catalog.names and self.catalog.get(message.template).quiet_hours_exempt
+        return None if exempt else self.policy.quiet_hours
 
     def _went_after_all(self, message_id: str) -> bool:
         """Late evidence shows that the message which this one continues reached Twilio, and did not fail."""

@@ -28,7 +28,13 @@ _SHOWN = (
     "in_reply_to",
     "button_text",
     "button_payload",
+    "choice",
+    "reaction",
+    "forwarded",
+    "frequently_forwarded",
+    "referral",
     "profile_name",
+    "more",
     "continues",
     "continued_as",
 )
@@ -75,6 +81,8 @@ class ConversationStore:
             shown["error"] = item["error"]
         if item["direction"] == "outbound":
             return {**shown, "status": message_from(item).status.public_status}
+        if "flow" in item:
+            shown["flow"] = json.loads(item["flow"])
         media = [self._medium(n, medium) for n, medium in enumerate(item.get("media") or ())]
         return {**shown, "status": "received", "media": media, "location": item.get("location")}
 

@@ -112,5 +112,5 @@ def _may_be_written_to(message: Message) -> Any:
     return (
         Attr("alias_of").not_exists()
         & Attr("opted_out_at").not_exists()
-        & absent_or("erased_at", Attr("erased_at").lt(message.created_at))
+        & absent_or("erased_at", Attr("erased_at").lt(message.requested_at))
     )

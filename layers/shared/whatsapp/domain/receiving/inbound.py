@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from whatsapp.domain.address import Address
-from whatsapp.domain.events import Kind, Location
+from whatsapp.domain.contact import OptWord
+from whatsapp.domain.events import Choice, Kind, Location, Reaction, Referral
 
 MAX_EVENT_TEXT = 20_000
-"""Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
-stays under 200 KB for every form: the bus takes 256 KB."""
+"""Characters of text an event may carry. JSON may need six bytes for each, so an event stays under 220 KB for every
+form: the bus takes 256 KB."""
+MAX_EVENT_FLOW = 32_000
+"""Bytes of a flow's answers, as JSON, that an event may carry."""
 
 UNKNOWN_TYPE = "application/octet-stream"
 """What nobody told, or what the bytes do not bear out."""
@@ -64,14 +67,21 @@ class InboundForm:
     kind: Kind = "text"
     button_text: str | None = None
     button_payload: str | None = None
+    choice: Choice | None = field(default=None, repr=False)
+    flow: dict[str, Any] | None = field(default=None, repr=False)
+    """The answers of a WhatsApp Flow; may be empty."""
+    reaction: Reaction | None = field(default=None, repr=False)
     media: tuple[InboundMedium, ...] = ()
     location: Location | None = field(default=None, repr=False)
+    forwarded: bool = False
+    frequently_forwarded: bool = False
+    referral: Referral | None = field(default=None, repr=False)
     profile_name: str | None = field(default=None, repr=False)
     replied_to_sid: str | None = None
     external_user_id: Address | None = None
     opt_out_type: str | None = None
     more: dict[str, str] = field(default_factory=dict, repr=False)
-    """Fields that this version does not know: Twilio adds some without notice."""
+    """Twilio's fields that no other attribute holds. All fields of the content, where its kind is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +98,39 @@ class InboundMessage:
     kind: Kind = "text"
     button_text: str | None = None
     button_payload: str | None = None
+    choice: Choice | None = field(default=None, repr=False)
+    flow: dict[str, Any] | None = field(default=None, repr=False)
+    """The answers of a WhatsApp Flow; may be empty."""
+    reaction: Reaction | None = field(default=None, repr=False)
     media: tuple[InboundMedium, ...] = ()
     location: Location | None = field(default=None, repr=False)
+    forwarded: bool = False
+    frequently_forwarded: bool = False
+    referral: Referral | None = field(default=None, repr=False)
     profile_name: str | None = field(default=None, repr=False)
     in_reply_to: str | None = None
     in_reply_to_template: str | None = None
     user_id: str | None = None
     agent: str | None = None
     source: str = "webhook"
-    opt: str | None = None
+    opt_word: Literal["out", "in"] | None = None
     """`out` or `in` where the message is a STOP or a START."""
+    opt: str | None = None
+    """The same where it counts: no later word was known, or Twilio's dates proved it the last."""
+    opt_again: bool | None = None
+    """It was proved the last after a word that came later had counted: it is published a second time."""
     more: dict[str, str] = field(default_factory=dict, repr=False)
     due_shard: str | None = None
     due_at: int | None = None
     """The outbox marker: `publish#…` until the message is on the bus, then `media#…` while media wait."""
+
+    @property
+    def as_opt_word(self) -> OptWord | None:
+        """The STOP or START that it is. Twilio dates what its list shows."""
+        if self.opt_word is None:
+            return None
+        is_dated = self.source == "backfill"
+        return OptWord(message_id=self.message_id, opt=self.opt_word, at=self.received_at, is_dated=is_dated)
 
     @property
     def is_published(self) -> bool:
@@ -135,9 +164,22 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
 )
 
 
-def kind_of(content_type: str) -> Kind:
-    """The kind of a message with a medium of this type."""
-    return next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
+_BY_MESSAGE_TYPE: dict[str, Kind] = {
+    "image": "image",
+    "sticker": "image",
+    "audio": "audio",
+    "voice": "audio",
+    "video": "video",
+    "document": "document",
+    "contacts": "contacts",
+}
+
+
+def kind_of(content_type: str, message_type: str = "") -> Kind:
+    """The kind of a message with a medium of this type; where it says nothing, what Twilio's `MessageType` says."""
+    kind: Kind = next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
+    says_nothing = kind == "unknown" or content_type.startswith("application/octet-stream")
+    return _BY_MESSAGE_TYPE.get(message_type, kind) if says_nothing else kind
 
 
 _NUMBER = re.compile(r"[+ ]?([0-9]{5,18})")

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
@@ -69,9 +70,14 @@ class Message:
     content_sid: str | None = None
     continues: str | None = None
     asked_at: int | None = None
-    """When the caller asked for the message that this record continues."""
+    """When the caller asked for it, where that was before `created_at`: it came by the queue, or continues a record."""
     continued_as: str | None = None
     error: Failure | None = None
+
+    @property
+    def requested_at(self) -> int:
+        """When the caller asked for it. An erasure since then forbids it."""
+        return self.asked_at or self.created_at
 
     @property
     def is_new(self) -> bool:
@@ -102,6 +108,17 @@ class Message:
     def is_in_doubt(self) -> bool:
         """Perhaps at Twilio."""
         return self.status in IN_DOUBT
+
+    @property
+    def sweep_shard(self) -> str:
+        """The shard in which the sweep of sends looks for it, as long as it has a `due_at`.
+
+        A rush of a hundred thousand reminders must not hold back what cannot wait: replies, what expires soon after it
+        is due, and what holds its contact's slot.
+        """
+        expires_soon = self.expires_at is not None and self.expires_at - (self.due_at or 0) <= periods.URGENT
+        is_urgent = self.holds_slot or (self.is_waiting and (self.kind is SendKind.REPLY or expires_soon))
+        return shard_of("urgent" if is_urgent else "send", self.contact_id)
 
     @property
     def slot_holder(self) -> str:

@@ -10,7 +10,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
-from whatsapp.domain.sending.message import Message, shard_of
+from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
 
 NOTHING: frozenset[str] = frozenset()
@@ -58,7 +58,6 @@ def take(
             "status": step.target,
             "status_at": now,
             "due_at": min(looks, default=None),
-            "due_shard": shard_of("send", before.contact_id) if looks else None,
             "outbox": outbox,
             "scheduled_for": None,
             "error": None if step in (ACCEPT, STOP) or step.target in (Status.DELIVERED, Status.READ) else before.error,
@@ -66,6 +65,7 @@ def take(
             **changes,
         },
     )
+    after = replace(after, due_shard=after.sweep_shard if looks else None)
     return Transition(before=before, step=step, after=after, next_due=due_at, successor=successor, proof=proof)
 
 
