@@ -83,6 +83,9 @@ class ScriptedTwilio:
         outcome = self.outcomes.pop(0)
         return outcome() if callable(outcome) else outcome
 
+    def is_answering(self) -> bool:
+        return not self.down
+
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         self._answer()
         return [one for one in self.messages if one.to == to and one.date_created >= since]
@@ -119,6 +122,7 @@ class UnitApp(App):
     queue: Any = field(default_factory=RecordingQueue)
     metrics: Any = field(default_factory=CountingMetrics)
     gateway: Any = field(default_factory=ScriptedTwilio)
+    run_all: Any = map
     contact_ids: ContactIds = field(default_factory=lambda: ContactIds("key"))
 
     def client(self, service: str) -> Any:

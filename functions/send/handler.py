@@ -47,7 +47,7 @@ def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
     Returns:
         The ids of those that must come again, as `ReportBatchItemFailures` wants them.
     """
-    bootstrap.app().work_queue_message  # noqa: B018 - make the parts before threads share them
+    bootstrap.app().work_queue_message, bootstrap.app().pace
     with ThreadPoolExecutor(max_workers=len(records) or 1) as workers:
         done = list(workers.map(partial(_record, deadline=deadline), records))
     failed = [record["messageId"] for record, is_done in zip(records, done, strict=True) if not is_done]
@@ -57,6 +57,7 @@ def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
 def _record(record: dict[str, Any], deadline: Deadline) -> bool:
     received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
     try:
+        bootstrap.app().pace.wait()
         return bootstrap.app().work_queue_message(received, deadline)
     except Exception:  # noqa: BLE001 - one message's error must not fail the batch; SQS brings this one again
         logger.exception("queue message failed", queue_message_id=received.queue_message_id)

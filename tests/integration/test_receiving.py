@@ -8,11 +8,12 @@ import httpx
 import pytest
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
 from whatsapp.adapters.twilio.gateway import TwilioGateway
-from whatsapp.adapters.twilio.http import client
+from whatsapp.adapters.twilio.http import Connections, client
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import TwilioUnavailable
 
 from local.artifacts import ROOT
+from tests.fakes import FrozenClock
 from tests.product import Product, eventually
 
 PICTURE = (ROOT / "local" / "phone" / "samples" / "picture.png").read_bytes()
@@ -26,7 +27,8 @@ def gateway(product: Product) -> TwilioGateway:
     credentials = TwilioCredentials(stack["account_sid"], stack["auth_token"])
     sender = Address.parse(stack["from_address"])
     secret: Any = SimpleNamespace(get=lambda: credentials)
-    return TwilioGateway(lambda: client(secret, stack["twilio_url"]), sender, stack["public_url"])
+    connections = Connections(FrozenClock())
+    return TwilioGateway(lambda: client(secret, connections, stack["twilio_url"]), sender, stack["public_url"])
 
 
 def test_medium_reaches_the_bucket_and_its_link_reads_it(product: Product, patient: str) -> None:

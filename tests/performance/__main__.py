@@ -1,4 +1,5 @@
 """`make bench`: each thing beside what it is compared with, in one run; the last line is one JSON object of ratios.
+`python -m tests.performance send` runs one suite (`cold`, `warm`, `send`, `rush`).
 
 Nothing here asserts a time: the machine may be busy. Rounds are interleaved and shuffled, and ratios are taken of
 medians, so that a slow minute strikes all alike.
@@ -7,19 +8,24 @@ medians, so that a slow minute strikes all alike.
 import io
 import json
 import random
+import ssl
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import zipfile
 from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import certifi
 import httpx
 
 from local.artifacts import LAMBDA_PYTHON, ROOT
@@ -32,17 +38,24 @@ ROUNDS = 15
 SENDERS = 20
 REQUESTS_EACH = 10
 TWILIO_TAKES_S = 0.1
+RUSH = 2_000
 
 Request = tuple[str, dict[str, str]]
 """Body and headers."""
 
 
 def main() -> None:
-    """Run all benchmarks."""
+    """Run the suites that the arguments name, or all."""
     with tempfile.TemporaryDirectory() as directory, Stack(Path(directory, "stack")) as stack:
         stack.sync_templates()
         sandbox = Sandbox(Path(directory, "sandbox"), stack)
-        ratios = {**cold_webhook(stack, sandbox), **warm_webhook(stack), **batch(sandbox)}
+        suites: dict[str, Callable[[], dict[str, float]]] = {
+            "cold": lambda: cold_webhook(stack, sandbox),
+            "warm": lambda: warm_webhook(stack),
+            "send": lambda: batch(sandbox),
+            "rush": lambda: rush(sandbox),
+        }
+        ratios = {name: ratio for suite in sys.argv[1:] or suites for name, ratio in suites[suite]().items()}
     print(json.dumps({name: round(ratio, 2) for name, ratio in ratios.items()}))
 
 
@@ -199,27 +212,67 @@ class SlowTwilio(BaseHTTPRequestHandler):
         """Silence."""
 
 
-def batch(sandbox: Sandbox) -> dict[str, float]:
-    """A batch of ten from the send queue, at once beside one after the other, where Twilio takes 100 ms."""
+@contextmanager
+def slow_twilio(directory: Path) -> Iterator[dict[str, str]]:
+    """Twilio over TLS, its root among as many as there really are; the environment of what shall reach it."""
+    key, root, bundle = directory / "key.pem", directory / "root.pem", directory / "bundle.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=twilio", "-days", "2"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(root)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    bundle.write_text(Path(certifi.where()).read_text() + root.read_text())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(root, key)
     server = ThreadingHTTPServer(("127.0.0.1", 0), SlowTwilio)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        environment = sandbox.environment("Send", TWILIO_BASE_URL=f"http://127.0.0.1:{server.server_port}")
-        runs = []
-        for number in range(5):
-            program = [str(LAMBDA_PYTHON), "-P", str(HERE / "ten_messages.py"), str(10_000_000 + 100 * number)]
-            done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+        url = f"https://127.0.0.1:{server.server_port}"
+        yield {"TWILIO_BASE_URL": url, "REQUESTS_CA_BUNDLE": str(bundle)}
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
-    at_once, in_turn = (statistics.median(run[name] for run in runs) for name in ("at_once", "in_turn"))
-    print(f"send, ten messages, Twilio takes {TWILIO_TAKES_S * 1000:.0f} ms:")
-    print(f"  {'as one batch':25} {10 / at_once:6.1f} messages/s")
+
+
+def batch(sandbox: Sandbox) -> dict[str, float]:
+    """A batch of ten from the send queue, beside one after the other and a loop over the SDK; Twilio takes 100 ms."""
+    ours, naive = list[dict[str, float]](), list[dict[str, float]]()
+    with tempfile.TemporaryDirectory() as directory, slow_twilio(Path(directory)) as twilio:
+        # Faster than any sender: what is measured is what the code can do.
+        environment = sandbox.environment("Send", SENDS_PER_SECOND="1000") | twilio
+        for number in range(5):
+            ours.append(run(environment, "ten_messages.py", str(10_000_000 + 100 * number)))
+            naive.append(run(environment, "naive_send.py"))
+    at_once, in_turn, cpu = (statistics.median(one[name] for one in ours) for name in ("at_once", "in_turn", "cpu"))
+    loop, loop_cpu = (statistics.median(one[name] for one in naive) for name in ("seconds", "cpu"))
+    print(f"send, ten messages over TLS, Twilio takes {TWILIO_TAKES_S * 1000:.0f} ms:")
+    print(f"  {'as one batch':25} {10 / at_once:6.1f} messages/s   CPU {cpu * 100:5.1f} ms a message")
     print(f"  {'one after the other':25} {10 / in_turn:6.1f} messages/s")
-    return {"batch_speedup": in_turn / at_once}
+    print(f"  {'naive loop':25} {10 / loop:6.1f} messages/s   CPU {loop_cpu * 100:5.1f} ms a message")
+    return {
+        "batch_speedup": in_turn / at_once,
+        "batch_vs_naive_loop": loop / at_once,
+        "batch_cpu_vs_naive_loop": cpu / loop_cpu,
+    }
+
+
+def rush(sandbox: Sandbox) -> dict[str, float]:
+    """One sweep over reminders that all become due at once; the embedded AWS is what bounds it here."""
+    swept = run(sandbox.environment("Send", SENDS_PER_SECOND="1000"), "rush.py", str(RUSH))
+    per_second = swept["acted"] / swept["seconds"]
+    print(f"sweep, {RUSH} reminders due at once, one pass:")
+    print(f"  {swept['acted']:.0f} in {swept['seconds']:.1f} s: {per_second:.0f} messages/s")
+    print(f"  CPU {swept['cpu'] / swept['acted'] * 1000:.1f} ms a message")
+    return {"sweep_per_second": per_second}
+
+
+def run(environment: Mapping[str, str], program: str, *arguments: str) -> dict[str, float]:
+    """What a program of this folder measured in a sandbox."""
+    command = [str(LAMBDA_PYTHON), "-P", str(HERE / program), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 if __name__ == "__main__":

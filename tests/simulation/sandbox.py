@@ -28,6 +28,8 @@ class SimulatedApp(App):
     world: "World"
     hearing: dict[str, Callable[..., None]] = field(default_factory=dict)
     """What listens to botocore's events in this sandbox."""
+    run_all: Any = map
+    """One after the other: the simulation's workers are greenlets, not threads."""
 
     def client(self, service: str) -> Any:
         """The world's AWS."""

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 import pytest
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.adapters.twilio.gateway import TwilioGateway
-from whatsapp.adapters.twilio.http import client
+from whatsapp.adapters.twilio.http import Connections, client
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, OutgoingPost, Rejected
+
+from tests.fakes import FrozenClock
 
 SID = "SM" + "a" * 32
 CREATED = b'{"sid": "' + SID.encode() + b'", "status": "queued"}'
@@ -74,7 +76,9 @@ class Secrets:
 
 
 def gateway_to(url: str, secret: TwilioSecret) -> TwilioGateway:
-    return TwilioGateway(lambda: client(secret, url), Address("+14155550100"), "https://us.example")
+    return TwilioGateway(
+        lambda: client(secret, Connections(FrozenClock()), url), Address("+14155550100"), "https://us.example"
+    )
 
 
 def post(url: str) -> Outcome:

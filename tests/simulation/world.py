@@ -292,7 +292,7 @@ class World:
         due: dict[str, int] = {}
         for item in self.tables.items("messages"):
             if shard := item.get("due_shard"):
-                kind = shard["S"].split("#")[0]
+                kind = shard["S"].split("#")[0].replace("urgent", "send")  # one sweep for both
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
         for kind, sweep in (("send", self._sweep), ("incident", self._alert), ("publish", self._publish)):
             if kind in due:

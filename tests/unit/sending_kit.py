@@ -100,10 +100,10 @@ def taken(
         "status": step.target,
         "status_at": NOW,
         "due_at": min(looks, default=None),
-        "due_shard": SHARD if looks else None,
         "outbox": outbox,
         "scheduled_for": None,
         "continued_as": successor.message_id if successor else before.continued_as,
     }
     after = replace(before, **{**of_any_step, **fields})
+    after = replace(after, due_shard=after.sweep_shard if looks else None)
     return Transition(before=before, step=step, after=after, next_due=due, successor=successor, proof=proof)

@@ -1,8 +1,12 @@
 """An outgoing message's record: its ids, and what its status means."""
 
+from typing import Any
+
 import pytest
+from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import (
+    SendKind,
     continuation_id_of,
     is_message_id,
     message_id_of,
@@ -78,3 +82,24 @@ def test_an_attempts_id_is_random() -> None:
 )
 def test_a_shard_is_of_a_contact(contact_id: str, shard: str) -> None:
     assert shard_of("send", contact_id) == shard
+
+
+REPLY = SendKind.REPLY
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "shard"),
+    [
+        (Status.PENDING, {}, "send#3"),
+        (Status.DEFERRED, {"expires_at": NOW + periods.URGENT + 1}, "send#3"),
+        (Status.DEFERRED, {"expires_at": NOW + periods.URGENT}, "urgent#3"),
+        (Status.DEFERRED, {"expires_at": NOW - 1}, "urgent#3"),
+        (Status.RETRYING, {"kind": REPLY}, "urgent#3"),
+        # What holds its contact's slot keeps the contact's other messages waiting.
+        *((status, {}, "urgent#3") for status in (Status.CLAIMED, Status.SENDING, Status.UNKNOWN)),
+        # Something is left in the outbox.
+        *((status, {"kind": REPLY, "expires_at": NOW}, "send#3") for status in (Status.UNRESOLVED, Status.FAILED)),
+    ],
+)
+def test_what_cannot_wait_has_shards_of_its_own(status: Status, fields: dict[str, Any], shard: str) -> None:
+    assert message(status, due_at=NOW, **fields).sweep_shard == shard

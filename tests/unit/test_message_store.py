@@ -1,9 +1,11 @@
 """Each write of a message holds only under its condition; all of its changes are stored, or none."""
 
 from dataclasses import replace
+from functools import partialmethod
 from typing import Any
 
 import pytest
+from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure
@@ -22,6 +24,7 @@ from whatsapp.domain.sending.lifecycle import (
     REFUSE,
     RESEND,
     STEPS,
+    WAITING,
     Status,
     Step,
 )
@@ -158,7 +161,7 @@ def test_fence_writes_what_goes_out(app: UnitApp) -> None:
     assert holds(app, fence(claimed, POST, NOON))
     sending = app.record()
     assert (sending.status, sending.text, sending.content_sid) == (Status.SENDING, "Hello Asha", "HX1")
-    assert (sending.due_at, sending.due_shard) == (LEASE, shard_of("send", sending.contact_id))
+    assert (sending.due_at, sending.due_shard) == (LEASE, shard_of("urgent", sending.contact_id))
 
 
 def test_step_is_stored_as_decided(app: UnitApp) -> None:
@@ -342,14 +345,24 @@ def test_due_finds_what_is_due_the_longest_due_first(app: UnitApp) -> None:
     app.store("status", due_at=NOON - 1, due_shard="status#0")
     found = app.messages.due("send#0", NOON)
     assert [m.message_id for m in found] == [message_id_of("first"), message_id_of("second")]
-    assert [m.message_id for m in app.messages.due("send#0", NOON, limit=1)] == [message_id_of("first")]
 
 
 def test_due_leaves_callbacks_and_inbound_messages_to_their_own_sweeps(app: UnitApp) -> None:
     app.bus.down = True
     app.patient_writes()
     until = NOON + periods.HOUR
-    assert [app.messages.due(f"publish#{n}", until) for n in range(SHARDS)] == [[]] * SHARDS
+    assert [m for n in range(SHARDS) for m in app.messages.due(f"publish#{n}", until)] == []
+
+
+def test_due_reads_a_page_when_it_is_asked_for(app: UnitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DynamoDB, "query", partialmethod(DynamoDB.query, limit=2))
+    for number in range(3):
+        app.store(f"{number}", due_at=NOON + number, due_shard="send#0")
+    found = app.messages.due("send#0", NOON + 2)
+    with app.calls() as calls:
+        assert [next(found).due_at, next(found).due_at] == [NOON, NOON + 1]
+    assert calls == ["Query messages", "BatchGetItem"]
+    assert [m.due_at for m in found] == [NOON + 2]
 
 
 def test_of_contact_finds_both_ends_of_the_span(app: UnitApp) -> None:
@@ -358,6 +371,32 @@ def test_of_contact_finds_both_ends_of_the_span(app: UnitApp) -> None:
     app.store("of another", created_at=NOON + 1, contact_id="0" * 32)
     found = app.messages.of_contact(app.contact().contact_id, NOON + 1, NOON + 2)
     assert sorted(m.created_at for m in found) == [NOON + 1, NOON + 2]
+
+
+def test_waiting_of_finds_what_waits_for_the_slot_under_any_address(app: UnitApp) -> None:
+    since = NOON - periods.LONGEST_DEFERRAL
+    for status in Status:
+        app.store(status, status=status)
+    app.store("a reply", status=Status.DEFERRED, kind=SendKind.REPLY)
+    app.store("of another", status=Status.DEFERRED, contact_id="0" * 32)
+    app.store("under the alias", status=Status.DEFERRED, contact_id="a" * 32)
+    app.store("as old as can be", status=Status.DEFERRED, created_at=since)
+    app.store("too old", status=Status.DEFERRED, created_at=since - 1)
+    app.store("by a clock ahead", status=Status.DEFERRED, created_at=NOON + 2 * periods.CLOCK_ERROR)
+    app.patient_writes()
+    found = app.messages.waiting_of(replace(app.contact(), aliases=frozenset({"a" * 32})), NOON)
+    expected = {*WAITING, "under the alias", "as old as can be", "by a clock ahead"}
+    assert {m.message_id for m in found} == {message_id_of(key) for key in expected}
+
+
+def test_reading_a_contacts_messages_fetches_no_inbound_one(app: UnitApp) -> None:
+    inbound_id = app.patient_writes()
+    app.store()
+    asked: list[Any] = []
+    event, hook = "provide-client-params.dynamodb.BatchGetItem", lambda params, **_: asked.append(params)
+    with app._listening(event, hook):
+        app.messages.of_contact(app.contact().contact_id, NOON, NOON)
+    assert [inbound_id in str(params) for params in asked] == [False]
 
 
 def test_message_is_found_by_its_sid(app: UnitApp) -> None:

@@ -29,7 +29,7 @@ def timeout(function: str) -> int:
 
 
 SEND, WEBHOOK, SYNC = timeout("SendFunction"), timeout("WebhookFunction"), timeout("TemplateSyncFunction")
-SWEEP_EVERY = p.MINUTE
+SWEEP_EVERY = p.SWEEP_EVERY
 QUEUE = RESOURCES["SendQueue"]["Properties"]
 DEAD_LETTERS = RESOURCES["SendDeadLetterQueue"]["Properties"]
 

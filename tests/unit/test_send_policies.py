@@ -13,7 +13,7 @@ from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.on_doubt import LookAgain, on_doubt
 from whatsapp.domain.sending.on_status import on_status, speaks_of
 from whatsapp.domain.sending.transition import Transition
-from whatsapp.domain.sending.when_due import Due, when_due
+from whatsapp.domain.sending.when_due import Due, Turns, when_due
 
 NOW = 1_795_503_600_000
 SID, OTHER_SID = f"SM{1:032x}", f"SM{2:032x}"
@@ -97,12 +97,12 @@ def test_of_a_contacts_waiting_messages_the_first_to_expire_goes() -> None:
     later = message(message_id="l" * 32, status=Status.DEFERRED, expires_at=NOW + 2 * p.HOUR)
     never = message(message_id="n" * 32, status=Status.DEFERRED)
     seen = [never, later, soon]
-    assert [when_due(m, seen, NOW) for m in seen] == [Due.NOTHING, Due.NOTHING, Due.NUDGE]
+    assert [when_due(m, Turns(seen), NOW) for m in seen] == [Due.NOTHING, Due.NOTHING, Due.NUDGE]
 
 
 @pytest.mark.parametrize(("left", "expires"), [(1, False), (0, True)])
 def test_a_message_expires_at_its_moment(left: int, expires: bool) -> None:
-    decided = when_due(message(status=Status.PENDING, expires_at=NOW + left), [], NOW)
+    decided = when_due(message(status=Status.PENDING, expires_at=NOW + left), Turns(), NOW)
     assert (isinstance(decided, Transition) and decided.step is EXPIRE) is expires
 
 

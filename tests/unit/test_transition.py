@@ -193,8 +193,8 @@ def test_a_status_without_a_time_is_dated_by_the_record() -> None:
     assert status_changed(message(Status.CANCELED, status_at=None)).occurred_at == "2026-11-24T11:30:00+05:30"
 
 
-@pytest.mark.parametrize("step", [CANCEL, DOUBT, FAIL])
-def test_the_contact_decides_the_shard(step: Step) -> None:
+@pytest.mark.parametrize(("step", "kind"), [(CANCEL, "send"), (DOUBT, "urgent"), (FAIL, "send")])
+def test_the_status_and_the_contact_decide_the_shard(step: Step, kind: str) -> None:
     for first, shard in (("00000000", 0), ("00000001", 1), ("0000000e", 2), ("ffffffff", 3)):
         after = take(message(contact_id=first + "c" * 24), step, NOW, due_at=NOW).after
-        assert after.due_shard == f"send#{shard}"
+        assert after.due_shard == f"{kind}#{shard}"

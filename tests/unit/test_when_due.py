@@ -6,7 +6,7 @@ import pytest
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import EXPIRE, GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.when_due import Due, when_due
+from whatsapp.domain.sending.when_due import Due, Turns, when_due
 
 from tests.unit.sending_kit import CONTACT, DEAD_LETTER, EVENT, HOUR, NOW, REPLY, message, taken
 
@@ -27,31 +27,31 @@ DIED = Failure(code="twilio_unavailable", detail="the worker died before it coul
     ],
 )
 def test_by_status(status: Status, then: Due) -> None:
-    assert when_due(message(status), [], NOW) is then
+    assert when_due(message(status), Turns(), NOW) is then
 
 
 @pytest.mark.parametrize("status", WAITING)
 @pytest.mark.parametrize(("expires_at", "is_expired"), [(NOW + 1, False), (NOW, True), (NOW - 1, True)])
 def test_a_waiting_message_expires(status: Status, expires_at: int, is_expired: bool) -> None:
     waiting = message(status, expires_at=expires_at, scheduled_for=NOW)
-    assert when_due(waiting, [], NOW) == (taken(waiting, EXPIRE, outbox=EVENT) if is_expired else Due.NUDGE)
+    assert when_due(waiting, Turns(), NOW) == (taken(waiting, EXPIRE, outbox=EVENT) if is_expired else Due.NUDGE)
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
 def test_a_claim_whose_worker_died_is_taken_back_and_goes_at_once(attempts: int) -> None:
     claimed = message(Status.CLAIMED, attempts=attempts)
-    assert when_due(claimed, [], NOW) == taken(claimed, TAKE_BACK, due=NOW, scheduled_for=NOW, error=DIED)
+    assert when_due(claimed, Turns(), NOW) == taken(claimed, TAKE_BACK, due=NOW, scheduled_for=NOW, error=DIED)
 
 
 @pytest.mark.parametrize("attempts", [3, 4])
 def test_the_third_worker_that_died_is_the_last(attempts: int) -> None:
     claimed = message(Status.CLAIMED, attempts=attempts)
-    assert when_due(claimed, [], NOW) == taken(claimed, GIVE_UP, outbox=DEAD_LETTER, error=DIED)
+    assert when_due(claimed, Turns(), NOW) == taken(claimed, GIVE_UP, outbox=DEAD_LETTER, error=DIED)
 
 
 @pytest.mark.parametrize("status", [Status.CLAIMED, Status.SENDING, Status.UNKNOWN])
 def test_what_a_worker_has_does_not_expire(status: Status) -> None:
-    judged = when_due(message(status, expires_at=NOW), [], NOW)
+    judged = when_due(message(status, expires_at=NOW), Turns(), NOW)
     assert judged is Due.LOOK_UP or (not isinstance(judged, Due) and judged.step is TAKE_BACK)
 
 
@@ -91,16 +91,16 @@ def test_of_a_contacts_messages_only_the_first_to_expire_is_nudged(
 ) -> None:
     mine = message(Status.DEFERRED, expires_at=expires_at)
     assert mine.contact_id == CONTACT
-    assert when_due(mine, [mine, *rivals], NOW) is then
-    assert when_due(mine, [*rivals, mine], NOW) is then
-    assert when_due(mine, rivals, NOW) is then
+    assert when_due(mine, Turns([mine, *rivals]), NOW) is then
+    assert when_due(mine, Turns([*rivals, mine]), NOW) is then
+    assert when_due(mine, Turns(rivals), NOW) is then
 
 
 def test_a_reply_needs_no_turn() -> None:
-    assert when_due(message(Status.DEFERRED, kind=REPLY), [rival(expires_at=NOW + 1)], NOW) is Due.NUDGE
+    assert when_due(message(Status.DEFERRED, kind=REPLY), Turns([rival(expires_at=NOW + 1)]), NOW) is Due.NUDGE
 
 
 def test_a_rival_that_has_expired_still_goes_first_until_it_is_judged_itself() -> None:
     expired = rival(expires_at=NOW)
-    assert when_due(message(Status.DEFERRED), [expired], NOW) is Due.NOTHING
-    assert when_due(expired, [], NOW) == taken(expired, EXPIRE, outbox=EVENT)
+    assert when_due(message(Status.DEFERRED), Turns([expired]), NOW) is Due.NOTHING
+    assert when_due(expired, Turns(), NOW) == taken(expired, EXPIRE, outbox=EVENT)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
@@ -29,6 +31,7 @@ from whatsapp.observability import PowertoolsMetrics
 from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
+from whatsapp.use_cases.pace import Pace
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.receive_message import ReceiveMessage
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
     from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
+    from whatsapp.adapters.twilio.http import Connections
     from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.domain.ports import MediaSource
     from whatsapp.use_cases.cancel_message import CancelMessage
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
@@ -61,6 +66,9 @@ _TIMEOUTS = Config(
     read_timeout=periods.AWS_READ_S,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+
+AT_ONCE = 10
+"""As many threads as botocore keeps connections."""
 
 T = TypeVar("T")
 
@@ -159,11 +167,17 @@ class App:
     def alerts(self) -> SnsAlerts:
         return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
 
+    @cached_property
+    def _twilio_connections(self) -> "Connections":
+        from whatsapp.adapters.twilio.http import Connections
+
+        return Connections(self.clock)
+
     def _twilio(self) -> Any:
         """The SDK's client with the secret as it is now, because it may have been rotated."""
         from whatsapp.adapters.twilio.http import client
 
-        return client(self.twilio_secret, self.settings.twilio_base_url)
+        return client(self.twilio_secret, self._twilio_connections, self.settings.twilio_base_url)
 
     @cached_property
     def gateway(self) -> "TwilioGateway":
@@ -180,6 +194,10 @@ class App:
     @cached_property
     def incidents(self) -> IncidentStore:
         return IncidentStore(self.db, self.settings.messages_table)
+
+    @cached_property
+    def senders(self) -> SenderStore:
+        return SenderStore(self.db, self.settings.messages_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:
@@ -214,6 +232,17 @@ class App:
         s = self.settings
         return ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
+    @cached_property
+    def pace(self) -> Pace:
+        """This sandbox's share of the pace of the send queue: at most `send_concurrency` sandboxes work it."""
+        s = self.settings
+        return Pace(self.clock, s.sends_per_second / s.send_concurrency)
+
+    @cached_property
+    def run_all(self) -> Callable[..., Any]:
+        """Like `map`, in threads that wait for AWS and Twilio at the same time."""
+        return ThreadPoolExecutor(AT_ONCE).map
+
     # --- what we do ------------------------------------------------------------------------------------------------
 
     def _join(self, use_case: type[T], **others: Any) -> T:
@@ -231,7 +260,17 @@ class App:
 
     @cached_property
     def receive_message(self) -> ReceiveMessage:
-        return self._join(ReceiveMessage, default_agent=self.settings.default_agent)
+        return self._join(
+            ReceiveMessage,
+            default_agent=self.settings.default_agent,
+            settle_opt_words=lambda contact_id: self.settle_opt_words(contact_id),  # noqa: PLW0108 - made when called
+        )
+
+    @cached_property
+    def settle_opt_words(self) -> "SettleOptWords":
+        from whatsapp.use_cases.settle_opt_words import SettleOptWords
+
+        return self._join(SettleOptWords)
 
     @cached_property
     def publish_waiting(self) -> PublishWaiting:
@@ -297,7 +336,7 @@ class App:
     def sweep_due(self) -> "SweepDue":
         from whatsapp.use_cases.sweep_due import SweepDue
 
-        return self._join(SweepDue)
+        return self._join(SweepDue, sends_per_second=self.settings.sends_per_second)
 
     @cached_property
     def redrive_dead_letters(self) -> "RedriveDeadLetters":

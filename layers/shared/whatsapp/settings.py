@@ -44,6 +44,10 @@ class Settings:
     quiet_hours_zone: str = field(default="Asia/Kolkata")
     retention_days: int = field(default=400)
     """How long messages are kept. At least 35: a redelivered send must still find its record."""
+    send_concurrency: int = field(default=5)
+    """How many batches of the send queue are worked at once."""
+    sends_per_second: int = field(default=80)
+    """The pace of the send queue: what Twilio takes from one sender."""
     send_to_business_scoped_ids: int = field(default=0)
     """1: send to WhatsApp ids whose number is not known. Twilio does not document whether it accepts them as `To`."""
     delete_media_at_twilio: int = field(default=0)

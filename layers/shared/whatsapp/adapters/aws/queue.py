@@ -1,7 +1,7 @@
 """The send queue and its dead-letter queue in SQS."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +27,36 @@ class SendQueue:
         """Ask for a record to be looked at, after a delay of at most SQS's 15 minutes."""
         self._send(self._url, {"message_id": message_id}, min(delay_seconds, periods.SQS_LONGEST_DELAY_S))
 
+    def nudge_many(self, nudges: Sequence[tuple[str, int]]) -> None:
+        """Nudge up to ten records in one call: their ids, each with its delay in seconds.
+
+        Raises:
+            PublishFailed: the queue did not take all of them.
+        """
+        entries: list[Any] = [
+            {"Id": str(n), "MessageBody": json.dumps({"message_id": message_id}), "DelaySeconds": delay_seconds}
+            for n, (message_id, delay_seconds) in enumerate(nudges)
+        ]
+        try:
+            answer = self._client().send_message_batch(QueueUrl=self._url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            raise PublishFailed(f"the queue did not take them ({type(error).__name__})") from None
+        if failed := answer.get("Failed"):
+            raise PublishFailed(f"the queue did not take {len(failed)} of {len(entries)} nudges")
+
+    def backlog(self) -> int:
+        """About how many queue messages wait to be worked, those with a delay included.
+
+        Raises:
+            PublishFailed: the queue did not answer.
+        """
+        names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        try:
+            answer = self._client().get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
+        except (ClientError, BotoCoreError) as error:
+            raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
+        return sum(int(number) for number in answer["Attributes"].values())
+
     def enqueue(self, request: Mapping[str, Any]) -> None:
         """Put a request to send on the queue."""
         self._send(self._url, request)
@@ -43,9 +73,10 @@ class SendQueue:
         }
         self._send(self._dead_letter_url, body)
 
-    def dead_letter_poison(self, body: str, error: MessagingError) -> None:
-        """Write a queue message that can never succeed to the dead-letter queue, unchanged, with the error."""
-        self._send(self._dead_letter_url, {"poison": body, "error": {"code": error.code, "detail": error.detail}})
+    def dead_letter_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> None:
+        """Write a queue message that cannot be read to the dead-letter queue, unchanged, with its id and the error."""
+        why = {"code": error.code, "detail": error.detail}
+        self._send(self._dead_letter_url, {"poison": body, "queue_message_id": queue_message_id, "error": why})
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
         """Let a queue message come again after a delay. On failure, it comes after the queue's visibility timeout."""

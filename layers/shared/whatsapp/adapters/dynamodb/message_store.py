@@ -3,16 +3,17 @@
 Where the contact's slot takes part (`slots`), both rows change in one transaction.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.sending.lifecycle import CLAIM, DEFER, FENCE, Slot
-from whatsapp.domain.sending.message import Message, shard_of
+from whatsapp.domain.sending.message import Message, SendKind, is_message_id, shard_of
 from whatsapp.domain.sending.transition import Transition
 
 _ALWAYS_WRITTEN = frozenset({"status", "status_at", "due_at", "due_shard", "error", "announce", "contact_id", "lane"})
@@ -55,20 +56,27 @@ class MessageStore:
         item = self._db.get(self._messages, message_key(message_id))
         return message_from(item) if item and item.get("direction") == "outbound" else None
 
-    def due(self, shard: str, until: int, limit: int = 100) -> Sequence[Message]:
-        """What is due in a shard until then, the longest due first. A hint: the index lags, conditions decide."""
-        page = self._db.query(
-            self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due", limit=limit
-        )
-        found = self._outbound([item["message_id"] for item in page.items if item["entry"] == "message"])
-        return sorted((m for m in found if m.due_at is not None and m.due_shard == shard), key=lambda m: m.due_at or 0)
+    def due(self, shard: str, until: int) -> Iterator[Message]:
+        """What is due in a shard until then, the longest due first, each page read when it is asked for.
+
+        A hint: the index lags, conditions decide.
+        """
+        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        for page in self._db.pages(self._messages, span, index="due"):
+            found = self._outbound([item["message_id"] for item in page if item["entry"] == "message"])
+            yield from sorted((m for m in found if m.due_at and m.due_shard == shard), key=lambda m: m.due_at or 0)
 
     def of_contact(self, contact_id: str, since: int, until: int) -> Sequence[Message]:
         """The contact's outgoing messages created in that span, both ends included."""
         span = Key("contact_id").eq(contact_id) & Key("at").between(since, until)
-        return self._outbound(
-            [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
-        )
+        ids = [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
+        return self._outbound([message_id for message_id in ids if is_message_id(message_id)])
+
+    def waiting_of(self, contact: Contact, now: int) -> list[Message]:
+        """What waits for the contact's slot. A hint: the index lags, conditions decide."""
+        since, until = now - periods.LONGEST_DEFERRAL, now + periods.MINUTE  # other workers' clocks may be ahead
+        found = [m for contact_id in contact.ids for m in self.of_contact(contact_id, since, until)]
+        return [m for m in found if m.is_waiting and m.kind is SendKind.PROACTIVE]
 
     def message_ids_for_sid(self, twilio_sid: str) -> Sequence[str]:
         """The ids of the messages with this sid: one at most, if Twilio's sids are unique."""
@@ -112,13 +120,13 @@ class MessageStore:
 
     def postpone(self, message: Message, due_at: int, shard: str = "send") -> Message | None:
         """Move what is due before acting on it, so that two sweeps at once act on it once. None: another one has it."""
-        return self._mark(message, {"due_at": due_at, "due_shard": shard_of(shard, message.contact_id)})
+        return self._mark(message, {"due_at": due_at, "due_shard": _shard(message, due_at, shard)})
 
     def clear_outbox(
         self, message: Message, *, left: frozenset[str] = frozenset(), due_at: int | None, shard: str = "send"
     ) -> Message | None:
         """Store what is left in the outbox, and when the message is due next. None if it changed since it was read."""
-        due_shard = shard_of(shard, message.contact_id) if due_at else None
+        due_shard = _shard(message, due_at, shard) if due_at else None
         return self._mark(message, {"announce": left, "due_at": due_at, "due_shard": due_shard})
 
     # --- building blocks -------------------------------------------------------------------------------------------
@@ -207,6 +215,11 @@ def _why_lost(failed: ConditionFailed) -> ClaimLost:
         return ClaimLost(inbound_refused=True)
     in_flight = bool(contact and contact.get("reply_inflight")) and bool(inbound)
     return ClaimLost(contact=contact_from(contact) if contact else None, reply_in_flight=in_flight)
+
+
+def _shard(message: Message, due_at: int, kind: str) -> str:
+    """The shard of a message that will be due then. `kind`: `send`, or `status` where only Twilio is asked."""
+    return replace(message, due_at=due_at).sweep_shard if kind == "send" else shard_of(kind, message.contact_id)
 
 
 def _same(attribute: str, value: Any) -> Any:

@@ -1,22 +1,58 @@
-"""The official SDK's client with short timeouts, without retries of its own and without kept connections.
+"""The official SDK's client with short timeouts, without retries of its own, over connections that are kept shortly.
 
-The SDK itself never times out (measured on 9.13.0), and a kept connection breaks in mid-POST after a frozen sandbox.
+The SDK itself never times out (measured on 9.13.0), and reads all root certificates anew for each connection.
 """
 
 import logging
+import os
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+import certifi
+from requests import Session
+from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+from urllib3.util.ssl_ import create_urllib3_context
 
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
+from whatsapp.domain.ports import Clock
 
 logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # its DEBUG lines contain numbers and texts
+
+
+class Connections(HTTPAdapter):
+    """A sandbox's connections to Twilio, which its threads share: one TLS context, and none that is kept long.
+
+    A connection that is kept while the sandbox is frozen breaks in mid-POST, and leaves a message in doubt. `clock` is
+    the one that DynamoDB's answers correct, because a sandbox's own may stand still meanwhile.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._opened_at = 0
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
+        """Read the root certificates once, for all connections."""
+        context = create_urllib3_context()
+        context.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
+        super().init_poolmanager(connections, maxsize, block, ssl_context=context, **more)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave verifying to the context: what is named here would be read anew for each connection."""
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one request, over a connection that is no older than `periods.CONNECTION_KEPT`."""
+        now = self._clock.now()
+        if not 0 <= now - self._opened_at < periods.CONNECTION_KEPT:
+            self._opened_at = now
+            self.poolmanager.clear()  # requests on their way are not affected
+        return super().send(*args, **kwargs)
 
 
 class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no types
@@ -25,8 +61,14 @@ class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no ty
     `refused`: called when Twilio does not accept the credentials, because they may have been rotated.
     """
 
-    def __init__(self, base_url: str = "", refused: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, connections: Connections, base_url: str = "", refused: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__(pool_connections=False)
+        self.session = Session()  # of its own: a session's cookies would go from one message to the next
+        self.session.trust_env = False  # or requests names the certificates again
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, connections)
         # requests takes the pair; the SDK's own check takes only one number
         self.timeout = (periods.TWILIO_CONNECT_S, periods.TWILIO_READ_S)
         self._base_url = base_url.rstrip("/")
@@ -45,7 +87,7 @@ class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no ty
         return response
 
 
-def client(secret: TwilioSecret, base_url: str = "") -> Client:
+def client(secret: TwilioSecret, connections: Connections, base_url: str = "") -> Client:
     """A new SDK client, with the API key if there is one.
 
     Never shared between threads: the SDK keeps the last response on its HTTP client and returns it from there, so one
@@ -57,5 +99,5 @@ def client(secret: TwilioSecret, base_url: str = "") -> Client:
         credentials.api_key_sid or credentials.account_sid,
         credentials.api_key_secret or credentials.auth_token,
         credentials.account_sid,
-        http_client=HttpClient(base_url, refused=lambda: secret.get(refresh=True)),
+        http_client=HttpClient(connections, base_url, refused=lambda: secret.get(refresh=True)),
     )

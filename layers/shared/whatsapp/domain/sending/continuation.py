@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import REDRIVE, RESEND, Status, Step
-from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, continuation_id_of, shard_of
+from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, continuation_id_of
 from whatsapp.domain.sending.transition import NOTHING, Transition, take
 from whatsapp.domain.sending.twilio_codes import Action, Row
 
@@ -43,7 +43,7 @@ def continuation_of(
     """The new record; None if the old one was stopped, has expired, or is continued already."""
     if old.stop or old.continued_as or (old.expires_at is not None and old.expires_at <= now):
         return None
-    return replace(
+    new = replace(
         old,
         message_id=continuation_id_of(old.message_id),
         continues=old.message_id,
@@ -59,12 +59,12 @@ def continuation_of(
         error=None,
         outbox=NOTHING,
         due_at=now,
-        due_shard=shard_of("send", old.contact_id),
         scheduled_for=None,
         template_only=old.template_only or template_only,
         content_sid=None,
         waiting_since=waiting_since,
     )
+    return replace(new, due_shard=new.sweep_shard)
 
 
 def _continued(old: Message, now: int, step: Step) -> Transition | None:

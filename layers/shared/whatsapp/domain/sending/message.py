@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
@@ -102,6 +103,17 @@ class Message:
     def is_in_doubt(self) -> bool:
         """Perhaps at Twilio."""
         return self.status in IN_DOUBT
+
+    @property
+    def sweep_shard(self) -> str:
+        """The shard in which the sweep of sends looks for it, as long as it has a `due_at`.
+
+        A rush of a hundred thousand reminders must not hold back what cannot wait: replies, what expires soon after it
+        is due, and what holds its contact's slot.
+        """
+        expires_soon = self.expires_at is not None and self.expires_at - (self.due_at or 0) <= periods.URGENT
+        is_urgent = self.holds_slot or (self.is_waiting and (self.kind is SendKind.REPLY or expires_soon))
+        return shard_of("urgent" if is_urgent else "send", self.contact_id)
 
     @property
     def slot_holder(self) -> str:

@@ -10,7 +10,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
-from whatsapp.domain.sending.message import Message, shard_of
+from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
 
 NOTHING: frozenset[str] = frozenset()
@@ -58,7 +58,6 @@ def take(
             "status": step.target,
             "status_at": now,
             "due_at": min(looks, default=None),
-            "due_shard": shard_of("send", before.contact_id) if looks else None,
             "outbox": outbox,
             "scheduled_for": None,
             "error": None if step in (ACCEPT, STOP) or step.target in (Status.DELIVERED, Status.READ) else before.error,
@@ -66,15 +65,16 @@ def take(
             **changes,
         },
     )
+    after = replace(after, due_shard=after.sweep_shard if looks else None)
     return Transition(before=before, step=step, after=after, next_due=due_at, successor=successor, proof=proof)
 
 
 def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
     """When and by which sweep a message is looked at next, once its outbox is empty.
 
-    `due_at`: for a message that waits.
+    `due_at`: for a message that waits, or is in doubt.
     """
-    if message.is_waiting:
+    if message.is_waiting or message.status is Status.UNKNOWN:
         return due_at or message.due_at, "send"
     if message.status is Status.SENT:
         return (message.accepted_at or message.created_at) + periods.ASK_STATUS[0], "status"
@@ -99,8 +99,9 @@ def outbox_of_failure(
 def status_changed(message: Message) -> MessageStatusChanged:
     """The event of a message's present status; the same status gives the same `event_id`."""
     at = message.scheduled_for if message.status is Status.DEFERRED else None
+    which = at or ("overdue" if message.status is Status.UNKNOWN else None)
     return MessageStatusChanged(
-        event_id=f"{message.message_id}#{message.status.public_status}" + (f"#{at}" if at else ""),
+        event_id=f"{message.message_id}#{message.status.public_status}" + (f"#{which}" if which else ""),
         occurred_at=iso(message.status_at or message.created_at),
         contact_id=message.contact_id,
         address=message.to,

@@ -1,13 +1,14 @@
 """Decides, when the sweep finds a message due: what is to be done with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 
 from whatsapp.domain.errors import Failure
-from whatsapp.domain.sending.before_claim import is_past
-from whatsapp.domain.sending.lifecycle import EXPIRE, GIVE_UP, TAKE_BACK, Status
+from whatsapp.domain.sending.before_claim import expire, is_past
+from whatsapp.domain.sending.lifecycle import GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, SendKind
-from whatsapp.domain.sending.transition import EVENT, EVERYONE, Transition, take
+from whatsapp.domain.sending.transition import EVERYONE, Transition, take
+from whatsapp.domain.sending.turns import by_turn
 
 
 class Due(StrEnum):
@@ -21,12 +22,32 @@ class Due(StrEnum):
     """Another message of the contact goes first, or it is final."""
 
 
-def when_due(message: Message, seen: Sequence[Message], now: int) -> Transition | Due:
-    """Judge a message that is due. `seen`: all that waits in its shard, as the sweep found it."""
+class Turns:
+    """Whose turn it is among what the sweep has seen: the contact's slot takes one proactive message at a time."""
+
+    def __init__(self, seen: Iterable[Message] = ()) -> None:
+        self._first: dict[str, tuple[bool, int, int, str]] = {}
+        self.see(seen)
+
+    def see(self, messages: Iterable[Message]) -> None:
+        """Take more messages into account."""
+        for message in messages:
+            if message.is_waiting and message.kind is SendKind.PROACTIVE:
+                first = self._first.get(message.contact_id)
+                self._first[message.contact_id] = min(first or by_turn(message), by_turn(message))
+
+    def has(self, message: Message) -> bool:
+        """Whether it goes before the others of its contact: it expires first. A reply needs no turn."""
+        first = self._first.get(message.contact_id)
+        return message.kind is SendKind.REPLY or first is None or by_turn(message) <= first
+
+
+def when_due(message: Message, turns: Turns, now: int) -> Transition | Due:
+    """Judge a message that is due."""
     if message.is_waiting:
         if is_past(message, now):
-            return take(message, EXPIRE, now, outbox=EVENT)
-        return Due.NUDGE if _has_turn(message, seen) else Due.NOTHING
+            return expire(message, now)
+        return Due.NUDGE if turns.has(message) else Due.NOTHING
     if message.status is Status.CLAIMED:
         return _take_back(message, now)
     return Due.LOOK_UP if message.is_in_doubt else Due.NOTHING
@@ -38,12 +59,3 @@ def _take_back(message: Message, now: int) -> Transition:
     if message.attempts >= MAX_ATTEMPTS:
         return take(message, GIVE_UP, now, error=died, outbox=EVERYONE)
     return take(message, TAKE_BACK, now, due_at=now, scheduled_for=now, error=died)
-
-
-def _has_turn(message: Message, seen: Sequence[Message]) -> bool:
-    """Of a contact's waiting proactive messages only the one that expires first is nudged: the slot takes one."""
-    if message.kind is SendKind.REPLY:
-        return True
-    rivals = [m for m in seen if m.contact_id == message.contact_id and m.is_waiting and m.kind is SendKind.PROACTIVE]
-    first = min([message, *rivals], key=lambda m: (m.expires_at is None, m.expires_at or 0, m.created_at, m.message_id))
-    return first.message_id == message.message_id
