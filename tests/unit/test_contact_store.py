@@ -64,6 +64,24 @@ def test_suppression_needs_evidence_newer_than_the_last_sign_of_life(contacts: C
     assert getattr(contacts.get("c1"), "suppressed_code", 0) == 63024
 
 
+def test_rows_of_former_spellings_are_tied_with_their_aliases(contacts: ContactStore) -> None:
+    contacts.update("old", {"user_id": "u", "opted_out_at": NOON})
+    contacts.tie("id", "old")
+    contacts.update("new", {"language": "fr"})
+    for contact_id in ("new", "old", "id"):
+        found = contacts.find("new", ["old", "older"])
+        assert found == contacts.get(contact_id)
+        assert found is not None
+        assert (found.contact_id, found.user_id, found.language, found.opted_out_at) == ("new", "u", "fr", NOON)
+        assert found.aliases == {"old", "id"}
+    assert contacts.get("older") is None, "no row is made for a spelling that was never stored"
+
+
+def test_stranger_is_not_found_under_a_former_spelling(contacts: ContactStore) -> None:
+    assert contacts.find("new", ["old"]) is None
+    assert contacts.get("new") is None
+
+
 @pytest.mark.parametrize(("arrived", "lifted"), [(NOON - 1, False), (NOON, True), (NOON + 1, True)])
 def test_an_arrival_disproves_what_no_later_message_proved(contacts: ContactStore, arrived: int, lifted: bool) -> None:
     contacts.suppress("c1", 63024, NOON)

@@ -281,6 +281,25 @@ def test_id_with_a_message_in_flight_joins_later(side: Receiving) -> None:
     assert side.contact().next_allowed_at == side.clock.now() + 2 * HOUR
 
 
+@pytest.mark.parametrize(("old", "new"), [("+22997123456", "+2290197123456"), ("+22508123456", "+2250708123456")])
+def test_stop_from_one_spelling_binds_the_other(side: Receiving, old: str, new: str) -> None:
+    side.receive_message(side.form(1, "STOP", from_=Address(old)))
+    side.receive_message(side.form(2, "STOP", from_=Address(new)))
+    first, second = (event for event in side.published() if event.text)
+    assert first.contact_id == second.contact_id
+    assert (first.address, second.address) == (old, new)
+    assert side.contact(old).opted_out_at == side.contact(new).opted_out_at == side.clock.now()
+
+
+def test_contact_of_before_a_renumbering_is_tied_when_a_message_comes_in(side: Receiving) -> None:
+    new = Address("+2290197123456")
+    (former,) = IDS.former(new)
+    side.contacts.update(former, {"user_id": "user-7", "opted_out_at": 5})
+    side.receive_message(side.form(1, from_=new))
+    assert side.contact(new.value).aliases == {former}
+    assert (side.published()[0].user_id, side.contact(new.value).opted_out_at) == ("user-7", 5)
+
+
 def test_row_that_becomes_an_alias_while_a_message_comes_in(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     real, is_first = side.inbox.put, True
 

@@ -90,7 +90,14 @@ class ContactIds:
 
     def of(self, address: Address) -> str:
         """A keyed hash of the address in its canonical spelling; 32 hex digits."""
-        return hmac.new(self._key, address.canonical.encode(), hashlib.sha256).hexdigest()[:32]
+        return self._of(address.canonical)
+
+    def former(self, address: Address) -> tuple[str, ...]:
+        """Of a renumbered address, the contact_ids that its older spellings had before they were known to be one."""
+        return tuple(map(self._of, address.older_spellings))
+
+    def _of(self, spelling: str) -> str:
+        return hmac.new(self._key, spelling.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def is_contact_id(text: str) -> bool:

@@ -61,7 +61,8 @@ class ReceiveMessage:
         for tries_left in reversed(range(TRIES)):
             if form.from_.is_phone_number and form.external_user_id:
                 self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
-            known = contact or self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+            found = contact or self.contacts.find(contact_id, self.contact_ids.former(form.from_))
+            known = found or Contact(contact_id=contact_id)
             if received_at and known.was_erased_since(received_at):
                 raise ErasedError
             now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox

@@ -86,7 +86,9 @@ class SendMessage:
         if stored := self.messages.get(message_id):
             return self._again(stored, request, deadline)
         template = self.catalog.get(request.template) if request.template else None
-        contact = self._contact(self.contact_ids.of(Address.parse(request.to)))
+        to = Address.parse(request.to)
+        contact_id = self.contact_ids.of(to)
+        contact = self.contacts.find(contact_id, self.contact_ids.former(to)) or Contact(contact_id=contact_id)
         now, send_to_ids = self.clock.now(), self.policy.send_to_ids
         message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
         sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Put
@@ -27,9 +28,17 @@ class ContactStore:
     def get(self, contact_id: str) -> Contact | None:
         """The contact's row, read consistently; for an alias, the row that it names."""
         item = self._db.get(self._contacts, {"contact_id": contact_id})
-        if item and item.get("alias_of"):
+        while item and item.get("alias_of"):  # a former spelling's row may be between: it had aliases of its own
             item = self._db.get(self._contacts, {"contact_id": item["alias_of"]})
         return contact_from(item) if item else None
+
+    def find(self, contact_id: str, former_ids: Iterable[str]) -> Contact | None:
+        """As `get`, for an address whose older spellings had contact_ids of their own: those are tied to it first."""
+        for former_id in former_ids:
+            former = self._db.get(self._contacts, {"contact_id": former_id})
+            if former and "alias_of" not in former:
+                self.tie(former_id, contact_id)
+        return self.get(contact_id)
 
     def require(self, contact_id: str) -> Contact:
         """As `get`, for a contact that a caller names.
@@ -96,7 +105,7 @@ class ContactStore:
             table=self._contacts,
             key={"contact_id": contact_id},
             set=merged,
-            add={"aliases": {second_id}},
+            add={"aliases": {second_id, *more.get("aliases", ())}},
             condition=_unchanged(first),
         )
 
