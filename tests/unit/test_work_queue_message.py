@@ -219,6 +219,9 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
     assert (event.contact_id, event.address) == (None, None)
 
 
+PAST_SESSION = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time": "2026-11-24T12:00:00+05:30"}
+
+
 @pytest.mark.parametrize(
     ("contact", "fields", "code"),
     [
@@ -233,6 +236,7 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
         ({}, {"language": "hi"}, "template_not_approved"),
         ({}, {"expires_at": "2026-11-24T12:00:00+05:30"}, "expired"),
         ({"next_allowed_at": NOON + 1}, {"on_rate_limit": "reject"}, "rate_limited"),
+        ({}, {"template": "session_reminder", "variables": PAST_SESSION}, "too_late"),
     ],
 )
 def test_every_refusal_of_a_request_is_an_event_and_pages_nobody(

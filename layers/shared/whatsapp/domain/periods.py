@@ -171,6 +171,9 @@ OLD_WORDING_KEPT = 7 * DAY
 REPORT_STANDS = HOUR
 """A status that a send reported stands this long against what Twilio's list says."""
 
+JUST_PASSED = HOUR
+"""A time without its day that passed within this is a late caller's, such as a queue's backlog, not the next day's."""
+
 # --- conversations and records ---------------------------------------------------------------------------------------
 
 AGENT_REMEMBERED = 72 * HOUR
