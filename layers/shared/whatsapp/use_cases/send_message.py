@@ -134,7 +134,7 @@ class SendMessage:
             except MessagingError as error:
                 return self.commit(refuse(message, error, now))
             claimed = claim(message, new_attempt_id(), now, deadline.at)
-            lost = self.messages.claim(claimed, deadline.at)
+            lost = self.messages.claim(claimed, deadline.at, contact.aliases)
             if lost is None:
                 return self._post(claimed.after, content, deadline)
             if lost.message:
