@@ -261,6 +261,14 @@ def test_contact_that_became_an_alias_is_sent_under_its_new_row(app: UnitApp) ->
     assert (app.contact().contact_id, app.contact().last_accepted_at) == (new, NOON)
 
 
+def test_reply_to_what_was_written_under_the_id_stays_a_reply_after_the_tie(app: UnitApp) -> None:
+    inbound, hidden = app.patient_writes(), app.contact().contact_id
+    app.contacts.tie(hidden, "a" * 32)
+    app.contacts.update("a" * 32, {"next_allowed_at": NOON + periods.HOUR})
+    assert app.send(in_reply_to=inbound).status == "sent"
+    assert (app.record().kind, app.record().contact_id) == (SendKind.REPLY, "a" * 32)
+
+
 def test_claims_that_keep_being_lost_end_in_a_deferral(app: UnitApp) -> None:
     """The slot looks free at each reading, yet no claim holds: the row is an alias without a target."""
     set_contact(app, alias_of="a" * 32)

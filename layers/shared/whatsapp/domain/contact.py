@@ -51,6 +51,8 @@ class Contact:
     last_outbound_agent: str | None = None
     next_allowed_at: int | None = None
     """No proactive message may be claimed before this."""
+    tied_until: int | None = None
+    """Nor before this: until then an alias's slot was taken when it was tied, while a message was in flight."""
     inflight: str | None = None
     """`message_id#attempt` of the proactive send that holds the slot."""
     inflight_at: int | None = None
@@ -75,11 +77,11 @@ class Contact:
 
         While another one is in flight, the slot opens a limit after that one started, unless it is refunded.
         """
+        tied_until = self.tied_until or 0
         if self.inflight:
-            return (self.inflight_at or now) + limit_ms
-        if self.next_allowed_at is not None and self.next_allowed_at > now:
-            return self.next_allowed_at
-        return None
+            return max((self.inflight_at or now) + limit_ms, tied_until)
+        opens = max(self.next_allowed_at or 0, tied_until)
+        return opens if opens > now else None
 
 
 class ContactIds:

@@ -160,7 +160,7 @@ class SendMessage:
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
-            lost = self.messages.claim(claimed, deadline.at)
+            lost = self.messages.claim(claimed, deadline.at, contact.aliases)
             if lost is None:
                 return self._post(claimed.after, content, sender, deadline)
             if lost.message:
