@@ -35,6 +35,7 @@ from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.sweep import RunAll
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
@@ -233,8 +234,8 @@ class App:
         return Pace(self.clock, s.sends_per_second / s.send_concurrency)
 
     @cached_property
-    def run_all(self) -> Callable[..., Any]:
-        """Like `map`, in threads that wait for AWS and Twilio at the same time."""
+    def run_all(self) -> RunAll:
+        """In threads, which wait for AWS and Twilio at the same time."""
         return ThreadPoolExecutor(AT_ONCE).map
 
     # --- what we do ------------------------------------------------------------------------------------------------
