@@ -144,6 +144,8 @@ def describe(held: Held, plan: Plan) -> str:
         if message.error:
             twilio = f" (Twilio {message.error.twilio_code})" if message.error.twilio_code else ""
             lines.append(f"  failed by {message.error.code}{twilio}: {message.error.detail}")
+    if said := [f"{name} {value}" for name, value in plan.labels or () if value is not None]:
+        lines.append(f"  a request: {', '.join(said)}")
     lines.append(f"  {_WILL[plan.action]}: {plan.why}")
     return "\n".join(lines)
 

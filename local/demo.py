@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -42,7 +42,11 @@ CONFIRMATION = {
 REMINDER = {
     "to": ASHA,
     "template": "session_reminder",
-    "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time": "5:30 pm"},
+    "variables": {
+        "patient_name": "Asha",
+        "therapist_name": "Dr. Rao",
+        "session_time": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    },
     "user_id": "user-42",
     "idempotency_key": "appt-8831-reminder-24h",
 }

@@ -64,8 +64,8 @@ class Orchestrator:
     def _handle(self, event: dict[str, Any]) -> None:
         self.events.append(event)
         detail = event["detail"]
-        # STOP gets no answer of ours; and what another agent is to read is theirs.
-        if event["detail-type"] != "message.received" or is_opt_out(detail):
+        # STOP and a reaction get no answer of ours; and what another agent is to read is theirs.
+        if event["detail-type"] != "message.received" or is_opt_out(detail) or detail["kind"] == "reaction":
             return
         answer = AGENTS.get(detail["agent"], someone_will_write)(detail)
         request = {
@@ -83,9 +83,14 @@ def is_opt_out(detail: dict[str, Any]) -> bool:
     return str(detail["text"]).strip().casefold() == "stop"
 
 
+def chosen(detail: dict[str, Any]) -> str:
+    """The payload of the button that the patient tapped, or the id of the list item that they chose."""
+    return (detail["button"] or {}).get("payload") or (detail["choice"] or {}).get("id") or ""
+
+
 def scheduling(detail: dict[str, Any]) -> str:
     """The agent that books, confirms and moves appointments."""
-    payload = (detail["button"] or {}).get("payload") or ""
+    payload = chosen(detail)
     if payload.endswith(":confirm"):
         return "Thank you, your appointment is confirmed. We look forward to seeing you."
     if payload.endswith(":reschedule"):
@@ -95,7 +100,7 @@ def scheduling(detail: dict[str, Any]) -> str:
 
 def mood(detail: dict[str, Any]) -> str:
     """The agent of check-ins: it notes the score for the therapist, and never judges it in a message."""
-    payload = (detail["button"] or {}).get("payload") or ""
+    payload = chosen(detail)
     if payload.startswith("agent:mood:score:"):
         return "Thank you for telling us. Your therapist will see it before your next session."
     return someone_will_write(detail)

@@ -4,7 +4,8 @@
 #   .venv-lambda  what the functions run on here: boto3 and nothing else, as on AWS
 #   .venv-sam     the SAM CLI, whose boto3 ministack cannot live with; only when asked for
 #   .venv-mutation  .venv and mutmut; only when asked for
-# PYTHON=/path/to/python picks the interpreter; without it, the newest one that fits is found.
+# PYTHON=/path/to/python picks the interpreter. Without it: Lambda's version, so that what is tested is what ships; without
+# that, the newest one that fits. A .venv of another version is made anew.
 set -eu
 cd "$(dirname "$0")/.."
 export UV_PYTHON_DOWNLOADS=never
@@ -24,21 +25,29 @@ version_of() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true
 }
 
-find_python() {
-    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+# Functions run on 3.13 on AWS. pyenv may have one that is not switched on.
+lambda_pythons="python3.13 $(echo "${HOME:-}"/.pyenv/versions/3.13.*/bin/python)"
+
+# Sets python, if there is one that fits.
+look_for_python() {
+    for candidate in ${PYTHON:-$lambda_pythons python3.12 python3.11 python3 python}; do
         case "$(version_of "$candidate")" in
             3.11 | 3.12 | 3.13) python=$candidate && return ;;
         esac
     done
+    return 1
+}
+
+find_python() {
+    look_for_python && return
     [ -z "${PYTHON:-}" ] || found=$(version_of "$PYTHON")
     [ -n "${PYTHON:-}" ] || found=$(version_of python3)
     [ -n "$found" ] || fail "no Python found${PYTHON:+ at $PYTHON}. Install 3.11, 3.12 or 3.13 (Debian: apt-get install python3 python3-venv), or say PYTHON=/path/to/python."
     fail "Python $found does not fit. Install 3.11, 3.12 or 3.13, or say PYTHON=/path/to/python."
 }
 
-# Functions run on 3.13 on AWS: take one if there is one.
 find_python_for_lambda() {
-    for candidate in ${LAMBDA_PYTHON:-} python3.13 "$HOME"/.pyenv/versions/3.13.*/bin/python; do
+    for candidate in ${LAMBDA_PYTHON:-} $lambda_pythons; do
         [ "$(version_of "$candidate")" = 3.13 ] && lambda_python=$candidate && return
     done
     lambda_python=.venv/bin/python
@@ -56,9 +65,15 @@ sync() { # environment, then uv's choice of groups
     cp uv.lock "$environment/made-from.lock"
 }
 
-if ! current .venv; then
+# Whether .venv runs on the Python that would be picked now, or no other is to be had.
+right_python() {
+    version=$(version_of .venv/bin/python)
+    [ -n "$version" ] && { ! look_for_python || [ "$(version_of "$python")" = "$version" ]; }
+}
+
+if ! current .venv || ! right_python; then
     echo "setup: bringing .venv up to uv.lock (a minute the first time)"
-    if [ -z "$(version_of .venv/bin/python)" ]; then
+    if ! right_python; then
         find_python
         "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module (Debian: apt-get install python3-venv)."
         "$python" -m venv --clear .venv || fail "$python could not make .venv."

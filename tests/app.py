@@ -83,6 +83,9 @@ class ScriptedTwilio:
         outcome = self.outcomes.pop(0)
         return outcome() if callable(outcome) else outcome
 
+    def is_answering(self) -> bool:
+        return not self.down
+
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         self._answer()
         return [one for one in self.messages if one.to == to and one.date_created >= since]

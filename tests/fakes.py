@@ -49,7 +49,7 @@ class RecordingAlerts:
     told: list[Message] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     templates: list[str] = field(default_factory=list)
-    unusable: list[str] = field(default_factory=list)
+    unreadables: list[str] = field(default_factory=list)
     down: bool = False
 
     def about(self, message: Message) -> None:
@@ -65,8 +65,8 @@ class RecordingAlerts:
     def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
         self.templates.append(f"{version.template} {version.language} {change}")
 
-    def poison(self, queue_message_id: str, error: MessagingError) -> None:
-        self.unusable.append(f"{queue_message_id} {error.code}")
+    def unreadable(self, queue_message_id: str, error: MessagingError) -> None:
+        self.unreadables.append(f"{queue_message_id} {error.code}")
 
 
 @dataclass
@@ -76,7 +76,7 @@ class RecordingQueue:
     nudges: list[tuple[str, int]] = field(default_factory=list)
     requests: list[Mapping[str, Any]] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
-    poison: list[str] = field(default_factory=list)
+    unreadables: list[str] = field(default_factory=list)
     back: list[tuple[str, int]] = field(default_factory=list)
     waiting: int = 0
     down: bool = False
@@ -100,9 +100,9 @@ class RecordingQueue:
         self._check()
         self.dead.append(message)
 
-    def dead_letter_poison(self, body: str, error: MessagingError) -> None:
+    def dead_letter_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> None:
         self._check()
-        self.poison.append(f"{error.code} {body}")
+        self.unreadables.append(f"{queue_message_id} {error.code} {body}")
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
         self._check()

@@ -16,7 +16,7 @@ from tools.schemas import schemas
 PATIENCE_S = 60.0
 """How long a test waits for what comes by itself: the machine may be busy with other things."""
 
-VARIABLES = {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"}
+VARIABLES = {"patient_name": "Asha", "session_time": "2099-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"}
 REMINDER = {"template": "session_reminder", "variables": VARIABLES}
 
 T = TypeVar("T")

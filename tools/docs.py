@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import IN_FLIGHT, STEPS, WAITING, Slot, Status
-from whatsapp.domain.sending.twilio_codes import ROWS, Action, Row
+from whatsapp.domain.sending.twilio_codes import FAMILIES, ROWS, Action, Row
 
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = "<!-- Generated from the code by `.venv/bin/python -m tools.docs`. Edit the code, not this page. -->"
@@ -45,15 +46,25 @@ The conditions are proved by simulation: `.venv/bin/python -m tests.simulation 1
 
 CODES = """# What each Twilio code does
 
-{count} codes, in one table: `domain/sending/twilio_codes.py`. A code that comes late, by callback, goes through the
-same table. A code that is not here is never retried, and alerts the operator.
+{count} codes, in one table: `domain/sending/twilio_codes.py`. Each leads to its page in Twilio's error dictionary.
+A code that comes late, by callback, goes through the same table.
+
+A code that is not here alerts the operator, once an hour at most. If it came with HTTP 401, 403 or 429, or is of one of
+the families below, it is about the account, and is waited out. Otherwise it is not tried again. What was refused by it,
+or by another code that fails and alerts the operator as `account_problem`, is a dead letter: redrive it when the cause
+is mended.
 
 {actions}
 
-*suppressed*: the code proves that this address cannot be reached. Nothing is sent to it until the patient writes, or
+*suppressed*: the code proves that this address cannot be reached. Nothing is sent to it until the patient writes, a
+message arrives after all, the days that the table names have passed, or
 `PUT /contacts` vouches for it. *template*: what the code proves about the template, which stops serving at once.
 
 {tables}
+
+## Families
+
+{families}
 """
 
 
@@ -75,7 +86,8 @@ def codes_page() -> str:
     """docs/codes.md."""
     actions = "\n".join(f"- **{action}**: {_ACTIONS[action]}" for action in Action)
     tables = "\n\n".join(f"## {action.capitalize()}\n\n{_codes(action)}" for action in Action)
-    return _page(CODES.format(count=len(ROWS), actions=actions, tables=tables))
+    families = _table(("codes", "about"), ((f"{codes[0]}–{codes[-1]}", about) for codes, about in FAMILIES))
+    return _page(CODES.format(count=len(ROWS), actions=actions, tables=tables, families=families))
 
 
 _SLOTS = {
@@ -103,9 +115,11 @@ def _codes(action: Action) -> str:
 
 
 def _code(row: Row) -> tuple[str, ...]:
-    besides = ["suppressed"] if row.suppress else []
+    besides = (
+        [f"suppressed for {row.lapses // periods.DAY} days" if row.lapses else "suppressed"] if row.suppress else []
+    )
     besides += [f"template {row.template_status}"] if row.template_status else []
-    return str(row.code), row.meaning, f"`{row.error}`", row.alert, ", ".join(besides)
+    return f"[{row.code}]({row.source})", row.meaning, f"`{row.error}`", row.alert, ", ".join(besides)
 
 
 def _diagram() -> Iterable[str]:

@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
+from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.request import ContactLookup, ContactUpdate, SendAnswer, answer_for, parse, refusal
 from whatsapp.observability import logger
 
@@ -84,6 +85,20 @@ def erase(contact_id: str) -> Response[Any]:
     """Forget a person."""
     erasing = bootstrap.app().erase_contact(contact_id, api.context["deadline"])
     return Response(status_code=202, content_type="application/json", body=json.dumps(erasing))
+
+
+@api.put("/hold")
+def hold() -> dict[str, Any]:
+    """Hold all sending: everything is stored and waits."""
+    app = bootstrap.app()
+    return {"held": True, "since": iso(app.senders.hold(app.clock.now()))}
+
+
+@api.delete("/hold")
+def release() -> dict[str, Any]:
+    """Let what waits go, within minutes."""
+    bootstrap.app().senders.release()
+    return {"held": False}
 
 
 @api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped

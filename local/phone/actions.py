@@ -207,6 +207,7 @@ class Actions:
                 "category": template.category,
                 "agent": template.agent,
                 "default_language": template.default_language,
+                "expires_with": template.expires_with,
                 "languages": {
                     language: {"body": wording.body, "buttons": [reply.title for reply in wording.quick_replies],
                                "samples": template.sample_values(language)}

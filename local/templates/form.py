@@ -99,6 +99,8 @@ class TemplateForm(_Form):
     """The language of patients whose own is not known or not worded here."""
     expires_after: Duration = Field("", json_schema_extra=_no_default)
     """How long the message is worth sending, as 45m, 4h or 2d; left out, there is no such end."""
+    expires_with: Word = Field("", json_schema_extra=_no_default)
+    """The variable (date, time or datetime) with whose moment the message expires at the latest, as session_time."""
     quiet_hours_exempt: Flag = False
     """true or false: may it go in quiet hours too?"""
     on_unknown: Literal["hold", "resend"] = "hold"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import regex
 from jinja2 import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 from whatsapp.domain.receiving.opt_out import opt_of
@@ -23,10 +24,12 @@ from whatsapp.domain.templates.localisation import LANGUAGES
 from whatsapp.domain.templates.template import MAX_TEXT, PLACEHOLDER, placeholders
 from whatsapp.domain.templates.variables import (
     DEFAULT_MAX_LENGTH,
+    MOMENT_TYPES,
     VARIABLE_TYPES,
     InvalidValueError,
     Variable,
 )
+from whatsapp.domain.visible import is_visible
 
 MAX_BODY = 550
 """Characters. Twilio's pages say 1024. Ours is lower, because another provider reports that Meta now refuses more than
@@ -40,7 +43,10 @@ KEYWORDS = frozenset(
 )
 """Twilio's default keywords, which act if Advanced Opt-Out is on. Our own are those of `opt_of`."""
 
-_EMOJI = re.compile("[\u231a-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f1e6-\U0001f3fa\U0001f400-\U0001faff]")
+_CHARACTER = regex.compile(r"\X")
+"""What a reader takes for one: a flag, a keycap and a family are several code points each."""
+_EMOJI = regex.compile(r"[[\p{Emoji}--[0-9#*]]\p{Extended_Pictographic}\u20e3\ufe0f]", regex.VERSION1)
+"""By Unicode's own data (UTS #51). A digit is a part of an emoji only with a keycap or a selector behind it."""
 _SHORTENED = re.compile(
     r"(?<![\w.-])(?:bit\.ly|tinyurl\.com|goo\.gl|t\.co|is\.gd|ow\.ly|buff\.ly|cutt\.ly|rb\.gy|rebrand\.ly|tiny\.cc|wa\.me)/",
     re.IGNORECASE,
@@ -200,7 +206,7 @@ def longest_values_fit(raw: Mapping[str, Any]) -> Iterator[Finding]:
 
 def few_emoji(raw: Mapping[str, Any]) -> Iterator[Finding]:
     for path, body in bodies(raw):
-        if (number := len(_EMOJI.findall(body))) > MAX_EMOJI:
+        if (number := sum(map(_is_emoji, _CHARACTER.findall(body)))) > MAX_EMOJI:
             yield Finding(path, f"the body has {number} emoji, WhatsApp takes {MAX_EMOJI}", "Take some out")
 
 
@@ -281,6 +287,15 @@ def samples_are_good_values(raw: Mapping[str, Any]) -> Iterator[Finding]:
                     break
 
 
+def it_expires_with_a_day_or_time(raw: Mapping[str, Any]) -> Iterator[Finding]:
+    types = {str(path[-2]): kind for path, kind in find(raw, "variables", "*", "type")}
+    for path, name in texts(raw, "expires_with"):
+        if name not in types:
+            yield Finding(path, f"{name} is not among the variables", "Name the variable that says when it takes place")
+        elif types[name] in VARIABLE_TYPES and types[name] not in MOMENT_TYPES:
+            yield Finding(path, f"{name} is a {types[name]}, which has no end", f"Name a {' or '.join(MOMENT_TYPES)}")
+
+
 def every_language_has_its_samples_and_titles(raw: Mapping[str, Any]) -> Iterator[Finding]:
     worded = set(languages_of(raw))
     samples = find(raw, "variables", "*", "sample")
@@ -317,12 +332,14 @@ def name_fits_with_its_version(raw: Mapping[str, Any]) -> Iterator[Finding]:
 def titles_are_plain(raw: Mapping[str, Any]) -> Iterator[Finding]:
     """Meta's error 2388060, `Button format is incorrect`."""
     for path, title in texts(raw, "quick_replies", "*", "titles", "*"):
-        if _NOT_IN_TITLES.search(title) or _EMOJI.search(title):
+        if _NOT_IN_TITLES.search(title) or _is_emoji(title):
             yield Finding(
                 path,
                 "the button has an emoji, a variable, a line break or one of * _ ~ `",
                 "Use plain words",
             )
+        elif not is_visible(title):
+            yield Finding(path, "the button has no visible character", "Use plain words")
 
 
 def titles_are_no_keywords(raw: Mapping[str, Any]) -> Iterator[Finding]:
@@ -379,6 +396,7 @@ RULES: tuple[Rule, ...] = (
     one_script_in_each_language,
     names_mean_nothing_in_jinja,
     samples_are_good_values,
+    it_expires_with_a_day_or_time,
     every_language_has_its_samples_and_titles,
     default_language_is_worded,
     name_fits_with_its_version,
@@ -393,6 +411,11 @@ RULES: tuple[Rule, ...] = (
 def _script(letter: str) -> str:
     """`LATIN`, `DEVANAGARI`, …"""
     return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def _is_emoji(text: str) -> bool:
+    """Whether an emoji stands in it."""
+    return _EMOJI.search(text) is not None
 
 
 def _blank(found: re.Match[str]) -> str:

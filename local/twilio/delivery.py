@@ -14,7 +14,7 @@ from local.twilio.errors import CODES, final_status
 from local.twilio.state import API_VERSION, Account, Medium, Message
 from local.twilio.tasks import Tasks
 from local.twilio.webhooks import Webhooks
-from local.twilio.whatsapp_rules import judge, judge_medium
+from local.twilio.whatsapp_rules import PICTURES, judge, judge_medium
 
 POLL_SECONDS = 0.02
 
@@ -67,8 +67,8 @@ class Delivery:
             if code := judge_medium(content_type, len(answer.content)):
                 return code
             message.media.append(Medium(content_type, answer.content))
-            if not message.content_sid and not content_type.startswith("image/"):
-                message.rendered["body"] = ""  # Body is ignored beside a document, a sound, a video or a contact card
+            if not message.content_sid and content_type not in PICTURES:
+                message.rendered["body"] = ""  # Body is ignored beside a document, a sound, a video, a sticker, a card
         return None
 
     async def _reach_the_phone(self, message: Message) -> None:

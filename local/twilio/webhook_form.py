@@ -27,7 +27,7 @@ Form = dict[str, str]
 
 def webhook_form(account: Account, message: Message, body: dict[str, Any]) -> Form:
     """Build the form; `body` is that of `POST /_emulator/inbound`, whose `params` win over everything."""
-    rich = _button(account, message, body) | _list_reply(body) | _location(body)
+    rich = _button(account, message, body) | _list_reply(body) | _location(body) | _flow(body) | _reaction(body)
     sender = _sender(account, message)
     forwarded, tapped = _forwarded(body), rich.get("MessageType") == "interactive"
     context = sender | forwarded | {name: rich[name] for name in ("ButtonText", "ButtonPayload") if name in rich}
@@ -119,6 +119,23 @@ def _list_reply(body: dict[str, Any]) -> Form:
         "ListDescription": item.get("description", ""),
         "MessageType": "interactive",
     }
+
+
+def _flow(body: dict[str, Any]) -> Form:
+    """The answers of a WhatsApp Flow, twice, as Twilio's page shows them."""
+    if (answers := body.get("flow")) is None:
+        return {}
+    return {
+        "FlowData": json.dumps(answers, ensure_ascii=False, separators=(",", ":")),
+        "InteractiveData": json.dumps({"flowResponse": answers}, ensure_ascii=False),
+        "MessageType": "interactive",
+    }
+
+
+def _reaction(body: dict[str, Any]) -> Form:
+    """An emoji on the message that `reply_to` names; "" takes it back. Twilio documents no reactions."""
+    emoji = body.get("reaction")
+    return {} if emoji is None else {"Body": emoji, "MessageType": "reaction"}
 
 
 def _location(body: dict[str, Any]) -> Form:

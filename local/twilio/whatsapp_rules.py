@@ -30,9 +30,10 @@ FORBIDDEN_VALUE = re.compile(r"[\n\r\t]| {5}")
 IMAGE_LIMIT = 5 * 1024 * 1024
 MEDIA_LIMIT = 16 * 1024 * 1024
 DOCUMENTS = "application/vnd.openxmlformats-officedocument."
+PICTURES = {"image/jpeg", "image/png"}
+"""Shown with a text; WebP is a sticker."""
 MEDIA_TYPES = {
-    "image/jpeg",
-    "image/png",
+    *PICTURES,
     "image/webp",
     "audio/ogg",
     "audio/amr",

@@ -1,8 +1,13 @@
 """What goes into the layers and functions: as shipped to Lambda, and as built for this machine."""
 
+import importlib.metadata
+import os
+import re
 import shutil
 import subprocess
+import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +57,35 @@ def on_lambda_python(code: str, *paths: Path) -> str:
 
 
 # --- as shipped ----------------------------------------------------------------------------------
+
+
+def pinned(requirements: str) -> list[tuple[str, str]]:
+    """Each package and its version, as an export of the lock names them."""
+    return re.findall(r"^([a-z0-9-]+)==(\S+)", requirements, re.MULTILINE)
+
+
+def test_what_is_tested_is_what_ships() -> None:
+    ships = dict(pinned(REQUIREMENTS.read_text()))
+    assert {name: importlib.metadata.version(name) for name in ships} == ships
+
+
+@pytest.mark.parametrize("groups", [["--no-dev"], ["--group", "dev", "--group", "mutation"]], ids=["shipped", "all"])
+def test_every_python_has_the_same_versions(groups: list[str]) -> None:
+    """A package with two versions, by Python's, would be tested in one and shipped in the other."""
+    export = ["export", "--frozen", *groups, "--no-emit-project", "--no-hashes", "--quiet"]
+    lock = subprocess.run([UV, *export], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    versions = Counter(name for name, _ in pinned(lock))
+    assert len(versions) > 20
+    assert [name for name, count in versions.items() if count > 1] == []
+
+
+@pytest.mark.skipif("PYTHON" in os.environ, reason="somebody chose another Python")
+def test_tests_run_on_lambdas_python_where_it_is_to_be_had() -> None:
+    shown = "print('python%d.%d' % sys.version_info[:2])"
+    runtime = read_template()["Globals"]["Function"]["Runtime"]
+    if on_lambda_python(shown) != runtime:
+        pytest.skip(f"no {runtime} here")
+    assert f"python{sys.version_info.major}.{sys.version_info.minor}" == runtime
 
 
 def test_requirements_are_those_of_the_lock() -> None:

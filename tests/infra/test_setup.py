@@ -87,6 +87,24 @@ def test_command_that_only_looks_like_python_is_passed_over(clone: Path, path: P
     assert "python3.12 has no venv module" in line_from_setup(clone, path)
 
 
+def test_lambdas_version_is_taken_where_it_is_to_be_had(clone: Path, path: Path) -> None:
+    """Installed by pyenv, but not switched on: an older one that is on the path is not what ships."""
+    python_that_says(path, "python3.11", "3.11")
+    pyenv = clone / ".pyenv" / "versions" / "3.13.0" / "bin"
+    pyenv.mkdir(parents=True)
+    python_that_says(pyenv, "python", "3.13", venv=False)
+    assert line_from_setup(clone, path).startswith(f"setup: {pyenv}/python has no venv module")
+
+
+def test_environment_of_another_version_is_made_anew(clone: Path, path: Path) -> None:
+    made = clone / ".venv" / "bin"
+    made.mkdir(parents=True)
+    python_that_says(made, "python", "3.11")
+    python_that_says(path, "python3.13", "3.13", venv=False)
+    assert line_from_setup(clone, path).startswith("setup: python3.13 has no venv module")
+    assert line_from_setup(clone, path, PYTHON="python3.13").startswith("setup: python3.13 has no venv module")
+
+
 def test_nothing_is_done_twice() -> None:
     """In this very environment, which the set-up made: at once, and without a word."""
     lock = (ROOT / "uv.lock").read_bytes()

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from whatsapp.domain.sending.message import message_id_of
 
 from commands import dead_letters as dlq
 from local import stacks
 from local.artifacts import ROOT
 from local.aws import server_environment
-from tests.product import Product, eventually
+from tests.product import REMINDER, Product, eventually
 
 
 def run(product: Product, *arguments: str) -> str:
@@ -59,18 +60,27 @@ def test_list_dry_run_redrive_and_redrive_again(product: Product, patient: str) 
     assert not any(message_id in letter for letter in product.dead_letters())
 
 
-def test_what_cannot_be_sent_is_left_where_it_lies(product: Product) -> None:
-    queue_id = product.enqueue({"to": "+919812345678", "template": "no_such_template"})
-    eventually(lambda: any("no_such_template" in letter for letter in product.dead_letters()))
+def test_what_cannot_be_read_is_left_where_it_lies(product: Product) -> None:
+    queue_id = product.enqueue('{"to": "+919812345678", "template"')
+    eventually(lambda: any(queue_id in letter for letter in product.dead_letters()))
     output = run(product, "redrive", "--yes")
-    assert "redrive leaves it: unknown_template" in output
-    assert queue_id not in output, "the letter has an id of its own"
-    assert any("no_such_template" in letter for letter in product.dead_letters())
+    assert "redrive leaves it: invalid_request: the queue message is not JSON" in output
+    assert f"queue id {queue_id} on the send queue" in output
+    assert any(queue_id in letter for letter in product.dead_letters())
+
+
+def test_refused_request_is_an_event_and_no_dead_letter(product: Product) -> None:
+    product.enqueue({"to": "+1", **REMINDER, "idempotency_key": "typo", "user_id": "user-42"})
+    (event,) = eventually(lambda: product.events(message_id=message_id_of("typo")))
+    detail = event["detail"]
+    assert (detail["status"], detail["error"]["code"]) == ("failed", "invalid_address")
+    assert (detail["idempotency_key"], detail["user_id"]) == ("typo", "user-42")
+    assert not any("typo" in letter for letter in product.dead_letters())
 
 
 def test_one_letter_is_thrown_away(product: Product) -> None:
     for name in ("unwanted", "kept"):
-        product.enqueue({"to": "+919812345678", "template": name, "idempotency_key": f"drop-{name}"})
+        product.enqueue({"no field of a request": f"drop-{name}"})
     eventually(lambda: len([one for one in product.dead_letters() if "drop-" in one]) == 2)
     queue_id = next(
         about.split("queue id ")[1].split()[0] for about in run(product, "list").split("\n\n") if "message" in about

@@ -166,6 +166,19 @@ def test_contact_known_before_the_first_message(product: Product, patient: str) 
     assert event["detail"]["user_id"] == "user-77"
 
 
+def test_while_sending_is_held_everything_waits(product: Product, patient: str) -> None:
+    held = product.api("PUT", "/hold")
+    try:
+        waits = product.api("POST", "/messages", {"to": patient, **REMINDER, "idempotency_key": f"held-{patient}"})
+    finally:
+        released = product.api("DELETE", "/hold")
+    assert (held.status_code, held.json()["held"], released.json()) == (200, True, {"held": False})
+    assert (waits.status_code, waits.json()["status"]) == (202, "deferred")
+    assert waits.json()["error"]["code"] == "sender_paused"
+    assert product.ledger(patient) == []
+    assert product.remind(patient)["status"] == "sent"
+
+
 # --- what cannot be ----------------------------------------------------------------------------------------------
 
 

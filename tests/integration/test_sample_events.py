@@ -39,6 +39,10 @@ KINDS = {
     "reply": "text",
     "stop": "text",
     "button_tap": "button",
+    "list_choice": "choice",
+    "flow": "flow",
+    "reaction": "reaction",
+    "advertisement": "text",
     "image": "image",
     "voice_note": "audio",
     "location": "location",
@@ -118,6 +122,24 @@ def test_each_kind_of_inbound_message_reaches_the_bus(product: Product, name: st
     assert event["detail-type"] == "message.received"
     assert (event["detail"]["kind"], event["detail"]["text"]) == (KINDS[name], form["Body"])
     assert event["detail"]["address"] == form["From"].removeprefix("whatsapp:")
+
+
+TOLD: dict[str, tuple[str, Any]] = {
+    "list_choice": ("choice", {"id": "agent:scheduling:slot-2", "title": "Friday 16:30"}),
+    "flow": ("flow", json.loads(form_of("webhook/flow")["FlowData"])),
+    "reaction": ("reaction", {"emoji": "👍"}),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_the_patient_answered_is_on_the_bus_and_in_the_conversation(product: Product, name: str) -> None:
+    run(product, f"webhook/{name}")
+    (event,) = eventually(lambda: product.events(event_id=form_of(f"webhook/{name}")["MessageSid"]))
+    attribute, value = TOLD[name]
+    assert event["detail"][attribute] == value
+    path = f"/contacts/{event['detail']['contact_id']}/conversation"
+    (shown,) = product.api("GET", path).json()["messages"]
+    assert shown[attribute] == value
 
 
 def test_stop_is_obeyed(product: Product) -> None:

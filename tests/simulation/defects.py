@@ -25,6 +25,7 @@ from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status
 from whatsapp.domain.sending.lifecycle import Slot, Status
 from whatsapp.domain.sending.message import SendKind
 from whatsapp.domain.sending.transition import EVENT, take
+from whatsapp.domain.templates.template import Template
 from whatsapp.use_cases import resolve_doubt, send_message, sweep_due
 from whatsapp.use_cases.cancel_message import CancelMessage
 from whatsapp.use_cases.outbox import Outbox
@@ -81,6 +82,11 @@ def _give_slot(stack: ExitStack, step: lifecycle.Step, slot: Slot) -> None:
 
 
 # --- before the POST -------------------------------------------------------------------------------------------------
+
+
+@_defect("a reminder expires some hours after its request, whenever its session begins")
+def reminder_after_its_session(stack: ExitStack) -> None:
+    stack.enter_context(patch.object(Template, "moment", lambda *_: None))
 
 
 @_defect("the write before the POST asks for nothing: a claim taken back, canceled or expired goes all the same")

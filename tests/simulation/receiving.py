@@ -17,7 +17,7 @@ from whatsapp.adapters.dynamodb.client import _load
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
+from whatsapp.domain.ports import MediumUnavailableError, StatusUpdate, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 
@@ -92,6 +92,19 @@ class Written:
         return MEDIA.format(sid=self.sid, index=index)
 
 
+def _as_listed(written: Written) -> TwilioMessage:
+    return TwilioMessage(
+        twilio_sid=written.sid,
+        status="received",
+        direction="inbound",
+        from_=written.address,
+        to=SENDER,
+        body=written.text,
+        date_created=written.at // 1000 * 1000,
+        num_media=written.media,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Outage:
     """What does not work for a while: `webhook`, `bus` or `api`."""
@@ -116,16 +129,7 @@ class ReceivingTwilio(Twilio):
         def shown() -> list[TwilioMessage]:
             now = self._hub.now
             listed = [
-                TwilioMessage(
-                    twilio_sid=w.sid,
-                    status="received",
-                    direction="inbound",
-                    from_=w.address,
-                    to=SENDER,
-                    body=w.text,
-                    date_created=w.at // 1000 * 1000,
-                    num_media=w.media,
-                )
+                _as_listed(w)
                 for w in sorted(self.written, key=lambda w: -w.at)
                 if since <= w.at <= (until or w.at) and w.listed_at <= now and w.sid not in self.deleted
             ]
@@ -141,9 +145,14 @@ class ReceivingTwilio(Twilio):
         return found
 
     def fetch(self, twilio_sid: str) -> TwilioMessage | None:
-        """What became of a message of ours."""
+        """A message, of ours or of a patient's."""
         entry = next((e for e in self.ledger if e.sid == twilio_sid), None)
-        found: TwilioMessage | None = self._asked("fetch", lambda: self._listed(entry) if entry else None)
+        written = next((w for w in self.written if w.sid == twilio_sid and w.sid not in self.deleted), None)
+
+        def known() -> TwilioMessage | None:
+            return self._listed(entry) if entry else _as_listed(written) if written else None
+
+        found: TwilioMessage | None = self._asked("fetch", known)
         return found
 
     def delete(self, twilio_sid: str) -> None:
@@ -204,16 +213,16 @@ class Files:
         self._world = world
         self.bucket: dict[str, bytes] = {}
 
-    def fetch(self, url: str) -> FetchedMedium:
+    def fetch(self, url: str) -> bytes:
         """One file of Twilio's."""
         if self._world.is_out("api"):
             raise MediumUnavailableError("simulated")
-        medium: FetchedMedium = self._call("fetch medium", lambda: FetchedMedium(url.encode(), "image/jpeg"))
-        return medium
+        content: bytes = self._call("fetch medium", url.encode)
+        return content
 
-    def put(self, key: str, medium: FetchedMedium) -> None:
+    def put(self, key: str, content: bytes, content_type: str) -> None:
         """Into the bucket."""
-        self._call("put_object", lambda: self.bucket.update({key: medium.content}))
+        self._call("put_object", lambda: self.bucket.update({key: content}))
 
     def delete(self, url: str) -> None:
         """Nothing here asks for it."""
@@ -322,10 +331,16 @@ class ReceivingWorld(World):
             return
         due: dict[str, int] = {}
         for item in self.tables.items("messages"):
-            if (shard := item.get("due_shard")) and shard["S"][:5] in ("erase", "statu", "media"):
+            if (shard := item.get("due_shard")) and shard["S"][:5] in ("erase", "statu", "media", "words"):
                 kind = shard["S"].split("#")[0]
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
-        for kind, sweep in (("erase", self._sweep_erasures), ("status", self._reconcile), ("media", self._sweep_media)):
+        sweeps = {
+            "erase": self._sweep_erasures,
+            "status": self._reconcile,
+            "words": self._reconcile,
+            "media": self._sweep_media,
+        }
+        for kind, sweep in sweeps.items():
             if kind in due:
                 self._plan(kind, due[kind], sweep)
 

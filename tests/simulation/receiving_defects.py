@@ -7,13 +7,14 @@ from typing import Any
 from unittest.mock import patch
 
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
+from whatsapp.adapters.dynamodb import inbox_store
 from whatsapp.adapters.dynamodb.client import Attr, ConditionFailed, Put
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.receiving import record
-from whatsapp.domain.receiving.opt_out import opt_of
+from whatsapp.domain.receiving import opt_out, record
 from whatsapp.domain.sending import lifecycle, on_status
 from whatsapp.domain.sending.lifecycle import Status
+from whatsapp.use_cases import receive_message
 from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.reconcile import Reconcile
@@ -108,9 +109,18 @@ def new_event_ids(stack: ExitStack) -> None:
 
 @_defect("a STOP or START counts whenever it comes, however old it is")
 def late_words_count(stack: ExitStack) -> None:
-    _replace(
-        stack, record, "effective_opt", lambda _: lambda text, opt_out_type, contact, at: opt_of(text, opt_out_type)
-    )
+    _replace(stack, record, "effective_opt", lambda _: lambda word, contact: word.opt)
+
+
+@_defect("a STOP and a START are taken in the order in which their webhooks come")
+def words_in_order_of_arrival(stack: ExitStack) -> None:
+    for module in (opt_out, inbox_store, receive_message):
+        _replace(stack, module, "are_settled", lambda _: lambda words: True)
+
+
+@_defect("a STOP and a START that Twilio gave no dates for at once are not asked about again")
+def words_left_unsettled(stack: ExitStack) -> None:
+    _replace(stack, Reconcile, "_settle_opt_words", lambda _: lambda self, sweep: None)
 
 
 @_defect("the message that comes last opens the window, however old it is")

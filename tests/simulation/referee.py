@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 from whatsapp.domain import periods
@@ -171,7 +172,7 @@ def canceled_stays(case: Case) -> Iterator[Violation]:
 
 
 def in_its_time(case: Case) -> Iterator[Violation]:
-    """Nothing goes before `send_at`, after `expires_at`, or unasked in quiet hours."""
+    """Nothing goes before `send_at`, after `expires_at` or its session, or unasked in quiet hours."""
     quiet = QuietHours.parse(case.world.settings.quiet_hours, case.world.settings.quiet_hours_zone)
     for post in case.world.twilio.posts:
         message = case.messages.get(post.message_id)
@@ -181,6 +182,9 @@ def in_its_time(case: Case) -> Iterator[Violation]:
             yield Violation(WRONG, f"{post.message_id} was posted before its send_at")
         if message.expires_at and post.at > message.expires_at + AFTER_FENCE:
             yield Violation(WRONG, f"{post.message_id} was posted after its expires_at")
+        session = message.variables.get("session_time")
+        if session and post.at > datetime.fromisoformat(session).timestamp() * 1000 + AFTER_FENCE:
+            yield Violation(WRONG, f"{post.message_id} was posted after the session that it reminds of")
         exempt = message.template and load_catalog().get(message.template).quiet_hours_exempt
         if quiet and post.kind == SendKind.PROACTIVE and not exempt:
             claimed_at = post.at - INVOCATION

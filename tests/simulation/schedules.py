@@ -137,6 +137,9 @@ def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]
     else:
         body["template"] = rng.choice(list(TEMPLATES))
         body["variables"] = TEMPLATES[body["template"]]
+    if body.get("template") == "session_reminder" and rng.random() < 0.5:
+        session = at + rng.choice((-MINUTE, 2 * MINUTE, 70 * MINUTE, 2 * HOUR))
+        body["variables"] = {**NAMES, "session_time": _iso(session)}
     if rng.random() < 0.15:
         body["send_at"] = _iso(at + rng.randint(MINUTE, 2 * HOUR))
     if rng.random() < 0.25:

@@ -113,7 +113,7 @@ class Listeners:
     def about(self, message: Message) -> None:
         raise AssertionError("no message is sent here")
 
-    def poison(self, queue_message_id: str, error: Exception) -> None:
+    def unreadable(self, queue_message_id: str, error: Exception) -> None:
         raise AssertionError("no queue is worked here")
 
     def count(self, name: str, value: int = 1) -> None:

@@ -145,6 +145,10 @@ class Twilio:
         )
         return outcome
 
+    def is_answering(self) -> bool:
+        """A question that any answer answers."""
+        return bool(self._call("is_answering", lambda: True, slow=500, lost=lambda: False, refused=lambda: False))
+
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         """What the list shows by now, newest first."""
 

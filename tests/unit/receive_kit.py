@@ -8,7 +8,7 @@ from whatsapp.adapters.dynamodb.client import Item
 from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.ports import Deadline, FetchedMedium, MediumUnavailableError, TwilioMessage, TwilioUnavailable
+from whatsapp.domain.ports import Deadline, MediumUnavailableError, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of, shard_of
@@ -20,7 +20,7 @@ ASHA = Address("+919812345678")
 HIDDEN = Address("IN.1344567890")
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 IDS = ContactIds("key")
-JPEG = FetchedMedium(b"\xff\xd8\xff", "image/jpeg")
+JPEG = b"\xff\xd8\xff"
 
 
 def sid(number: int, prefix: str = "SM") -> str:
@@ -36,7 +36,7 @@ class FakeTwilio:
     """Oldest first."""
     media: dict[str, list[InboundMedium]] = field(default_factory=dict)
     statuses: dict[str, tuple[str, int | None]] = field(default_factory=dict)
-    files: dict[str, FetchedMedium] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     """Ids, URLs, `list` or `everything`: what is not answered."""
@@ -59,6 +59,8 @@ class FakeTwilio:
             if what not in self.files:
                 raise MediumUnavailableError("404")
             return self.files[what]
+        if inbound := next((one for one in self.received if one.twilio_sid == what), None):
+            return inbound
         if what not in self.statuses:
             return None
         status, code = self.statuses[what]
@@ -79,19 +81,20 @@ class FakeTwilio:
 class FakeBucket:
     """The `MediaStore` port."""
 
-    files: dict[str, FetchedMedium] = field(default_factory=dict)
+    files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    """Content and type."""
     down: bool = False
 
-    def put(self, key: str, medium: FetchedMedium) -> None:
+    def put(self, key: str, content: bytes, content_type: str) -> None:
         if self.down:
             raise MediumUnavailableError("the bucket did not take it")
-        self.files[key] = medium
+        self.files[key] = (content, content_type)
 
     def url(self, key: str) -> str:
         return f"https://bucket/{key}?signed"
 
     def delete_all(self, contact_id: str) -> None:
-        self.files = {key: medium for key, medium in self.files.items() if not key.startswith(f"media/{contact_id}/")}
+        self.files = {key: file for key, file in self.files.items() if not key.startswith(f"media/{contact_id}/")}
 
 
 def listed(

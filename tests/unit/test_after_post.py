@@ -192,7 +192,7 @@ def test_each_code_does_what_its_row_says(row: Row, attempts: int) -> None:
     of_action = {
         Action.RETRY: (RETRY, NOTHING) if attempts < 3 else (GIVE_UP, DEAD_LETTER),
         Action.WAIT: (RETRY, NOTHING),
-        Action.FAIL: (REFUSE, ALERT if alerts else EVENT),
+        Action.FAIL: (REFUSE, DEAD_LETTER if row.can_be_redriven else ALERT if alerts else EVENT),
         Action.FALL_BACK: (REFUSE, EVENT),
     }
     assert (transition.step, transition.after.outbox) == of_action[row.action]
@@ -225,8 +225,19 @@ def test_an_unknown_code_fails_and_alerts(code: int | None, shown: int) -> None:
     sending = message()
     row = Row(shown, Action.FAIL, "unknown_error", "a code that this version does not know", Audience.OPERATOR)
     error = failure(row, twilio_code=code)
-    expected = taken(sending, REFUSE, outbox=ALERT, error=error, proof=row)
+    expected = taken(sending, REFUSE, outbox=DEAD_LETTER, error=error, proof=row)
     assert after_post(sending, Rejected(code, 400), NOW, 0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(69_999, 401), (69_999, 403), (69_999, 429), (63_199, 400), (20_998, 400)]
+)
+def test_an_unknown_code_of_the_account_is_no_attempt_and_waits(code: int, status: int) -> None:
+    transition = after_post(message(waiting_since=NOW - MINUTE), Rejected(code, status), NOW, 0.5)
+    assert (transition.step, transition.after.attempts) == (RETRY, 0)
+    assert transition.after.outbox == frozenset({"alert"})
+    assert transition.after.error is not None
+    assert transition.after.error.twilio_code == code
 
 
 def test_an_action_or_an_outcome_without_a_decision_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Whether a message may go now: refused, expired, deferred, or claimed."""
 
+from dataclasses import replace
 from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from whatsapp.domain.sending.before_claim import (
     cancel,
     claim,
     defer,
+    expire,
     fence,
     is_forbidden,
     is_past,
@@ -95,13 +97,29 @@ def test_a_contact_that_must_not_be_written_to(of_contact: dict[str, Any], error
 
 @pytest.mark.parametrize(("code", "error"), [(21211, "invalid_address"), (69_999, "unknown_error")])
 def test_a_suppressed_contact_is_refused_by_the_code_that_suppressed_it(code: int, error: str) -> None:
-    refusal = unreachable(contact(suppressed_code=code))
+    refusal = unreachable(contact(suppressed_code=code), NOW)
     assert refusal is not None
     assert (refusal.code, refusal.failure.twilio_code) == (error, code)
 
 
+@pytest.mark.parametrize(
+    ("code", "age", "stands"),
+    [
+        (63024, 7 * DAY - 1, True),
+        (63024, 7 * DAY, False),
+        (63024, None, True),
+        (30004, 100 * DAY, True),
+        (21610, 100 * DAY, True),
+    ],
+)
+def test_a_suppression_lapses_where_its_cause_may_pass(code: int, age: int | None, stands: bool) -> None:
+    """One that was stored without its time stands until someone lifts it."""
+    suppressed = contact(suppressed_code=code, suppressed_at=age and NOW - age)
+    assert (unreachable(suppressed, NOW) is not None) is stands
+
+
 def test_a_contact_that_may_be_written_to() -> None:
-    assert unreachable(contact(erased_at=NOW, last_inbound_at=NOW)) is None
+    assert unreachable(contact(erased_at=NOW, last_inbound_at=NOW), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -173,6 +191,7 @@ def limited(at: str, period: str = "an hour") -> Failure:
 
 
 IN_ONE_MINUTE, IN_AN_HOUR, JUST_NOW = (f"2026-11-24T{t}:00+05:30" for t in ("12:31", "13:30", "12:30"))
+IN_TWO_HOURS = "2026-11-24T14:30:00+05:30"
 HELD = {"inflight": "other#1"}
 
 
@@ -190,10 +209,25 @@ def test_the_slot_is_free(of_contact: dict[str, Any]) -> None:
         ({**HELD, "inflight_at": NOW}, 0.5, NOW + HOUR, NOW + HOUR, IN_AN_HOUR),
         (HELD, 0.5, NOW + HOUR, NOW + HOUR, IN_AN_HOUR),
         ({**HELD, "inflight_at": NOW - HOUR + 1}, 0.5, NOW + 1, NOW + 1, "2026-11-24T12:30:01+05:30"),
-        # It should be open, but is still held: look in one to five minutes.
-        ({**HELD, "inflight_at": NOW - HOUR}, 0.0, NOW + MINUTE, NOW, JUST_NOW),
-        ({**HELD, "inflight_at": NOW - HOUR}, 0.5, NOW + 3 * MINUTE, NOW, JUST_NOW),
-        ({**HELD, "inflight_at": NOW - 2 * HOUR}, 1.0, NOW + 5 * MINUTE, NOW, JUST_NOW),
+        # It should be open, but a doubt still holds it: look in one to five minutes, say when it ends at the latest.
+        ({**HELD, "inflight_at": NOW - HOUR}, 0.0, NOW + MINUTE, NOW + 2 * HOUR, IN_TWO_HOURS),
+        ({**HELD, "inflight_at": NOW - HOUR}, 0.5, NOW + 3 * MINUTE, NOW + 2 * HOUR, IN_TWO_HOURS),
+        ({**HELD, "inflight_at": NOW - 2 * HOUR}, 1.0, NOW + 5 * MINUTE, NOW + HOUR, IN_AN_HOUR),
+        ({**HELD, "inflight_at": NOW - 4 * HOUR}, 0.0, NOW + MINUTE, NOW, JUST_NOW),
+        (
+            {**HELD, "inflight_at": NOW - HOUR, "next_allowed_at": NOW + MINUTE},
+            0.0,
+            NOW + MINUTE,
+            NOW + MINUTE,
+            IN_ONE_MINUTE,
+        ),
+        (
+            {**HELD, "inflight_at": NOW - HOUR, "next_allowed_at": NOW - 1},
+            0.0,
+            NOW + MINUTE,
+            NOW + 2 * HOUR,
+            IN_TWO_HOURS,
+        ),
     ],
 )
 def test_it_waits_until_the_slot_opens(
@@ -347,7 +381,7 @@ def test_a_deferral_is_published_once(
 
 @pytest.mark.parametrize(
     ("code", "outbox"),
-    [("opted_out", EVENT), ("window_closed", EVENT), ("invalid_variables", EVENT), ("template_not_approved", ALERT)],
+    [("opted_out", EVENT), ("window_closed", EVENT), ("invalid_variables", EVENT)],
 )
 def test_a_stored_message_is_refused_for_good(code: str, outbox: frozenset[str]) -> None:
     """Its caller may not hope: only a request that is made anew can succeed."""
@@ -355,6 +389,42 @@ def test_a_stored_message_is_refused_for_good(code: str, outbox: frozenset[str])
     refusal = MessagingError(code, "why", twilio_code=7, retryable=True)
     error = Failure(code=code, detail="why", twilio_code=7, retryable=False)
     assert refuse(stored, refusal, NOW) == taken(stored, DROP, outbox=outbox, error=error)
+
+
+NOT_APPROVED = MessagingError("template_not_approved", "why", retryable=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "waits"),
+    [
+        ({"expires_at": NOW + 1}, True),
+        ({"expires_at": NOW + 40 * DAY, "created_at": NOW - 20 * DAY}, True),
+        ({"expires_at": NOW}, False),
+        ({"created_at": NOW - DAY + 1}, True),
+        ({"created_at": NOW - DAY}, False),
+        ({"created_at": NOW - 9 * DAY, "send_at": NOW - DAY + 1}, True),
+        ({"created_at": NOW - 9 * DAY, "send_at": NOW - DAY}, False),
+    ],
+)
+def test_a_stored_message_waits_for_its_template(values: dict[str, Any], waits: bool) -> None:
+    """Meta pauses a template for hours. A new request is refused at once: its caller hears it."""
+    stored = waiting(Status.DEFERRED, **values)
+    refused = refuse(stored, NOT_APPROVED, NOW)
+    assert refused.step is (DEFER if waits else DROP)
+    assert refused.after.outbox == (EVENT if waits else ALERT)
+    if waits:
+        again = refuse(replace(refused.after, outbox=NOTHING), NOT_APPROVED, NOW)
+        assert again.after.outbox == NOTHING, "said once"
+
+
+@pytest.mark.parametrize(
+    ("code", "outbox"),
+    [(None, EVENT), ("rate_limited", EVENT), ("template_not_approved", ALERT), ("sender_paused", ALERT)],
+)
+def test_people_hear_of_a_message_that_expired_because_of_us(code: str | None, outbox: frozenset[str]) -> None:
+    error = code and Failure(code=code, detail="why")
+    stored = waiting(Status.DEFERRED, expires_at=NOW, error=error or None)
+    assert expire(stored, NOW) == taken(stored, EXPIRE, outbox=outbox)
 
 
 def test_a_new_message_is_refused_by_the_same_error_and_nothing_is_stored() -> None:

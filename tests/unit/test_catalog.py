@@ -36,15 +36,17 @@ agent: mood
 category: MARKETING
 default_language: hi
 expires_after: 45m
+expires_with: day
 quiet_hours_exempt: true
 on_unknown: resend
 free_form: true
 variables:
   note: {type: text, description: A note., sample: well, max_length: 9}
+  day: {type: date, description: A day., sample: "2026-11-24"}
 quick_replies:
   - {payload: agent:mood:score:1, titles: {hi: ठीक}}
 languages:
-  hi: {body: "  नमस्ते {{ note }} जी\\n"}
+  hi: {body: "  नमस्ते {{ note }} जी {{ day }} को\\n"}
 """
 
 
@@ -122,6 +124,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     form.TemplateForm.model_validate(raw)
     template = template_from(raw)
     assert template.expires_after is None
+    assert template.expires_with is None
     assert not template.quiet_hours_exempt
     assert template.on_unknown == "hold"
     assert not template.free_form
@@ -138,6 +141,7 @@ def test_every_key_of_the_form_reaches_the_template(tmp_path: Path) -> None:
     assert template.purpose == "Uses all there is."
     assert template.default_language == "hi"
     assert template.expires_after == timedelta(minutes=45)
+    assert template.expires_with == "day"
     assert template.quiet_hours_exempt
     assert template.on_unknown == "resend"
     assert template.free_form
@@ -150,7 +154,7 @@ def test_every_key_of_the_form_reaches_the_template(tmp_path: Path) -> None:
     )
     reply = template.wording("hi").quick_replies[0]
     assert (reply.title, reply.payload) == ("ठीक", "agent:mood:score:1")
-    assert template.wording("hi").body == "नमस्ते {{ note }} जी"
+    assert template.wording("hi").body == "नमस्ते {{ note }} जी {{ day }} को"
 
 
 def test_values_stay_as_they_were_written(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """From a request to a record, and from a record to what Twilio is handed."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from whatsapp.domain.templates.template import Template, Wording
 from whatsapp.domain.templates.variables import Variable
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 
+from local.artifacts import ROOT
 from tests.unit.sending_kit import DAY, HOUR, SID, TEMPLATE
 
 NOW = datetime(2026, 11, 24, 7, tzinfo=UTC)
@@ -102,6 +104,16 @@ def test_the_record_of_free_text() -> None:
         expires_at=EPOCH + 2 * HOUR,
         on_unknown="resend",
     )
+
+
+def test_media_go_alone() -> None:
+    note = "https://example.org/voice.ogg"
+    message = composed(text=None, media_url=note)
+    assert (message.text, message.media_url) == (None, note)
+    sent = content_of(message, replace(ROW, last_inbound_at=OPEN), None, EPOCH)
+    assert sent == OutgoingPost(to=NUMBER, body=None, media_url=note)
+    with pytest.raises(MessagingError, match="free-form text and media"):
+        content_of(message, ROW, None, EPOCH)
 
 
 def test_the_record_of_a_template() -> None:
@@ -207,7 +219,8 @@ def _iso(after: int | None) -> str | None:
         (None, MONTH + 1, None, "invalid_request", "at most 30 days ahead"),
         (None, None, 0, "expired", "`expires_at` has passed"),
         (None, None, -1, "expired", "`expires_at` has passed"),
-        (WITHIN_AN_HOUR, -HOUR, None, "expired", "`expires_at` has passed"),
+        (WITHIN_AN_HOUR, -HOUR, None, "expired", "^expired: `send_at` has passed, .* in which greeting may go"),
+        (WITHIN_AN_HOUR, -2 * HOUR, -HOUR, "expired", "^expired: `expires_at` has passed"),
         (None, MONTH + 1, MONTH + 2, "invalid_request", "at most 30 days ahead"),
     ],
 )
@@ -217,6 +230,122 @@ def test_a_time_that_cannot_be_is_refused(
     with pytest.raises(MessagingError, match=says) as refused:
         composed(template, send_at=_iso(send_at), expires_at=_iso(expires_at))
     assert (refused.value.code, refused.value.failure.retryable) == (code, False)
+
+
+def test_a_send_at_that_has_passed_means_now() -> None:
+    assert composed(WITHIN_AN_HOUR, send_at=_iso(-HOUR + 1)).expires_at == EPOCH + 1
+    assert composed(TIMELESS, send_at=_iso(-DAY)).expires_at is None
+
+
+# --- the moment that it is about -------------------------------------------------------------------------------------
+
+SESSION = Variable("session", "datetime", "When it begins.", {"en": "17:30"}, 80)
+ABOUT_A_SESSION = replace(
+    TIMELESS,
+    languages={"en": Wording("Hello, at {{ session }} then", ())},
+    variables={"session": SESSION},
+    expires_with="session",
+)
+WITHIN_FOUR_HOURS = replace(ABOUT_A_SESSION, expires_after=timedelta(hours=4))
+
+
+def reminder(session: str, times: dict[str, int], template: Template = ABOUT_A_SESSION) -> Message:
+    """`NOW` is 12:30 on Tuesday, 24 November 2026, in India. `times` are from now, in milliseconds."""
+    body: dict[str, Any] = {name: _iso(after) for name, after in times.items()}
+    return composed(template, variables={"session": session}, **body)
+
+
+@pytest.mark.parametrize(
+    ("session", "after"),
+    [
+        ("2026-11-24T13:30:00+05:30", HOUR),
+        ("2026-11-24T08:00:00Z", HOUR),
+        ("2026-11-24T13:30", HOUR),
+        ("24 November 2026, 1:30 pm", HOUR),
+        ("24 Nov, 1:30 pm", HOUR),
+        ("Tuesday, 1:30 pm", HOUR),
+        ("1:30 pm", HOUR),
+        ("13:30 hrs", HOUR),
+        ("11:00 am", 22 * HOUR + HOUR // 2),
+        ("Tuesday, 11:00 am", 6 * DAY + 22 * HOUR + HOUR // 2),
+        ("24 November 2026", 11 * HOUR + HOUR // 2),
+        ("Tuesday", 11 * HOUR + HOUR // 2),
+        ("3 January, 12:30 pm", 40 * DAY),
+        ("2028-11-24T12:30:00+05:30", 731 * DAY),
+        # What cannot be told from the words does not bound it.
+        ("tomorrow", None),
+        ("between 5 and 6 pm", None),
+        ("29 February, 1 pm", None),
+        ("9999-12-31", None),
+    ],
+)
+def test_a_message_expires_with_the_moment_that_it_is_about(session: str, after: int | None) -> None:
+    assert reminder(session, {}).expires_at == (None if after is None else EPOCH + after)
+
+
+@pytest.mark.parametrize(
+    ("session", "times", "after"),
+    [
+        ("13:30", {}, HOUR),
+        ("17:30", {}, 4 * HOUR),
+        ("tomorrow", {}, 4 * HOUR),
+        ("13:30", {"expires_at": 5 * HOUR}, HOUR),
+        ("17:30", {"expires_at": HOUR}, HOUR),
+        ("17:30", {"expires_at": 5 * HOUR - 1}, 5 * HOUR - 1),
+        ("17:30", {"send_at": 3 * HOUR}, 5 * HOUR),
+        ("11:00", {"send_at": 20 * HOUR}, 22 * HOUR + HOUR // 2),
+        ("13:30", {"send_at": -HOUR}, HOUR),
+    ],
+)
+def test_it_expires_at_the_earliest_of_its_ends(session: str, times: dict[str, int], after: int) -> None:
+    assert reminder(session, times, WITHIN_FOUR_HOURS).expires_at == EPOCH + after
+
+
+@pytest.mark.parametrize(
+    ("session", "times", "says"),
+    [
+        ("2020-11-24T17:30:00+05:30", {}, "session has passed"),
+        ("2000-11-24T17:30:00+05:30", {}, "session has passed"),
+        ("2026-11-24T12:30:00+05:30", {}, "session has passed"),
+        ("2026-11-23", {}, "session has passed"),
+        ("23 November, 5:30 pm", {}, "session has passed"),
+        ("12:30 pm", {}, "session has passed"),
+        ("11:30 am", {}, "session has passed"),
+        ("2020-11-24", {"expires_at": HOUR}, "session has passed"),
+        ("2020-11-24", {"expires_at": -HOUR}, "session has passed"),
+        ("2020-11-24", {"send_at": HOUR}, "session has passed"),
+        ("11:00", {"send_at": -2 * HOUR}, "session has passed"),
+        ("2026-11-24T13:30", {"send_at": HOUR}, "session is not later than `send_at`"),
+        ("2026-11-24T13:30", {"send_at": DAY, "expires_at": 2 * DAY}, "session is not later than `send_at`"),
+    ],
+)
+def test_a_message_that_comes_after_its_moment_is_refused(session: str, times: dict[str, int], says: str) -> None:
+    with pytest.raises(MessagingError, match=says) as refused:
+        reminder(session, times)
+    assert (refused.value.code, refused.value.failure.retryable) == ("too_late", False)
+    assert session not in refused.value.detail
+
+
+@pytest.mark.parametrize("given", [{}, {"session": "{{session}}"}, {"session": ""}])
+def test_a_bad_value_is_refused_as_one(given: dict[str, str]) -> None:
+    with pytest.raises(MessagingError) as refused:
+        composed(ABOUT_A_SESSION, variables=given)
+    assert refused.value.code == "invalid_variables"
+
+
+def test_a_session_reminder_never_comes_after_its_session() -> None:
+    given = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time": "2026-11-24T13:00:00+05:30"}
+    assert made(template="session_reminder", text=None, variables=given).expires_at == EPOCH + HOUR // 2
+    with pytest.raises(MessagingError, match="session_time has passed"):
+        made(template="session_reminder", text=None, variables={**given, "session_time": "2020-11-24T13:00"})
+
+
+def test_the_samples_moments_are_far_ahead() -> None:
+    """So that they are sent whenever they are run."""
+    samples = [json.loads(file.read_text()) for file in (ROOT / "events" / "send").glob("*.json")]
+    about = [(load_catalog().get("session_reminder"), s) for s in samples if s.get("template") == "session_reminder"]
+    moments = [template.moment(sample["variables"], NOW) for template, sample in about]
+    assert [moment for moment in moments if moment] == [datetime(2099, 11, 24, 12, tzinfo=UTC)]
 
 
 # --- what is handed to Twilio ----------------------------------------------------------------------------------------

@@ -62,3 +62,24 @@ def test_suppression_needs_evidence_newer_than_the_last_sign_of_life(contacts: C
     assert getattr(contacts.get("c1"), "suppressed_code", 0) is None
     contacts.suppress("c1", 63024, NOON + 1)
     assert getattr(contacts.get("c1"), "suppressed_code", 0) == 63024
+
+
+@pytest.mark.parametrize(("arrived", "lifted"), [(NOON - 1, False), (NOON, True), (NOON + 1, True)])
+def test_an_arrival_disproves_what_no_later_message_proved(contacts: ContactStore, arrived: int, lifted: bool) -> None:
+    contacts.suppress("c1", 63024, NOON)
+    contacts.lift_suppression("c1", arrived)
+    row = contacts.get("c1")
+    assert row is not None
+    assert (row.suppressed_code, row.suppressed_at) == ((None, None) if lifted else (63024, NOON))
+
+
+def test_an_arrival_of_a_contact_without_a_row_makes_none(contacts: ContactStore) -> None:
+    contacts.lift_suppression("c1", NOON)
+    assert contacts.get("c1") is None
+
+
+def test_an_arrival_under_an_alias_lifts_the_contacts_suppression(contacts: ContactStore) -> None:
+    contacts.tie("id", "number")
+    contacts.suppress("number", 63024, NOON)
+    contacts.lift_suppression("id", NOON)
+    assert getattr(contacts.get("number"), "suppressed_code", 0) is None

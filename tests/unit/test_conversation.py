@@ -22,6 +22,14 @@ SPOKEN = Contact(contact_id="c", agent="mood", last_outbound_at=NOON - 1000, las
         ("", None),
         (None, None),
         ("secret agent:mood", None),
+        ("agent:my therapist is Dr. Rao:x", None),
+        ("agent:Asha", None),
+        ("agent:+919812345678:x", None),
+        ("agent:919812345678:x", None),
+        ("agent:follow_up_2:x", "follow_up_2"),
+        ("agent:mood\n", None),
+        ("agent:" + "x" * 65, None),
+        ("agent:\u0665mood", None),
     ],
 )
 def test_agent_in_a_payload(payload: str | None, agent: str | None) -> None:

@@ -1,13 +1,15 @@
 """Forgetting a person: nothing personal stays anywhere, and what binds us stays."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from whatsapp.adapters.dynamodb import erasure_store
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.events import Location
+from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.ports import Deadline, OutgoingPost, StatusUpdate
-from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import accepted
 from whatsapp.domain.sending.before_claim import claim, fence
@@ -19,7 +21,20 @@ from tests.app import SENDER
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
 ME = IDS.of(ASHA)
-CANARIES = ("9812345678", "Asha", "my arm hurts", "user-42", "Main St", "https://media", "hash-of", "card")
+CANARIES = (
+    "9812345678",
+    "Asha",
+    "my arm hurts",
+    "user-42",
+    "Main St",
+    "https://media",
+    "hash-of",
+    "card",
+    "sleepless",
+    "slot-7",
+    "🤕",
+    "click-1",
+)
 
 
 def a_life(side: Receiving) -> None:
@@ -33,15 +48,20 @@ def a_life(side: Receiving) -> None:
     place = Location(latitude=1.5, longitude=2.5, label="Asha's", address="1 Main St")
     side.receive_message(side.form(1, "my arm hurts", location=place, **more))
     side.receive_message(side.form(2, "Confirm", kind="button", button_text="Asha", button_payload="user-42"))
+    answers: dict[str, Any] = {
+        "flow": {"why": "sleepless"},
+        "choice": Choice(id="slot-7", title="5 pm"),
+        "reaction": Reaction(emoji="🤕"),
+    }
+    side.receive_message(side.form(3, kind="flow", referral=Referral(ctwa_clid="click-1"), **answers))
     side.gateway.files = {"https://media/0": JPEG}
     side.store_media(sid(1), side.deadline)
 
 
 def everything(side: Receiving) -> str:
     tables: Any = side.db._client
-    return json.dumps(
-        [tables.scan(TableName=table)["Items"] for table in ("MessagesTable", "ContactsTable")], default=str
-    )
+    found = [tables.scan(TableName=table)["Items"] for table in ("MessagesTable", "ContactsTable")]
+    return json.dumps(found, default=str, ensure_ascii=False)
 
 
 def sweep(side: Receiving, minutes: int) -> int:
@@ -59,7 +79,18 @@ def test_nothing_personal_stays(side: Receiving) -> None:
     found = everything(side)
     assert [canary for canary in CANARIES if canary in found] == []
     assert side.media_store.files == {}
-    assert set(side.gateway.deleted) == {sid(1), sid(2), sid(1_005)}
+    assert set(side.gateway.deleted) == {sid(1), sid(2), sid(3), sid(1_005)}
+
+
+KEPT_OF_AN_INBOUND_MESSAGE = {
+    *("message_id", "contact_id", "to", "received_at", "kind", "source", "opt", "agent", "due_shard", "due_at"),
+    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded"),
+}
+
+
+def test_each_attribute_of_an_inbound_message_is_erased_or_known_to_be_nobodys() -> None:
+    attributes = {f.name for f in fields(InboundMessage)}
+    assert attributes - set(erasure_store._PERSONAL_ON_MESSAGES) == KEPT_OF_AN_INBOUND_MESSAGE
 
 
 def test_our_own_number_stays_on_what_was_written_to_it(side: Receiving) -> None:
@@ -69,7 +100,7 @@ def test_our_own_number_stays_on_what_was_written_to_it(side: Receiving) -> None
     assert inbound is not None
     assert (inbound.to, inbound.address, inbound.is_erased) == (SENDER, "", True)
     assert "to" not in side.item(message_id_of("asked"))
-    assert len(side.manage_contacts.conversation(ME, None, None)["messages"]) == 3
+    assert len(side.manage_contacts.conversation(ME, None, None)["messages"]) == 4
 
 
 def test_ledger_stays(side: Receiving) -> None:
@@ -96,7 +127,7 @@ def test_later_passes_ask_twilio_nothing_twice(side: Receiving) -> None:
     side.erase_contact(ME, side.deadline)
     sweep(side, 16)
     sweep(side, 120)
-    assert len(side.gateway.deleted) == 3
+    assert len(side.gateway.deleted) == 4
 
 
 def test_contact_who_only_waits(side: Receiving) -> None:
@@ -121,7 +152,7 @@ def test_again_does_no_harm(side: Receiving) -> None:
     for _ in range(3):
         side.erase_contact(ME, side.deadline)
     assert side.contact().erased_at == side.clock.now()
-    assert len(side.gateway.deleted) == 3
+    assert len(side.gateway.deleted) == 4
 
 
 def test_what_waits_is_canceled(side: Receiving) -> None:

@@ -56,6 +56,7 @@ TABLE = {
     "give up": ("claimed sending", "failed", "refunded", True),
     "stop": ("claimed sending", "canceled", "refunded", False),
     "doubt": ("sending", "unknown", "untouched", False),
+    "overdue": ("sending unknown", "unknown", "untouched", False),
     "end doubt": ("sending unknown", "unknown_final", "released", False),
     "resend": ("unknown_final", "unknown_final", "untouched", False),
     "redrive": ("failed", "failed", "untouched", False),

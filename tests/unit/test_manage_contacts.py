@@ -79,6 +79,14 @@ def test_conversation_shows_both_directions_as_callers_know_them(side: Receiving
     assert page["messages"][1]["at"] == iso(side.clock.now())
 
 
+def test_conversation_shows_which_file_we_sent(side: Receiving) -> None:
+    side.receive_message(side.form(1))
+    side.clock.sleep(1)
+    side.outgoing("asked", text=None, media_url="https://clinic.example/plan.pdf")
+    _, message = side.manage_contacts.conversation(IDS.of(ASHA), None, None)["messages"]
+    assert ("text" in message, message["media_url"]) == (False, "https://clinic.example/plan.pdf")
+
+
 @pytest.mark.parametrize("limit", [0, -1, 201])
 def test_limit_that_makes_no_sense_is_refused(side: Receiving, limit: int) -> None:
     side.receive_message(side.form(1))

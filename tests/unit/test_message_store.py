@@ -24,6 +24,7 @@ from whatsapp.domain.sending.lifecycle import (
     REFUSE,
     RESEND,
     STEPS,
+    WAITING,
     Status,
     Step,
 )
@@ -370,6 +371,32 @@ def test_of_contact_finds_both_ends_of_the_span(app: UnitApp) -> None:
     app.store("of another", created_at=NOON + 1, contact_id="0" * 32)
     found = app.messages.of_contact(app.contact().contact_id, NOON + 1, NOON + 2)
     assert sorted(m.created_at for m in found) == [NOON + 1, NOON + 2]
+
+
+def test_waiting_of_finds_what_waits_for_the_slot_under_any_address(app: UnitApp) -> None:
+    since = NOON - periods.LONGEST_DEFERRAL
+    for status in Status:
+        app.store(status, status=status)
+    app.store("a reply", status=Status.DEFERRED, kind=SendKind.REPLY)
+    app.store("of another", status=Status.DEFERRED, contact_id="0" * 32)
+    app.store("under the alias", status=Status.DEFERRED, contact_id="a" * 32)
+    app.store("as old as can be", status=Status.DEFERRED, created_at=since)
+    app.store("too old", status=Status.DEFERRED, created_at=since - 1)
+    app.store("by a clock ahead", status=Status.DEFERRED, created_at=NOON + 2 * periods.CLOCK_ERROR)
+    app.patient_writes()
+    found = app.messages.waiting_of(replace(app.contact(), aliases=frozenset({"a" * 32})), NOON)
+    expected = {*WAITING, "under the alias", "as old as can be", "by a clock ahead"}
+    assert {m.message_id for m in found} == {message_id_of(key) for key in expected}
+
+
+def test_reading_a_contacts_messages_fetches_no_inbound_one(app: UnitApp) -> None:
+    inbound_id = app.patient_writes()
+    app.store()
+    asked: list[Any] = []
+    event, hook = "provide-client-params.dynamodb.BatchGetItem", lambda params, **_: asked.append(params)
+    with app._listening(event, hook):
+        app.messages.of_contact(app.contact().contact_id, NOON, NOON)
+    assert [inbound_id in str(params) for params in asked] == [False]
 
 
 def test_message_is_found_by_its_sid(app: UnitApp) -> None:

@@ -7,15 +7,17 @@ import pytest
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
 from whatsapp.domain.sending.continuation import continuation_of
-from whatsapp.domain.sending.lifecycle import END_DOUBT, RESEND, Status
+from whatsapp.domain.sending.lifecycle import END_DOUBT, OVERDUE, RESEND, Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.on_doubt import (
     LookAgain,
     candidates_of,
     is_early,
     list_from,
+    next_look,
     on_doubt,
     others_span,
+    overdue,
     update_of,
     without_list,
 )
@@ -23,6 +25,7 @@ from whatsapp.domain.sending.on_doubt import (
 from tests.unit.sending_kit import (
     ALERT,
     DAY,
+    EVENT,
     HOUR,
     ID,
     MINUTE,
@@ -133,6 +136,44 @@ def test_without_a_claim_its_age_counts_from_its_creation() -> None:
     assert list_from(held) == NOW - 71 * MINUTE
 
 
+# --- its time passes -------------------------------------------------------------------------------------------------
+
+OVERDUE_ERROR = Failure(code="expired", detail="`expires_at` has passed, and whether it went is not known yet")
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "is_said"),
+    [
+        (Status.UNKNOWN, {"expires_at": NOW}, True),
+        (Status.SENDING, {"expires_at": NOW}, True),
+        (Status.UNKNOWN, {"expires_at": NOW + 1}, False),
+        (Status.UNKNOWN, {"expires_at": None}, False),
+        (Status.UNKNOWN, {"expires_at": NOW, "error": OVERDUE_ERROR}, False),
+        (Status.UNRESOLVED, {"expires_at": NOW}, False),
+    ],
+)
+def test_its_caller_hears_once_that_its_time_passed_in_doubt(
+    status: Status, values: dict[str, Any], is_said: bool
+) -> None:
+    held = doubtful(status, **values)
+    said = taken(held, OVERDUE, due=NOW + MINUTE, outbox=EVENT, error=OVERDUE_ERROR)
+    assert overdue(held, NOW) == (said if is_said else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "expires_at", "at"),
+    [
+        (Status.UNKNOWN, NOW + MINUTE, NOW + MINUTE),
+        (Status.UNKNOWN, NOW + HOUR, NOW + 10 * MINUTE),
+        (Status.UNKNOWN, NOW, NOW + 10 * MINUTE),
+        (Status.UNKNOWN, None, NOW + 10 * MINUTE),
+        (Status.UNRESOLVED, NOW + MINUTE, NOW + 10 * MINUTE),
+    ],
+)
+def test_it_is_looked_at_when_its_time_passes(status: Status, expires_at: int | None, at: int) -> None:
+    assert next_look(doubtful(status, expires_at=expires_at), NOW + 10 * MINUTE, NOW) == at
+
+
 # --- what the list shows ---------------------------------------------------------------------------------------------
 
 AGES = [
@@ -206,6 +247,28 @@ def test_a_candidate_is_contested_by_what_may_be_at_twilio(
     assert judged == (LookAgain(NOW + 10 * MINUTE) if contests else update_of(held, listed()))
 
 
+@pytest.mark.parametrize(
+    ("after_claim", "owner", "sent_again"),
+    [
+        (0, None, False),
+        (-MINUTE, None, False),
+        (12 * MINUTE, None, False),
+        (-MINUTE - 1, None, True),
+        (12 * MINUTE + 1, None, True),
+        (0, Status.DELIVERED, True),
+    ],
+)
+def test_whatever_twilio_has_of_its_time_forbids_sending_it_again(
+    after_claim: int, owner: Status | None, sent_again: bool
+) -> None:
+    """Its words may have been changed on the way. Only what another record owns is certainly not it."""
+    held = doubtful(Status.UNRESOLVED, 80 * MINUTE, on_unknown="resend")
+    found = listed(body="Something else", date_created=NOW - 80 * MINUTE + after_claim)
+    others = [other(owner, twilio_sid=SID)] if owner else []
+    expected = taken(held, RESEND, successor=continuation_of(held, NOW)) if sent_again else LookAgain(None)
+    assert on_doubt(held, [found], others, NOW) == expected
+
+
 def test_one_of_many_others_is_enough_to_contest() -> None:
     others = [other(Status.FAILED), other(Status.UNKNOWN), other(Status.PENDING)]
     assert on_doubt(doubtful(age=SECOND), [listed()], others, NOW) == LookAgain(NOW + 10 * MINUTE)
@@ -236,13 +299,18 @@ def test_a_candidate_was_made_about_when_the_message_was_claimed(after_claim: in
         ("Hello", None, "Hello", True),
         ("Hello", None, "Good day", False),
         ("Hello", None, "", False),
+        (None, None, "", True),
+        (None, None, "Hello", False),
         ("Hello", "HX1", "Hello", True),
         ("Hello", "HX1", "", True),
         ("Hello", "HX1", "Good day", False),
+        ("Hello\n\nAsha", None, "Hello\r\n\r\nAsha", True),
+        (" Hello\n", None, "Hello", True),
+        ("Hello Asha", None, "Hello\nAsha", False),
     ],
 )
 def test_a_candidate_says_the_same_or_is_a_template_listed_without_its_body(
-    text: str, content_sid: str | None, body: str, is_candidate: bool
+    text: str | None, content_sid: str | None, body: str, is_candidate: bool
 ) -> None:
     held, found = doubtful(age=SECOND, text=text, content_sid=content_sid), listed(body=body)
     assert candidates_of(held, [found], []) == ([found] if is_candidate else [])

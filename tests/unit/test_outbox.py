@@ -7,7 +7,7 @@ from whatsapp.domain.sending.transition import EVERYONE, status_changed
 
 from tests.app import UnitApp
 
-POISON = MessagingError("invalid_request", "the queue message is not JSON")
+NOT_JSON = MessagingError("invalid_request", "the queue message is not JSON")
 
 
 def test_every_entry_is_delivered_in_its_own_way(app: UnitApp) -> None:
@@ -48,13 +48,13 @@ def test_publish_says_whether_the_bus_took_it(app: UnitApp) -> None:
     assert (app.bus.events, app.metrics.counts) == ([event], {"PublishFailed": 1})
 
 
-def test_poison_is_kept_and_alerted(app: UnitApp) -> None:
-    assert app.outbox.refuse_poison("{", "q1", POISON)
-    assert (app.queue.poison, app.alerts.unusable) == (["invalid_request {"], ["q1 invalid_request"])
+def test_unreadable_is_kept_and_alerted(app: UnitApp) -> None:
+    assert app.outbox.keep_unreadable("{", "q1", NOT_JSON)
+    assert (app.queue.unreadables, app.alerts.unreadables) == (["q1 invalid_request {"], ["q1 invalid_request"])
 
 
-def test_poison_that_is_not_kept_is_not_alerted(app: UnitApp) -> None:
+def test_unreadable_that_is_not_kept_is_not_alerted(app: UnitApp) -> None:
     """The queue message comes back; an alert each time would only be noise."""
     app.queue.down = True
-    assert not app.outbox.refuse_poison("{", "q1", POISON)
-    assert (app.queue.poison, app.alerts.unusable) == ([], [])
+    assert not app.outbox.keep_unreadable("{", "q1", NOT_JSON)
+    assert (app.queue.unreadables, app.alerts.unreadables) == ([], [])

@@ -8,11 +8,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from whatsapp.adapters.aws.alerts import SnsAlerts, text_about
+from whatsapp.adapters.aws.alerts import SnsAlerts, text_about, text_about_incident
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.events import ContactOptedOut
+from whatsapp.domain.incident import Incident
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
@@ -21,6 +22,11 @@ from whatsapp.domain.sending.twilio_codes import row_for
 from local.aws import REGION
 from tests.fakes import NOON
 
+NOTHING = Failure(code="none", detail="none")
+TO_DO_ABOUT_THE_ACCOUNT = (
+    "Repair the account or its settings (docs/codes.md), then redrive the dead-letter queue. If it does not list this "
+    "message, Twilio had accepted it before it failed: send it with a new idempotency_key, or phone the patient."
+)
 EVENT = ContactOptedOut(event_id="SM1#opted_out", occurred_at="2026-11-24T12:30:00+05:30", message_id="SM1")
 FAILED = Message(
     message_id="m1",
@@ -148,9 +154,10 @@ def test_dead_letter_says_why_and_names_nobody(sqs: Any, queue: SendQueue) -> No
     }
 
 
-def test_poison_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> None:
-    queue.dead_letter_poison('{"to": ', MessagingError("invalid_request", "not JSON"))
-    assert bodies(sqs, "dead") == [{"poison": '{"to": ', "error": {"code": "invalid_request", "detail": "not JSON"}}]
+def test_unreadable_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> None:
+    queue.dead_letter_unreadable('{"to": ', "q1", MessagingError("invalid_request", "not JSON"))
+    why = {"code": "invalid_request", "detail": "not JSON"}
+    assert bodies(sqs, "dead") == [{"poison": '{"to": ', "queue_message_id": "q1", "error": why}]
 
 
 @pytest.mark.parametrize("error", [DENIED, GONE])
@@ -224,11 +231,36 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     alerts = SnsAlerts(lambda: sns, topic)
     alerts.about(FAILED)
-    alerts.poison("q1", MessagingError("invalid_request", "not JSON"))
-    first, second = bodies(sqs, "subscriber")
+    alerts.unreadable("q1", MessagingError("invalid_request", "not JSON"))
+    alerts.about_incident(Incident(state="failed", failure=FAILED.error or NOTHING, ids=frozenset({"m2", "m1"})))
+    first, second, third = bodies(sqs, "subscriber")
     assert (first["Subject"], first["Message"]) == ("WhatsApp session_reminder failed", text_about(FAILED))
-    assert second["Subject"] == "WhatsApp request unusable"
+    assert second["Subject"] == "WhatsApp request unreadable"
     assert "invalid_request: not JSON" in second["Message"]
+    assert third["Subject"] == "WhatsApp: 2 failed"
+    assert third["Message"].splitlines() == [
+        "What:     2 failed, of one cause, since the last alert about it",
+        "Why:      account_problem, Twilio code 20005: the account is not active",
+        "For:      whoever is on call",
+        f"To do:    {TO_DO_ABOUT_THE_ACCOUNT}",
+        "Id:       m1",
+        "Id:       m2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "to_do"),
+    [
+        ("unknown", "twilio_unavailable", "Look in Twilio's console whether the message went out."),
+        ("unusable", "invalid_request", "Its sender has to correct it and send it again."),
+        ("failed", "no such code", "docs/codes.md"),
+    ],
+)
+def test_an_alert_about_many_says_what_to_do(state: str, code: str, to_do: str) -> None:
+    incident = Incident(state=state, failure=Failure(code=code, detail="why"), ids=frozenset({"m1"}), is_longer=True)
+    text = text_about_incident(incident)
+    assert f"1 or more {state}" in text
+    assert to_do in text
 
 
 @pytest.mark.parametrize("error", [DENIED, GONE])

@@ -5,14 +5,14 @@ from contextlib import suppress
 import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure, MessagingError
-from whatsapp.domain.ports import PublishFailed
+from whatsapp.domain.ports import PublishFailed, Rejected
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import message_id_of
 
 from tests.app import UnitApp, WorkerDied, die
 
 DOUBT = Failure(code="twilio_unavailable", detail="no evidence")
-POISON = MessagingError("invalid_request", "the queue message is not JSON")
+NOT_JSON = MessagingError("invalid_request", "the queue message is not JSON")
 
 
 def struck(app: UnitApp, *keys: str, error: Failure = DOUBT, status: Status = Status.UNRESOLVED) -> set[str]:
@@ -68,11 +68,30 @@ def test_another_cause_is_told_at_once(app: UnitApp, error: Failure, status: Sta
     assert len(app.alerts.told) == 2
 
 
-def test_unusable_queue_messages_are_told_together_too(app: UnitApp) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "status", "dead_letters"),
+    [(Rejected(69_999, 400), Status.FAILED, 5), (Rejected(69_999, 403), Status.RETRYING, 0)],
+)
+def test_batch_that_an_unknown_code_refuses_is_not_lost_and_is_told_once(
+    app: UnitApp, refusal: Rejected, status: Status, dead_letters: int
+) -> None:
+    app.gateway.outcomes = [refusal] * 10
+    patients = [f"+91981234560{number}" for number in range(5)]
+    for patient in patients:
+        app.send(patient, to=patient)
+    app.clock.at += periods.HOUR // 2
+    for patient in patients:  # those that wait are refused again
+        app.send_message.advance(message_id_of(patient), app.deadline)
+    assert {app.record(patient).status for patient in patients} == {status}
+    assert len(app.queue.dead) == dead_letters
+    assert len(app.alerts.told) == 1
+
+
+def test_unreadable_queue_messages_are_told_together_too(app: UnitApp) -> None:
     for number in range(4):
-        app.raise_alerts.poison(f"q{number}", POISON)
+        app.raise_alerts.unreadable(f"q{number}", NOT_JSON)
     sweep_after(app, periods.ALERT_WINDOW)
-    assert app.alerts.unusable == ["q0 invalid_request"]
+    assert app.alerts.unreadables == ["q0 invalid_request"]
     assert [incident.ids for incident in app.alerts.incidents] == [{"q1", "q2", "q3"}]
 
 

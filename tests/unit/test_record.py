@@ -7,7 +7,15 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact
-from whatsapp.domain.events import ContactOptedIn, ContactOptedOut, Location, MessageReceived
+from whatsapp.domain.events import (
+    Choice,
+    ContactOptedIn,
+    ContactOptedOut,
+    Location,
+    MessageReceived,
+    Reaction,
+    Referral,
+)
 from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMedium, InboundMessage
 from whatsapp.domain.receiving.record import events_of, record_of
 from whatsapp.domain.schedule import iso
@@ -54,7 +62,13 @@ def test_form_is_kept() -> None:
     kept |= {
         "location": Location(latitude=1.5, longitude=2.5),
         "profile_name": "Asha",
-        "more": {"Forwarded": "true"},
+        "choice": Choice(id="agent:mood:3", title="3"),
+        "flow": {"mood": 3},
+        "reaction": Reaction(emoji="👍"),
+        "forwarded": True,
+        "frequently_forwarded": True,
+        "referral": Referral(headline="Feel better"),
+        "more": {"New": "true"},
         "to": SENDER,
     }
     inbound = record(**kept)
@@ -90,6 +104,8 @@ def test_answered_message_gives_the_reply_context_and_the_agent() -> None:
     inbound = record(answered=ANSWERED)
     assert (inbound.in_reply_to, inbound.in_reply_to_template, inbound.agent) == ("m", "mood_checkin", "mood")
     assert record(answered=ANSWERED, button_payload="agent:reminders:ok").agent == "reminders"
+    assert record(answered=ANSWERED, choice=Choice(id="agent:reminders:ok", title="ok")).agent == "reminders"
+    assert record(answered=ANSWERED, choice=Choice(title="ok")).agent == "mood"
     inbound = record()
     assert (inbound.in_reply_to, inbound.in_reply_to_template, inbound.agent) == (None, None, "front_desk")
 
@@ -124,8 +140,19 @@ def test_stop_and_start_are_events_beside_the_message(opt: str | None, kind: typ
 
 
 def test_event_shows_what_was_sent_as_it_was_stored() -> None:
-    shown = {"kind": "location", "location": Location(latitude=1.5, longitude=2.5), "profile_name": "Asha"}
-    event = received(**shown)
+    shown: dict[str, Any] = {
+        "kind": "location",
+        "location": Location(latitude=1.5, longitude=2.5),
+        "profile_name": "Asha",
+        "choice": Choice(id="1", title="3"),
+        "flow": {"mood": 3},
+        "flow_omitted": False,
+        "reaction": Reaction(emoji="👍"),
+        "forwarded": True,
+        "frequently_forwarded": True,
+        "referral": Referral(headline="Feel better"),
+    }
+    event = received(**{name: value for name, value in shown.items() if name != "flow_omitted"})
     assert {name: getattr(event, name) for name in shown} == shown
     assert (event.message_id, event.event_id, event.text, event.content_trust) == ("SM1", "SM1", "hello", "untrusted")
 
@@ -139,6 +166,15 @@ def test_event_says_which_sender_was_written_to_if_it_is_known(to: str | None) -
 def test_long_text_is_cut(length: int, is_cut: bool) -> None:
     event = received(text="x" * length)
     assert (len(event.text), event.text_truncated) == (MAX_EVENT_TEXT, is_cut)
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_omitted"), [("x", False), ("", False), ("आ" * 10_000, False), ("आ" * 11_000, True)]
+)
+def test_flow_that_is_too_large_for_the_bus_is_left_out(answers: str, is_omitted: bool) -> None:
+    flow = {"why": answers} if answers else {}
+    event = received(kind="flow", flow=flow)
+    assert (event.kind, event.flow, event.flow_omitted) == ("flow", None if is_omitted else flow, is_omitted)
 
 
 @pytest.mark.parametrize(

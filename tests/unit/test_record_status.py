@@ -217,6 +217,16 @@ def test_the_patients_own_word_outweighs_an_older_failure(app: UnitApp) -> None:
     assert app.contact().suppressed_code is None
 
 
+@pytest.mark.parametrize("arrival", ["delivered", "read"])
+def test_a_failure_is_disproved_by_a_later_arrival(app: UnitApp, arrival: str) -> None:
+    """63024 comes now and then before the message is delivered after all."""
+    message = sent(app)
+    app.callback(message, "undelivered", error_code=63024)
+    assert app.contact().suppressed_code == 63024
+    app.callback(message, arrival)
+    assert app.contact().suppressed_code is None
+
+
 def test_a_failure_reported_after_the_patient_had_read_it_proves_nothing(app: UnitApp) -> None:
     app.callback(sent(app, status=Status.READ, claimed_at=NOON - MINUTE), "undelivered", error_code=63024)
     assert app.contact().suppressed_code is None

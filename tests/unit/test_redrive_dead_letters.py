@@ -11,6 +11,7 @@ from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, continuation_id_of, message_id_of
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
+from commands.dead_letters import Held, describe
 from tests.app import SETTINGS, UnitApp
 from tests.fakes import NOON, RecordingQueue
 
@@ -81,6 +82,7 @@ def test_by_status(world: World, status: Status, action: Action) -> None:
         ({"error": GAVE_UP}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="twilio_unavailable")}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="throttled")}, Action.RENEW),
+        ({"error": replace(GAVE_UP, code="unknown_error")}, Action.RENEW),
         ({"error": replace(GAVE_UP, code="opted_out")}, Action.DROP),
         ({"error": replace(GAVE_UP, code="invalid_address")}, Action.DROP),
         ({"error": GAVE_UP, "twilio_sid": "SM1"}, Action.DROP),
@@ -120,6 +122,29 @@ def test_request_without_a_record_goes_back_under_the_same_id(world: World) -> N
     assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7"}]
 
 
+@pytest.mark.parametrize("key", [5, "", None])
+def test_request_whose_key_is_none_keeps_what_it_said(world: World, key: object) -> None:
+    plan = world.plan({"to": TO, "idempotency_key": key, "user_id": "user-42"}, queue_message_id="q7")
+    assert (plan.message_id, (plan.request or {})["idempotency_key"]) == (message_id_of("q7"), key or "q7")
+
+
+ASKED = {"to": TO, "template": "mood_checkin", "idempotency_key": "appt-1", "user_id": "user-42", "text": "gentle"}
+
+
+@pytest.mark.parametrize("body", [ASKED, {"poison": json.dumps(ASKED), "error": {"code": "c", "detail": "d"}}])
+def test_letter_without_a_record_says_what_it_can_of_itself(world: World, body: dict[str, Any]) -> None:
+    held = Held(DeadLetter("q1", ""), "receipt", NOON)
+    shown = describe(held, world.plan(body))
+    assert "a request: idempotency_key appt-1, user_id user-42, template mood_checkin\n" in shown
+    assert "98123" not in shown
+    assert "gentle" not in shown
+
+
+def test_letter_that_says_nothing_of_itself(world: World) -> None:
+    shown = describe(Held(DeadLetter("q1", ""), "receipt", NOON), world.plan({"poison": "{"}))
+    assert "a request" not in shown
+
+
 def test_request_with_a_record_is_judged_by_it(world: World) -> None:
     world.stored(Status.SENT, message_id=message_id_of("appt-1"))
     plan = world.plan({"to": TO, "template": "mood_checkin", "idempotency_key": "appt-1"})
@@ -130,8 +155,11 @@ def test_request_with_a_record_is_judged_by_it(world: World) -> None:
     ("body", "says"),
     [
         ({"poison": "{", "error": {"code": "invalid_request", "detail": "not JSON"}}, "invalid_request: not JSON"),
-        ("not JSON", "not JSON"),
-        ("[1]", "not JSON"),
+        ({"poison": "{", "queue_message_id": "q9", "error": {"code": "c", "detail": "d"}}, "q9 on the send queue"),
+        ({"poison": ["odd"]}, "its sender has to correct it"),
+        ("not JSON", "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
         ({"message_id": "of another stack"}, "no such record"),
     ],
 )

@@ -20,7 +20,8 @@ CANARY = "zebulon-quartzfield"
         ({"text": "and text"}, "either `template`"),
         ({"template": None, "text": "x"}, "`variables` belong to a `template`"),
         ({"template": None, "variables": {}, "text": "x" * 1601}, "text: "),
-        ({"media_url": "https://example.org/a.png"}, "`media_url` goes with `text`"),
+        ({"media_url": "https://example.org/a.png"}, "a `template` carries its own media"),
+        ({"template": None, "media_url": "https://example.org/a.pdf"}, "`variables` belong to a `template`"),
         ({"variables": {"patient_name": 7}}, "variables.patient_name: "),
         ({"agent": "Front Desk"}, "agent: "),
         ({"in_reply_to": "SM1"}, "in_reply_to: "),
@@ -36,6 +37,9 @@ CANARY = "zebulon-quartzfield"
         ({"on_rate_limit": "wait"}, "on_rate_limit: "),
         ({"on_unknown": "guess"}, "on_unknown: "),
         ({"idempotency_key": ""}, "idempotency_key: "),
+        ({"idempotency_key": "\u200b"}, "idempotency_key: has no visible character"),
+        ({"template": None, "variables": {}, "text": "\u200b\u2060"}, "text: has no visible character"),
+        ({"template": None, "variables": {}, "text": " \u3164\n"}, "text: has no visible character"),
         ({"sendat": "now"}, "sendat: unknown field"),
     ],
 )
@@ -44,6 +48,23 @@ def test_refusal_names_the_field(more: dict[str, Any], says: str) -> None:
         parse(SendRequest, {**GOOD, **more})
     assert told.value.code == "invalid_request"
     assert says in told.value.detail
+
+
+@pytest.mark.parametrize("name", [CANARY, "+919812345678", "Asha Devi", "आशा", "", "x" * 41, "a\nb"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_refusal_repeats_no_name_that_is_no_fields(name: str, inside: bool) -> None:
+    more = {"variables": {name: 7}} if inside else {name: "x"}
+    with pytest.raises(MessagingError) as told:
+        parse(SendRequest, {**GOOD, **more})
+    assert "(not a field's name): " in told.value.detail
+    assert name == "" or name not in told.value.detail
+
+
+def test_refusal_of_very_many_fields_is_short() -> None:
+    with pytest.raises(MessagingError) as told:
+        parse(SendRequest, {**GOOD, **{f"field_{number}": "x" for number in range(50_000)}})
+    assert told.value.detail.endswith("; and 49990 more")
+    assert len(told.value.detail) < 1_000
 
 
 @pytest.mark.parametrize("text", ["20261201", "1790000000", "2026-12-01"])
@@ -89,6 +110,47 @@ def test_media_must_be_reachable_by_twilio() -> None:
     request = {"to": "+919812345678", "text": "see", "media_url": "http://example.org/a.png"}
     with pytest.raises(MessagingError, match="media_url: must be an https"):
         parse(SendRequest, request)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/a.jpg",
+        "https://example.org/a.JPEG",
+        "https://example.org/x/a.b.png?X-Amz-Signature=1&name=report.pdf#top",
+        "https://example.org/a%2Epng",
+    ],
+)
+def test_text_may_stand_beside_a_picture(url: str) -> None:
+    assert parse(SendRequest, {"to": "+919812345678", "text": "see", "media_url": url}).media_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(f"https://example.org/a.{ending}" for ending in ("pdf", "docx", "mp4", "3gp", "ogg", "mp3", "vcf")),
+        "https://example.org/sticker.webp",  # WhatsApp shows it as a sticker
+        "https://example.org/a.gif",
+        "https://example.org/download?name=a.png",
+        "https://example.org/download#a.png",
+        "https://example.org/png",
+        "https://example.org/a.png/download",
+        "https://example.org.png",
+        "https://example.org",
+    ],
+)
+def test_text_beside_anything_else_is_refused_because_whatsapp_drops_it(url: str) -> None:
+    with pytest.raises(MessagingError, match=r"drops the text.*`\.jpg`.*without `text`") as refused:
+        parse(SendRequest, {"to": "+919812345678", "text": "see", "media_url": url})
+    assert refused.value.code == "invalid_request"
+    assert "example.org" not in refused.value.detail
+    assert parse(SendRequest, {"to": "+919812345678", "media_url": url}).media_url == url
+
+
+@pytest.mark.parametrize("alone", [{}, {"text": "see"}])
+def test_a_url_that_is_none_is_refused(alone: dict[str, str]) -> None:
+    with pytest.raises(MessagingError, match="media_url: must be an https"):
+        parse(SendRequest, {"to": "+919812345678", "media_url": "https://[a.png", **alone})
 
 
 @pytest.mark.parametrize("more", [{"idempotency_key": "k"}, {"on_rate_limit": "reject"}, {"language": None}])

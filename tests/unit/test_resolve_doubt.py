@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.ports import TwilioMessage
+from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 
@@ -40,6 +41,23 @@ def test_young_doubt_waits_for_callbacks(app: UnitApp, status: Status) -> None:
     app.gateway.messages = [listed(app.left_at(status))]
     message = sweep_after(app, periods.RECONCILE_DOUBT - 1)
     assert (message.status, message.due_at) == (status, NOON + periods.RECONCILE_DOUBT)
+
+
+@pytest.mark.parametrize("status", [Status.SENDING, Status.UNKNOWN])
+def test_caller_hears_when_its_time_passes_and_then_how_it_ended(app: UnitApp, status: Status) -> None:
+    app.left_at(status, expires_at=iso(NOON + periods.HOUR))
+    expired = app.record().expires_at or 0
+    heard: list[int] = []
+    for minutes in range(1, 75):
+        sweep_after(app, minutes * periods.MINUTE)
+        heard += [app.clock.now()] * (len(app.bus.events) - len(heard))
+    assert heard[0] - expired in range(2 * periods.MINUTE)
+    assert [(e.status, e.error.code) for e in app.bus.events] == [
+        ("unknown", "expired"),
+        ("unknown", "twilio_unavailable"),
+    ]
+    assert len({e.event_id for e in app.bus.events}) == 2
+    assert app.record().status is Status.UNRESOLVED
 
 
 @pytest.mark.parametrize("status", [Status.SENDING, Status.UNKNOWN])

@@ -10,6 +10,8 @@ from whatsapp.domain.sending.request import SendAnswer
 
 from functions.send.handler import lambda_handler
 from functions.send.http import status_of
+from functions.template_sync.handler import lambda_handler as template_sync_handler
+from functions.webhook.handler import lambda_handler as webhook_handler
 
 CONTEXT: Any = SimpleNamespace(
     function_name="send",
@@ -37,6 +39,15 @@ def test_people_are_erased_and_alerted_even_if_the_sweep_fails(monkeypatch: pyte
     with pytest.raises(RuntimeError):
         lambda_handler({"task": "sweep"}, CONTEXT)
     assert len(swept) == 2
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize("handler", [lambda_handler, webhook_handler, template_sync_handler])
+def test_error_of_an_unknown_task_does_not_repeat_it(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "app", lambda: SimpleNamespace(clock=SimpleNamespace(now=lambda: 0)))
+    with pytest.raises(ValueError, match="this function") as raised:
+        handler({"task": "remind Asha +919812345678"}, CONTEXT)
+    assert "Asha" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

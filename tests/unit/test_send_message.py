@@ -8,9 +8,10 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
+from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SendKind, message_id_of
-from whatsapp.domain.sending.request import SendAnswer
+from whatsapp.domain.sending.request import SendAnswer, answer_for
 
 from tests.app import UnitApp, a_request
 from tests.fakes import NOON
@@ -48,6 +49,7 @@ def test_contact_is_read_once_before_the_claim_and_once_after_the_fence(app: Uni
         "GetItem messages",
         "GetItem contacts",
         "Query templates",
+        "GetItem messages",  # is sending paused?
         "TransactWriteItems",  # the claim
         "UpdateItem messages",  # the fence
         "GetItem contacts",
@@ -272,6 +274,104 @@ def test_message_waits_until_send_at(app: UnitApp) -> None:
     assert app.record().due_at == NOON + periods.HOUR
 
 
+# --- turns ---------------------------------------------------------------------------------------------------------
+
+SLOT = periods.HOUR + periods.SLOT_EPSILON
+
+
+def at(after: int) -> str:
+    return iso(NOON + after)
+
+
+def told(app: UnitApp, key: str) -> tuple[int, bool]:
+    """What `GET /messages/{message_id}` says: when it goes, from noon, and whether it will have expired."""
+    answer = answer_for(app.record(key))
+    return int(answer.scheduled_for.timestamp() * 1000) - NOON if answer.scheduled_for else 0, answer.will_expire
+
+
+def test_two_waiting_messages_do_not_claim_the_same_hour(app: UnitApp) -> None:
+    app.send("first")
+    expires_at = at(2 * periods.HOUR)
+    answers = [app.send(key, expires_at=expires_at) for key in ("second", "third")]
+    assert [told(app, key) for key in ("second", "third")] == [(SLOT, False), (SLOT + periods.HOUR, True)]
+    assert [answer.will_expire for answer in answers] == [False, True]
+    assert [event.will_expire for event in app.bus.events if event.status == "deferred"] == [False, True]
+    assert app.record("third").due_at == NOON + SLOT  # in case the second is canceled
+
+
+def test_message_that_is_overtaken_is_told(app: UnitApp) -> None:
+    app.send("first")
+    app.send("patient", expires_at=at(2 * periods.HOUR + periods.MINUTE))
+    app.send("urgent", expires_at=at(2 * periods.HOUR))
+    assert (told(app, "urgent"), told(app, "patient")) == ((SLOT, False), (SLOT + periods.HOUR, False))
+    app.send("more urgent", expires_at=at(periods.HOUR + periods.MINUTE))
+    assert [told(app, key) for key in ("more urgent", "urgent", "patient")] == [
+        (SLOT, False),
+        (SLOT + periods.HOUR, True),
+        (SLOT + periods.HOUR, False),
+    ]
+    assert [(e.message_id, e.will_expire) for e in app.bus.events if e.status == "deferred"] == [
+        (message_id_of("patient"), False),
+        (message_id_of("urgent"), False),
+        (message_id_of("patient"), False),
+        (message_id_of("more urgent"), False),
+        (message_id_of("urgent"), True),
+    ]
+    app.clock.at = NOON + SLOT
+    app.sweep_due(app.deadline)
+    assert app.queue.nudges == [(message_id_of("more urgent"), 0)]
+
+
+def test_messages_for_the_same_send_at_have_an_hour_each(app: UnitApp) -> None:
+    for key in ("first", "second"):
+        assert app.send(key, send_at=at(5 * periods.HOUR)).status == "deferred"
+        app.clock.at += 1
+    assert [told(app, key)[0] for key in ("first", "second")] == [5 * periods.HOUR, 6 * periods.HOUR]
+    assert app.record("second").due_at == NOON + 5 * periods.HOUR
+
+
+def test_message_for_a_send_at_counts_when_the_slot_opens(app: UnitApp) -> None:
+    app.send("first")
+    app.send("second", send_at=at(periods.MINUTE), expires_at=at(periods.HOUR))
+    assert told(app, "second") == (SLOT, True)
+
+
+def test_turn_waits_for_the_end_of_quiet_hours_unless_the_template_is_exempt(app_with: Callable[..., UnitApp]) -> None:
+    app = app_with(quiet_hours="13:00-18:00")
+    app.send("first")
+    app.patient_writes()
+    app.send("a confirmation")  # exempt
+    app.send("bare text", **FREE_TEXT)
+    assert (told(app, "a confirmation")[0], told(app, "bare text")[0]) == (SLOT, 5 * periods.HOUR + periods.HOUR // 2)
+
+
+def test_message_of_a_template_that_is_gone_is_bound_by_quiet_hours(app_with: Callable[..., UnitApp]) -> None:
+    app = app_with(quiet_hours="13:00-18:00")
+    app.send("first")
+    app.store("gone", status=Status.DEFERRED, template="gone", due_at=NOON + SLOT, scheduled_for=NOON + SLOT)
+    app.send("second")
+    assert told(app, "second")[0] == SLOT
+    assert told(app, "gone")[0] == 5 * periods.HOUR + periods.HOUR // 2
+
+
+def test_whom_there_is_no_time_to_tell_the_sweep_tells(app: UnitApp) -> None:
+    app.send("first")
+    app.send("patient", expires_at=at(4 * periods.HOUR))
+    before = app.record("patient")
+    short = Deadline(NOON + periods.SWEEP_NEEDS - 1)
+    app.send_message(a_request(expires_at=at(2 * periods.HOUR)), "urgent", short)
+    assert app.record("patient") == before
+
+
+def test_only_a_deferral_reads_what_else_waits(app: UnitApp) -> None:
+    app.send("first")
+    app.patient_writes()
+    with app.calls() as calls:
+        reply(app, "answer", send_at=at(periods.HOUR))
+        app.send("second", expires_at=at(periods.HOUR // 2))
+    assert calls.count("Query messages") == 1
+
+
 # --- replies -------------------------------------------------------------------------------------------------------
 
 
@@ -363,17 +463,17 @@ def test_message_is_put_back_when_time_runs_out_before_the_post(app: UnitApp, op
 def test_fence_is_not_written_without_time_for_the_post(app: UnitApp) -> None:
     with app.calls() as calls, app.before_call("TransactWriteItems", lambda: app.clock.sleep(16)):
         app.send()
-    assert calls[3:] == ["TransactWriteItems", "TransactWriteItems"]  # the claim, and its refund
+    assert calls[4:] == ["TransactWriteItems", "TransactWriteItems"]  # the claim, and its refund
 
 
 def test_slow_last_look_is_repeated_until_it_is_fresh(app: UnitApp) -> None:
-    with app.calls() as calls, app.before_call("GetItem", lambda: app.clock.sleep(2.001), nth=3):
+    with app.calls() as calls, app.before_call("GetItem", lambda: app.clock.sleep(2.001), nth=4):
         assert app.send().status == "sent"
     assert calls.count("GetItem contacts") == 3
 
 
 def test_last_look_of_two_seconds_is_fresh_enough(app: UnitApp) -> None:
-    with app.calls() as calls, app.before_call("GetItem", lambda: app.clock.sleep(2), nth=3):
+    with app.calls() as calls, app.before_call("GetItem", lambda: app.clock.sleep(2), nth=4):
         assert app.send().status == "sent"
     assert calls.count("GetItem contacts") == 2
 
@@ -382,7 +482,7 @@ def test_last_look_of_two_seconds_is_fresh_enough(app: UnitApp) -> None:
 
 
 @pytest.mark.parametrize("change", [{"opted_out_at": NOON}, {"erased_at": NOON}])
-@pytest.mark.parametrize(("operation", "nth"), [("UpdateItem", 1), ("GetItem", 3)])
+@pytest.mark.parametrize(("operation", "nth"), [("UpdateItem", 1), ("GetItem", 4)])
 def test_opt_out_or_erasure_after_the_claim_forbids_the_post(
     app: UnitApp, change: dict[str, int], operation: str, nth: int
 ) -> None:

@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from whatsapp.adapters.aws.alerts import text_about_incident
 from whatsapp.adapters.twilio.media import CONNECT_S, READ_S, TOTAL_S
 from whatsapp.domain import periods
-from whatsapp.domain.ports import Deadline, FetchedMedium, MediumRefusedError, PublishFailed
-from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.ports import Deadline, MediumHostUnknownError, MediumRefusedError, PublishFailed
+from whatsapp.domain.receiving.inbound import UNKNOWN_TYPE, InboundMedium
+from whatsapp.domain.receiving.record import events_of
 
 from tests.unit.receive_kit import ASHA, IDS, JPEG, MINUTE, Receiving, sid
 
@@ -36,7 +38,7 @@ def test_stored_and_published(side: Receiving) -> None:
     two_media(side)
     assert side.store_media(sid(1), side.deadline) == 2
     key = f"media/{IDS.of(ASHA)}/{sid(1)}/0"
-    assert side.media_store.files[key] == JPEG
+    assert side.media_store.files[key] == (JPEG, "image/jpeg")
     events = side.published("message.media_stored")
     assert [(e.index, e.status, e.content_type, e.size, e.event_id) for e in events] == [
         (n, "stored", "image/jpeg", 3, f"{sid(1)}#media#{n}") for n in range(2)
@@ -113,7 +115,7 @@ def test_longest_fetch_is_as_long_as_its_parts() -> None:
 def test_refused_is_final_at_once(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     two_media(side)
 
-    def fetch(_: str) -> FetchedMedium:
+    def fetch(_: str) -> bytes:
         raise MediumRefusedError("larger than 16 MB")
 
     monkeypatch.setattr(side.gateway, "fetch", fetch)
@@ -209,6 +211,68 @@ def test_erased_meanwhile_is_not_noted(side: Receiving, monkeypatch: pytest.Monk
     assert "due_at" not in side.item(sid(1))
 
 
+# --- what it is ------------------------------------------------------
+
+
+def one_medium(side: Receiving, told: str, content: bytes) -> Any:
+    """A message with one file; returns the event about it."""
+    medium = InboundMedium(url=URLS[0], content_type=told)
+    side.receive_message(side.form(1, "", kind="document", media=(medium,)))
+    side.gateway.files = {URLS[0]: content}
+    assert side.store_media(sid(1), side.deadline) == 1
+    (event,) = side.published("message.media_stored")
+    return event
+
+
+@pytest.mark.parametrize(
+    ("told", "content", "is_a"),
+    [
+        ("video/mp4", b"\0\0\0\x18ftypmp42", "video/mp4"),
+        ("image/png", b"\0\0\0\x18ftypmp42", UNKNOWN_TYPE),
+        (UNKNOWN_TYPE, JPEG, "image/jpeg"),
+    ],
+)
+def test_bucket_event_and_conversation_name_the_same_type(
+    side: Receiving, told: str, content: bytes, is_a: str
+) -> None:
+    event = one_medium(side, told, content)
+    (message,) = side.manage_contacts.conversation(IDS.of(ASHA), None, None)["messages"]
+    assert [kept for _, kept in side.media_store.files.values()] == [is_a]
+    assert (event.content_type, message["media"][0]["content_type"]) == (is_a, is_a)
+
+
+def test_message_that_is_published_again_says_what_it_said(side: Receiving) -> None:
+    """The bus may take the message twice, and its file in between: the same event_id has the same content."""
+    one_medium(side, "image/png", b"no picture")
+    inbound = side.inbox.get(sid(1))
+    assert inbound is not None
+    (first,) = side.published()
+    assert events_of(inbound) == [first]
+
+
+# --- where it is ------------------------------------------------------
+
+
+def test_host_that_is_not_known_is_named_in_an_alert(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for the hour, whatever the number of files; each is tried again, for a day."""
+    two_media(side)
+
+    def fetch(_: str) -> bytes:
+        raise MediumHostUnknownError("redirected to media.new-store.example, not known to keep Twilio's content")
+
+    monkeypatch.setattr(side.gateway, "fetch", fetch)
+    began = side.clock.now()
+    assert side.store_media(sid(1), side.deadline) == 0
+    assert side.clock.now() == began  # there is nothing to wait for
+    assert later(side) == 0
+    (incident,) = side.alerts.incidents
+    assert (incident.state, incident.ids) == ("not fetched", {sid(1)})
+    assert "media.new-store.example" in text_about_incident(incident)
+    assert states(side) == ["pending", "pending"]
+    monkeypatch.undo()
+    assert later(side) == 2
+
+
 # --- deleting at Twilio -----------------------------------------------------
 
 
@@ -224,6 +288,19 @@ def test_deleted_at_twilio_once_it_lies_in_our_bucket(side: Receiving) -> None:
     assert side.store_media(sid(1), side.deadline) == 2
     assert side.gateway.deleted == list(URLS)
     assert all("url" not in medium for medium in side.item(sid(1))["media"])
+    assert "due_at" not in side.item(sid(1))
+
+
+def test_only_copy_is_never_deleted(side: Receiving) -> None:
+    """An earlier version stored an empty answer as the file."""
+    side = replace(side, settings=replace(side.settings, delete_media_at_twilio=1))
+    two_media(side)
+    inbound = side.inbox.get(sid(1))
+    assert inbound is not None
+    empty = replace(inbound.media[0], status="stored", key="media/0", size=0)
+    assert side.inbox.record_media(inbound, (empty, inbound.media[1]), side.clock.now())
+    assert side.store_media(sid(1), side.deadline) == 1
+    assert side.gateway.deleted == [URLS[1]]
     assert "due_at" not in side.item(sid(1))
 
 

@@ -83,6 +83,16 @@ def test_reads_both_shapes_of_an_approval(world: World, nested: bool) -> None:
     assert (version.status, version.reason) == ("rejected", "INVALID_FORMAT. The words repeat")
 
 
+@pytest.mark.parametrize("reason", ["NONE", "none", " NONE "])
+def test_a_reason_that_says_there_is_none_is_no_reason(world: World, reason: str) -> None:
+    world.sync()
+    world.review(sid(world), "rejected", reason)
+    world.sync()
+    version = world.version("mood", "en")
+    assert (version.status, version.reason) == ("rejected", None)
+    assert world.listeners.events[-1].reason is None
+
+
 def test_reads_every_page_of_the_list(approved: World) -> None:
     copy = approved.contents()[0]
     for number in range(230):

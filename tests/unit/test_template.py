@@ -68,7 +68,7 @@ def test_no_refusal_repeats_what_the_caller_sent() -> None:
     with pytest.raises(MessagingError) as refused:
         REMINDER.render("en", {"patient_name": secret, "session_time": "2026-99 " + secret, secret: secret})
     assert "Kamala" not in str(refused.value)
-    assert "a variable whose name is not a name is not known" in refused.value.detail
+    assert "(not a field's name) is not known" in refused.value.detail
 
 
 def test_values_are_data_never_source() -> None:

@@ -32,6 +32,8 @@ def buttons(*titles: dict[str, str], **top: Any) -> Raw:
     return {"quick_replies": replies, "languages": bodies, **top}
 
 
+EMOJI = ("🙂", "1️⃣", "#⃣", "▶", "▶️", "☎", "Ⓜ", "🅰", "🈁", "㊗", "🇮🇳", "🙏🏾", "👨‍👩‍👧", "©️", "⏏", "↗", "✔", "〰", "❤️‍🔥")
+"""Keycaps, enclosed letters, characters that show as text or as an emoji, sequences."""
 HELLO = "Hello {{ name }}, this is a short note for you."
 
 EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
@@ -92,8 +94,12 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
         ],
     ),
     rules.few_emoji: (
-        [worded("Hello " + "🙏" * 10 + " you")],
-        [worded("Hello " + "🙏" * 11), worded("☎" * 11)],
+        [
+            worded("Hello " + "🙏" * 10 + " you"),
+            worded("👨‍👩‍👧🏽" * 5 + "🇮🇳1️⃣☎️🅰🙏🏾"),
+            worded("1 2 3 4 5 6 7 8 9 10 11 * #"),
+        ],
+        [worded("Hello " + "🙏" * 11), worded("☎" * 11), worded("1️⃣" * 11), worded("🇮🇳" * 11)],
     ),
     rules.plain_spacing: (
         [worded("One\n\nTwo\nThree    four\n")],
@@ -141,6 +147,18 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
             typed("text", "too long", max_length="3"),
         ],
     ),
+    rules.it_expires_with_a_day_or_time: (
+        [
+            typed("text", "so"),
+            *({**typed(kind, "2026-11-24T17:30"), "expires_with": "it"} for kind in ("date", "time", "datetime")),
+        ],
+        [
+            {**typed("name", "Asha"), "expires_with": "it"},
+            {**typed("text", "so"), "expires_with": "it"},
+            {**typed("datetime", "2026-11-24"), "expires_with": "then"},
+            {"expires_with": "it"},
+        ],
+    ),
     rules.every_language_has_its_samples_and_titles: (
         [
             typed("name", "Asha"),
@@ -163,9 +181,14 @@ EXAMPLES: dict[Rule, tuple[list[Raw], list[Raw]]] = {
         [worded(HELLO, name="n" * 497)],
     ),
     rules.titles_are_plain: (
-        [buttons({"en": "I'll be there", "hi": "ठीक-ठाक है"})],
         [
-            buttons({"en": "Good 🙂"}),
+            buttons({"en": "I'll be there", "hi": "ठीक-ठाक है", "bn": "১ ভালো", "ta": "நன்று"}),
+            buttons({"en": "1: #2 – ½ (₹5)"}),
+        ],
+        [
+            *(buttons({"en": f"{emoji} Good"}) for emoji in EMOJI),
+            buttons({"en": "\u200b"}),
+            buttons({"en": "\u3164\u3164"}),
             buttons({"en": "*Good*"}),
             buttons({"en": "Good\nday"}),
             buttons({"en": "Hi {{ name }}"}),

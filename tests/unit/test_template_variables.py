@@ -102,6 +102,8 @@ def test_a_name_of_a_person(name: str) -> None:
         ("text", "", "is empty"),
         ("text", " \n\t", "is empty"),
         ("text", "\u200b\u200d", "is empty"),
+        ("text", "\u3164", "is empty"),
+        ("text", "\u2800\uffa0", "is empty"),
         ("text", "a\x00b", "control character"),
         ("text", "a\ud800b", "control character"),
         ("text", "undefined", "word for nothing"),

@@ -2,13 +2,11 @@
 
 import gzip
 import io
-import json
 import socket
 import ssl
 import subprocess
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +16,8 @@ import pytest
 import urllib3
 from whatsapp.adapters.twilio import media as twilio_media
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
-from whatsapp.adapters.twilio.media import MAX_BYTES, TwilioMedia, sniff
-from whatsapp.domain.ports import MediumRefusedError, MediumUnavailableError
+from whatsapp.adapters.twilio.media import MAX_BYTES, TwilioMedia
+from whatsapp.domain.ports import MediumHostUnknownError, MediumRefusedError, MediumUnavailableError
 
 ACCOUNT = "AC" + "0" * 32
 PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Messages/MM{'1' * 32}/Media/ME{'2' * 32}"
@@ -104,8 +102,7 @@ def fetched() -> Iterator[Callable[..., Any]]:
 
 
 def test_content_comes_from_the_second_host_which_never_sees_credentials(fetched: Any) -> None:
-    medium = fetched(says(200, JPEG))
-    assert (medium.content, medium.content_type) == (JPEG, "image/jpeg")
+    assert fetched(says(200, JPEG)) == JPEG
     (first,), (second,) = (host.seen for host in fetched.hosts)
     assert first["authorization"].startswith("Basic ")
     assert first["path"] == f"/api{PATH}"
@@ -114,13 +111,13 @@ def test_content_comes_from_the_second_host_which_never_sees_credentials(fetched
 
 
 def test_content_may_come_from_twilio_itself(fetched: Any) -> None:
-    assert fetched(says(500), first=says(200, JPEG)).content == JPEG
+    assert fetched(says(500), first=says(200, JPEG)) == JPEG
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_every_kind_of_redirect(fetched: Any, status: int) -> None:
     with Host(says(200, JPEG)) as content:
-        assert fetched(says(500), first=redirects(f"{content.url}/x", status)).content == JPEG
+        assert fetched(says(500), first=redirects(f"{content.url}/x", status)) == JPEG
 
 
 def test_api_key_is_used_where_there_is_one() -> None:
@@ -210,6 +207,10 @@ NO_CONTENT_HOSTS = (
     "https://mms.twiliocdn.com./x",
     "https://bucket.s3.amazonaws.com/x",
     "https://s3-external-1.amazonaws.com.evil.example/x",
+    "https://evil.s3-external-1.amazonaws.com/x",
+    "https://media.twiliocdn.com.s3-external-1.amazonaws.com:8443/x",
+    "https://user@media.twiliocdn.com.s3-external-1.amazonaws.com/x",
+    "https://media.twiliocdn.com.s3-external-1.amazonaws.com.evil.example/x",
     "https://127.0.0.1/x",
     "https://10.0.0.1/x",
     "https://169.254.169.254/latest/meta-data/",
@@ -250,10 +251,12 @@ class Wire:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, location: str) -> None:
         self.connected: list[str] = []
+        self.paths: list[str] = []
         wire = self
 
         def urlopen(pool: Any, method: str, url: str, *, headers: dict[str, str], **how: Any) -> Any:
             wire.connected.append(f"{pool.host} as {headers['Host']}")
+            wire.paths.append(url)
             assert how["redirect"] is False
             is_first = len(wire.connected) == 1
             status, found = (307, {"Location": location}) if is_first else (200, {})
@@ -274,15 +277,26 @@ def test_redirect_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch, location: 
 def test_host_that_we_do_not_know_is_named_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twilio may have moved its content: that must not cost every file for good, at once."""
     Wire(monkeypatch, "https://media.new-store.example/x?X-Signature=1")
-    with pytest.raises(MediumUnavailableError, match=r"^redirected to media\.new-store\.example, not known"):
+    with pytest.raises(MediumHostUnknownError, match=r"^redirected to media\.new-store\.example, not known"):
         TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL)
 
 
 @pytest.mark.parametrize("host", ENDS_AT)
 def test_redirect_leads_to_twilios_own_stores(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     wire = Wire(monkeypatch, f"https://{host.upper()}/a/b?X-Signature=1")
-    assert TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL).content == JPEG
+    assert TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL) == JPEG
     assert len(wire.connected) == 2
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_old_bucket_is_fetched_by_a_host_that_has_a_certificate(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """As Twilio redirected before Basic auth: a host with the bucket's name, whose dots no certificate covers."""
+    wire = Wire(monkeypatch, f"{scheme}://media.twiliocdn.com.s3-external-1.amazonaws.com/{ACCOUNT}/934939f4?x=1")
+    assert TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL) == JPEG
+    assert wire.connected[1] == "3.3.3.3 as s3-external-1.amazonaws.com"
+    assert wire.paths[1] == f"/media.twiliocdn.com/{ACCOUNT}/934939f4?x=1"
 
 
 @pytest.mark.parametrize("address", NO_PUBLIC_ADDRESSES)
@@ -368,9 +382,17 @@ def promises(length: int, body: bytes) -> Answer:
 
 
 def test_sixteen_megabytes_are_taken_and_a_byte_more_is_not(fetched: Any) -> None:
-    assert len(fetched(says(200, b"x" * MAX_BYTES)).content) == MAX_BYTES
+    assert len(fetched(says(200, b"x" * MAX_BYTES))) == MAX_BYTES
     with pytest.raises(MediumRefusedError, match="larger"):
         fetched(says(200, b"x" * (MAX_BYTES + 1)))
+
+
+@pytest.mark.parametrize("answer", [says(200), says(200, Transfer_Encoding="identity"), promises(0, b"late")])
+def test_empty_answer_is_no_file(fetched: Any, answer: Answer) -> None:
+    with pytest.raises(MediumUnavailableError, match="without content"):
+        fetched(answer)
+    with pytest.raises(MediumUnavailableError, match="without content"):
+        fetched(says(500), first=answer)
 
 
 @pytest.mark.parametrize("answer", [endless, endless_chunks])
@@ -380,7 +402,7 @@ def test_content_without_end_is_cut_off(fetched: Any, answer: Answer) -> None:
 
 
 def test_promised_length_is_no_licence(fetched: Any) -> None:
-    assert len(fetched(promises(10, b"x" * 1_000)).content) == 10
+    assert len(fetched(promises(10, b"x" * 1_000))) == 10
     with pytest.raises(MediumUnavailableError):
         fetched(promises(1_000, b"x" * 10))
     with pytest.raises(MediumRefusedError):
@@ -414,54 +436,4 @@ def test_silence_is_ended(fetched: Any, monkeypatch: pytest.MonkeyPatch) -> None
 def test_packed_content_is_never_unpacked(fetched: Any) -> None:
     """A gzip bomb: a gigabyte in a megabyte. It stays what it is: bytes."""
     bomb = gzip.compress(b"\0" * (64 * 1024 * 1024))
-    medium = fetched(says(200, bomb, Content_Encoding="gzip", Content_Type="image/jpeg"))
-    assert (medium.content, medium.content_type) == (bomb, "application/octet-stream")
-
-
-# --- what it is --------------------------------------------------------
-
-
-def office(kind: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("[Content_Types].xml", "<x/>")
-        archive.writestr(f"{kind}/document.xml", "<x/>")
-    return file.getvalue()
-
-
-OFFICE = "application/vnd.openxmlformats-officedocument."
-WORD, EXCEL = f"{OFFICE}wordprocessingml.document", f"{OFFICE}spreadsheetml.sheet"
-JUST_BYTES = "application/octet-stream"
-
-
-@pytest.mark.parametrize(
-    ("content", "declared", "kind"),
-    [
-        (JPEG, "image/jpeg", "image/jpeg"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\0" * 50, "image/jpeg", "image/png"),
-        (b"RIFF\x24\x00\x00\x00WEBPVP8 " + b"\0" * 50, "image/webp", "image/webp"),
-        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", "application/pdf", "application/pdf"),
-        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + b"\0" * 50, "video/mp4", "video/mp4"),
-        (b"\0\0\0\x18ftyp3gp4\0\0\0\0isom3gp4" + b"\0" * 50, "video/3gpp", "video/3gpp"),
-        (b"OggS\0\2" + b"\0" * 50, "audio/ogg", "audio/ogg"),
-        (b"#!AMR\n" + b"\0" * 50, "audio/amr", "audio/amr"),
-        (b"ID3\x03\0\0\0\0\0\0" + b"\0" * 50, "audio/mpeg", "audio/mpeg"),
-        (b"\xff\xf1P\x80" + b"\0" * 50, "audio/aac", "audio/aac"),
-        (b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Asha\r\nEND:VCARD", "text/vcard", "text/vcard"),
-        (b"\xef\xbb\xbfbegin:vcard\r\n", "text/x-vcard", "text/vcard"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "application/msword", "application/msword"),
-        (office("word"), WORD, WORD),
-        (office("xl"), EXCEL, EXCEL),
-        (office("xl"), "", JUST_BYTES),
-        (office("evil"), "application/zip", JUST_BYTES),
-        (b"<!DOCTYPE html><html><script>alert(1)</script>", "image/jpeg", JUST_BYTES),
-        (b"  \n<html><body>", "application/pdf", JUST_BYTES),
-        (b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "image/svg+xml", JUST_BYTES),
-        (b"MZ" + b"\0" * 100, "image/png", JUST_BYTES),
-        (b"#!/bin/sh\n", "audio/ogg", JUST_BYTES),
-        (json.dumps({"a": 1}).encode(), "application/pdf", JUST_BYTES),
-        (b"", "image/jpeg", JUST_BYTES),
-    ],
-)
-def test_content_is_what_its_bytes_say(content: bytes, declared: str, kind: str) -> None:
-    assert sniff(content, declared) == kind
+    assert fetched(says(200, bomb, Content_Encoding="gzip", Content_Type="image/jpeg")) == bomb

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from whatsapp.adapters.twilio import webhook
 from whatsapp.adapters.twilio.credentials import TwilioSecret
-from whatsapp.adapters.twilio.form import MAX_BODY_BYTES
+from whatsapp.adapters.twilio.form import MAX_FORM_BYTES
 from whatsapp.domain import periods
 
 from tests.unit import webhook_kit as kit
@@ -117,7 +118,16 @@ def re_split() -> Iterator[Request]:
     yield cut(spoken, "From", Body="hi", From=VICTIM, Fromwhatsapp=spoken["From"].removeprefix("whatsapp"))
     absorbed = kit.message(Body=f"hiFrom{VICTIM}G")
     del absorbed["ChannelMetadata"]
-    yield cut(absorbed, "From", Body="hi", From=VICTIM, G=f"From{absorbed['From']}")
+    forged = {"Body": "hi", "From": VICTIM, "G": f"From{absorbed['From']}"}
+    yield cut(absorbed, "From", **forged)
+    yield cut(absorbed, "From", "WaId", **forged, Wa=f"Id{absorbed['WaId']}")
+    bare = VICTIM.removeprefix("whatsapp:")
+    absorbed |= {"Body": f"hiFrom{bare}G"}
+    yield cut(absorbed, "From", **{**forged, "From": bare})
+    named = kit.message(Body="hi", ProfileName=f"AshaFrom{VICTIM}")
+    between = [name for name in sorted(named) if "Body" < name < "ProfileName"]
+    swallowed = "".join(name + named[name] for name in between)
+    yield cut(named, *between, "ProfileName", Body=f"hi{swallowed}ProfileNameAsha", From=VICTIM)
     real = kit.sid()
     named = kit.message(MessageSid=real, SmsMessageSid=real, SmsSid=real)
     named = {**named, "ProfileName": f"AshaSmsMessageSidSM{'9' * 32}"}
@@ -173,7 +183,7 @@ def odd_bodies() -> Iterator[Request]:
         yield {**event, "headers": event["headers"] | {"content-type": content_type}}
     yield {**request(encode(form), right), "isBase64Encoded": True}
     yield {**request(encode(form), right, is_base64=True), "isBase64Encoded": False}
-    yield request(encode(form) + "&Pad=" + "x" * MAX_BODY_BYTES, right)
+    yield request(encode(form) + "&Pad=" + "x" * MAX_FORM_BYTES, right)
     yield request(encode(form) + "".join(f"&a{n}=" for n in range(300)), right)
     yield request("Body=%ff%fe&" + encode({n: v for n, v in form.items() if n != "Body"}), right)
     yield request("Body=\ud800&" + encode({n: v for n, v in form.items() if n != "Body"}), right)
@@ -213,6 +223,31 @@ def test_takes_what_twilio_signed(form: dict[str, str], plus: bool, is_base64: b
     app = Recording()
     assert app.answer(kit.signed(form, plus=plus, is_base64=is_base64)) == 200
     assert app.received[0].text == form["Body"]
+
+
+def room(form: dict[str, str]) -> int:
+    """How many bytes a form may still grow by."""
+    return MAX_FORM_BYTES - sum(len(part.encode()) for pair in form.items() for part in pair)
+
+
+@pytest.mark.parametrize("plus", [True, False])
+@pytest.mark.parametrize("is_base64", [True, False])
+@pytest.mark.parametrize("text", ["क" * 7_500, "क" * 65_536, "👍" * 32_768, "x" * room(kit.message(Body=""))])
+def test_length_of_a_text_does_not_depend_on_its_script(text: str, plus: bool, is_base64: bool) -> None:
+    """Percent-encoding triples a byte: three bytes of Hindi are nine characters of the body."""
+    app = Recording()
+    assert app.answer(kit.signed(kit.message(Body=text), plus=plus, is_base64=is_base64)) == 200
+    assert app.received[0].text == text
+
+
+@pytest.mark.parametrize("script", ["x", "क", "👍", "%", " "])
+def test_form_over_the_limit_is_refused(script: str) -> None:
+    form = kit.message(Body="")
+    form["Body"] = script * (room(form) // len(script.encode()) + 1)
+    app = Recording()
+    assert app.answer(kit.signed(form)) == 403
+    assert app.calls == {"BadSignatures": 1}
+    assert app.answer({**kit.signed(form), "body": "x" * (MAX_FORM_BYTES * 4 + 1)}) == 403
 
 
 @pytest.mark.parametrize(
@@ -341,8 +376,9 @@ def test_forged_requests_read_the_secret_at_a_bounded_rate() -> None:
     assert vault.reads == 1 + int(100 / periods.SECRET_REFRESH_S)
 
 
-def test_stranger_without_our_account_causes_no_reading_and_no_count() -> None:
+def test_stranger_without_our_account_causes_no_reading_and_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Recording()
+    monkeypatch.setattr(webhook, "read_form", lambda _: pytest.fail("parsed, which takes 0.1 s for the largest form"))
     for form in (kit.message(AccountSid="AC" + "7" * 32), {"Body": "hi"}):
         assert app.answer(request(encode(form), "Zm9yZ2Vk")) == 403
     assert not app.calls
@@ -357,7 +393,7 @@ def test_bad_signature_that_names_our_account_is_counted(event: Request) -> None
 
 @pytest.mark.parametrize("is_base64", [True, False])
 @pytest.mark.parametrize(
-    "odd", ["&Body=a&Body=b", "&Pad=" + "x" * MAX_BODY_BYTES, "&Z=%ff", "".join(f"&a{n}=" for n in range(300))]
+    "odd", ["&Body=a&Body=b", "&Pad=" + "x" * MAX_FORM_BYTES, "&Z=%ff", "".join(f"&a{n}=" for n in range(300))]
 )
 def test_unreadable_form_that_names_our_account_is_counted(odd: str, is_base64: bool) -> None:
     """It may be Twilio's, and our reading at fault."""

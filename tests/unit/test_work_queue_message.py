@@ -9,16 +9,16 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import message_id_of
-from whatsapp.use_cases.work_queue_message import QueueMessage
+from whatsapp.use_cases.work_queue_message import QueueMessage, _read
 
 from tests.app import PATIENT, UnitApp, a_request
 from tests.fakes import NOON
 
 
-def work(app: UnitApp, body: object, *, milliseconds: int = 30_000) -> bool:
+def work(app: UnitApp, body: object, *, milliseconds: int = 30_000, queue_message_id: str = "q1") -> bool:
     """Whether SQS can delete it."""
     text = body if isinstance(body, str) else json.dumps(body)
-    received = QueueMessage("q1", "handle", text)
+    received = QueueMessage(queue_message_id, "handle", text)
     return bool(app.work_queue_message(received, Deadline(app.clock.now() + milliseconds)))
 
 
@@ -139,30 +139,34 @@ def test_deferred_message_is_deleted_and_left_to_the_sweep(app: UnitApp) -> None
     ("body", "code"),
     [
         ("{", "invalid_request"),
+        ("", "invalid_request"),
         ("[]", "invalid_request"),
-        ({"to": PATIENT}, "invalid_request"),
-        ({"message_id": "0" * 32, "to": PATIENT}, "invalid_request"),
-        (request_body(to="+1"), "invalid_address"),
-        (request_body(variables={}), "invalid_variables"),
-        (request_body(template="nothing"), "unknown_template"),
-        (request_body(language="xx"), "unknown_language"),
+        ("7" * 5_000, "invalid_request"),
+        ("[" * 100_000, "invalid_request"),
+        ({}, "invalid_request"),
+        ({"detail-type": "message.received", "detail": {"to": PATIENT}}, "invalid_request"),
+        ({"message_id": "0" * 32, "contact_id": "c", "attempts": 3, "error": None}, "invalid_request"),
         ({"message_id": "0" * 32}, "not_found"),
+        ({"message_id": 5}, "not_found"),
     ],
+    ids=["broken", "empty", "array", "huge number", "deep", "no field", "event", "dead letter", "nudge", "odd nudge"],
 )
-def test_poison_is_a_dead_letter_and_an_alert(app: UnitApp, body: object, code: str) -> None:
+def test_what_cannot_be_read_is_a_dead_letter_and_an_alert(app: UnitApp, body: object, code: str) -> None:
     assert work(app, body)
-    assert app.queue.poison == [f"{code} {body if isinstance(body, str) else json.dumps(body)}"]
-    assert app.alerts.unusable == [f"q1 {code}"]
+    assert app.queue.unreadables == [f"q1 {code} {body if isinstance(body, str) else json.dumps(body)}"]
+    assert app.alerts.unreadables == [f"q1 {code}"]
     assert app.bus.events == []
 
 
-def test_two_requests_under_one_key_are_poison(app: UnitApp) -> None:
-    work(app, request_body())
-    assert work(app, request_body(language="hi"))
-    assert app.alerts.unusable == ["q1 idempotency_conflict"]
+def test_error_of_the_unreadable_says_where_and_quotes_nothing() -> None:
+    with pytest.raises(MessagingError) as raised:
+        _read('{"to": "+919812345678", Asha}')
+    assert raised.value.detail.endswith("at character 24 of 29")
+    assert "9812" not in raised.value.detail
+    assert "Asha" not in raised.value.detail
 
 
-def test_poison_that_cannot_be_kept_comes_back(app: UnitApp) -> None:
+def test_unreadable_that_cannot_be_kept_comes_back(app: UnitApp) -> None:
     app.queue.down = True
     assert work(app, "{") is False
 
@@ -174,7 +178,7 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
     assert work(app, {name: value for name, value in body.items() if value})
     (event,) = app.bus.events
     message_id = message_id_of(key or "q1")
-    assert (event.message_id, event.event_id) == (message_id, f"{message_id}#refused#opted_out")
+    assert (event.message_id, event.idempotency_key, event.event_id) == (message_id, key, f"{message_id}#refused#q1")
     assert (event.status, event.error.code) == ("failed", "opted_out")
     assert (event.user_id, event.agent, event.template) == ("user-42", "mood", "appointment_confirmation")
     assert (event.contact_id, event.address) == (None, None)
@@ -183,19 +187,58 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
 @pytest.mark.parametrize(
     ("contact", "fields", "code"),
     [
+        ({}, {"to": "+1"}, "invalid_address"),
+        ({}, {"to": None}, "invalid_request"),
+        ({}, {"variables": {}}, "invalid_variables"),
+        ({}, {"template": "nothing"}, "unknown_template"),
+        ({}, {"language": "xx"}, "unknown_language"),
+        ({}, {"message_id": "0" * 32}, "invalid_request"),
+        ({}, {"send_at": "tomorrow"}, "invalid_request"),
         ({"suppressed_code": 63024}, {}, "not_on_whatsapp"),
         ({}, {"language": "hi"}, "template_not_approved"),
         ({}, {"expires_at": "2026-11-24T12:00:00+05:30"}, "expired"),
         ({"next_allowed_at": NOON + 1}, {"on_rate_limit": "reject"}, "rate_limited"),
     ],
 )
-def test_refusals_that_are_no_poison_are_events(
+def test_every_refusal_of_a_request_is_an_event_and_pages_nobody(
     app: UnitApp, contact: dict[str, Any], fields: dict[str, Any], code: str
 ) -> None:
     app.contacts.update(app.contact().contact_id, contact)
+    assert work(app, request_body(user_id="user-42", **fields))
+    (event,) = app.bus.events
+    assert (event.error.code, event.message_id, event.idempotency_key) == (code, message_id_of("m"), "m")
+    assert (event.user_id, event.template) == ("user-42", fields.get("template", "appointment_confirmation"))
+    assert app.queue.unreadables == app.alerts.unreadables == app.queue.dead == []
+
+
+@pytest.mark.parametrize("value", [5, ["m"], {}, "", "  ", "x" * 257, "\ud800"])
+def test_label_that_is_not_valid_spoils_neither_the_event_nor_the_other_labels(app: UnitApp, value: object) -> None:
+    assert work(app, request_body(idempotency_key=value, user_id="user-42"))
+    (event,) = app.bus.events
+    assert (event.message_id, event.idempotency_key, event.user_id) == (message_id_of("q1"), None, "user-42")
+    assert event.error.detail.startswith("idempotency_key: ")
+
+
+def test_refused_again_under_its_key_is_another_event(app: UnitApp) -> None:
+    """Consumers dedupe on `event_id`, and a corrected request may be refused for the same reason."""
+    for queue_message_id in ("q1", "q1", "q2"):
+        work(app, request_body(to="+1"), queue_message_id=queue_message_id)
+    first, redelivered, second = (event.event_id for event in app.bus.events)
+    assert first == redelivered != second
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"), [({"language": "hi"}, "idempotency_conflict"), ({"to": 5}, "invalid_request")]
+)
+def test_refusal_does_not_say_that_another_requests_message_failed(
+    app: UnitApp, fields: dict[str, Any], code: str
+) -> None:
+    work(app, request_body())
+    app.bus.events.clear()
     assert work(app, request_body(**fields))
-    assert [event.error.code for event in app.bus.events] == [code]
-    assert app.queue.poison == app.alerts.unusable == []
+    (event,) = app.bus.events
+    assert (event.error.code, event.idempotency_key, event.message_id) == (code, "m", message_id_of("q1"))
+    assert app.alerts.unreadables == []
 
 
 def test_refusal_whose_event_is_not_taken_comes_back(app: UnitApp) -> None:
@@ -212,4 +255,4 @@ def test_account_problem_comes_back(app: UnitApp, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(app.gateway, "prepare", broken)
     assert work(app, request_body()) is False
-    assert app.queue.poison == app.bus.events == []
+    assert app.queue.unreadables == app.bus.events == []

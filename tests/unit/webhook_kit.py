@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -184,7 +185,10 @@ def any_message(rng: random.Random) -> Form:
     number = f"91{rng.randint(6_000_000_000, 9_999_999_999)}"
     form |= {"From": f"whatsapp:+{number}", "WaId": number}
     kind = rng.choice(
-        ("text", "button", "list", "media", "place", "reply", "referral", "forwarded", "sparse", "hidden")
+        (
+            *("text", "button", "list", "flow", "reaction", "media", "place", "reply"),
+            *("referral", "forwarded", "sparse", "hidden"),
+        )
     )
     form |= _kind(kind, form, rng)
     if rng.random() < 0.3:
@@ -209,6 +213,15 @@ def _kind(kind: str, form: Form, rng: random.Random) -> Form:
             return {**more, "Body": "Confirm", "MessageType": "interactive", "OriginalRepliedMessageSid": sid("MM")}
         case "list":
             return {"ListId": "slot-1", "ListTitle": "5:30 pm", "ListDescription": "Dr. Rao", "Body": "5:30 pm"}
+        case "flow":
+            answers = json.dumps({"why": rng.choice(_TEXTS), "mood": rng.choice((3, 7.5, None, ["a", "b"]))})
+            more = {
+                "FlowData": rng.choice((answers, answers[:-1])),
+                "InteractiveData": f'{{"flowResponse": {answers}}}',
+            }
+            return {**more, "Body": rng.choice(("", "Sent")), "MessageType": "interactive"}
+        case "reaction":
+            return {"Body": rng.choice(("👍", "")), "MessageType": "reaction", "OriginalRepliedMessageSid": sid("SM")}
         case "media":
             of_message = sid("MM")
             more = dict.fromkeys(("MessageSid", "SmsSid", "SmsMessageSid"), of_message)

@@ -20,6 +20,7 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
@@ -118,7 +120,7 @@ class App:
 
     @cached_property
     def sender(self) -> Address:
-        return Address.parse(self.settings.sender_address)
+        return Address(self.settings.sender_address)  # template.yaml checks its form
 
     @cached_property
     def api_url(self) -> str:
@@ -195,6 +197,10 @@ class App:
         return IncidentStore(self.db, self.settings.messages_table)
 
     @cached_property
+    def senders(self) -> SenderStore:
+        return SenderStore(self.db, self.settings.messages_table)
+
+    @cached_property
     def raise_alerts(self) -> RaiseAlerts:
         return self._join(RaiseAlerts)
 
@@ -255,7 +261,17 @@ class App:
 
     @cached_property
     def receive_message(self) -> ReceiveMessage:
-        return self._join(ReceiveMessage, default_agent=self.settings.default_agent)
+        return self._join(
+            ReceiveMessage,
+            default_agent=self.settings.default_agent,
+            settle_opt_words=lambda contact_id: self.settle_opt_words(contact_id),  # noqa: PLW0108 - made when called
+        )
+
+    @cached_property
+    def settle_opt_words(self) -> "SettleOptWords":
+        from whatsapp.use_cases.settle_opt_words import SettleOptWords
+
+        return self._join(SettleOptWords)
 
     @cached_property
     def publish_waiting(self) -> PublishWaiting:

@@ -1,11 +1,13 @@
 """For the orchestrator's authors: one function that sends a WhatsApp message once, however often it is retried.
 
+    from datetime import datetime, timedelta
     from whatsapp.client import send_whatsapp_message
 
+    begins = datetime.now().astimezone() + timedelta(days=1)
     answer = send_whatsapp_message(
         "+919812345678",
         "session_reminder",
-        {"patient_name": "Asha", "session_time": "2026-11-24T17:30:00+05:30", "therapist_name": "Dr. Rao"},
+        {"patient_name": "Asha", "session_time": begins.isoformat(), "therapist_name": "Dr. Rao"},
         idempotency_key="appt-8831-reminder-24h",
     )
 
@@ -39,7 +41,8 @@ class MessageRefused(WhatsAppError):
     """The request was refused. Nothing was stored, and its idempotency key is still free.
 
     Attributes:
-        code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`.
+        code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`,
+            `too_late` (the session has begun).
         retryable: whether the same request may succeed later.
         answer: the whole answer.
     """
@@ -78,7 +81,7 @@ def send_whatsapp_message(
 
     Args:
         to: `+E164`; a national number is read as Indian.
-        template: name of a template, with its `variables`; or None, with `text=` among the options.
+        template: name of a template, with its `variables`; or None, with `text=` or `media_url=` (options).
         idempotency_key: your name for this message, such as `appt-8831-reminder-24h`. The same key never sends a
             second message, today or next month. Without one, a new key covers this call and its own retries only.
         function_name: the send function; without it, `WHATSAPP_SEND_FUNCTION` of the environment. You get the
@@ -86,8 +89,8 @@ def send_whatsapp_message(
         queue_url: the send queue instead, for bulk or if you cannot wait. The answer is always `pending`, and events
             on the bus report the rest. Without either, `WHATSAPP_SEND_QUEUE_URL` of the environment.
         sleep: waits between tries, in seconds.
-        options: the request's other fields, as in events/schemas/SendRequest.json: `text`, `language`, `user_id`,
-            `agent`, `in_reply_to`, `send_at`, `expires_at` (ISO 8601 with offset), `on_rate_limit`, …
+        options: the request's other fields, as in events/schemas/SendRequest.json: `text`, `media_url`,
+            `language`, `user_id`, `agent`, `in_reply_to`, `send_at`, `expires_at` (ISO 8601 with offset), …
 
     Returns:
         The answer of events/schemas/SendAnswer.json. Look at `status`: `deferred` goes out at `scheduled_for`;

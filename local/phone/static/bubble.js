@@ -17,6 +17,7 @@ export function Bubble({ message, onOpen }) {
     ${(message.media ?? []).map((medium) => html`<${Medium} key=${medium.sid} medium=${medium} from=${inbound ? "patient" : "clinic"} />`)}
     ${message.params?.Latitude && html`<${Place} params=${message.params} />`}
     ${message.rendered?.latitude && html`<${Place} params=${{ Latitude: message.rendered.latitude, Longitude: message.rendered.longitude, Label: message.rendered.label }} />`}
+    ${message.params?.FlowData && html`<${Answers} params=${message.params} />`}
     ${text && html`<p class="text" lang=${langOf(text)} dir="auto">${styled(text)}</p>`}
     <span class="meta">
       <button type="button" class="meta-open" onClick=${onOpen} aria-label=${`${inbound ? "Patient" : "Clinic"}, ${clock(message.accepted_at)}: open its story`}>${clock(message.accepted_at)}</button>
@@ -67,6 +68,12 @@ function Place({ params }) {
     <svg viewBox="0 0 240 96" aria-hidden="true"><path class="land" d="M0 0h240v96H0z" /><path class="street" d="M-5 70 90 40l60 30 100-40M60-5l20 110M170-5l-15 110" /><path class="pin" d="M120 62s-14-13-14-23a14 14 0 0 1 28 0c0 10-14 23-14 23z" /><circle class="hole" cx="120" cy="39" r="5" /></svg>
     <b>${Label || "Location"}</b>${Address && html`<span>${Address}</span>`}<small>${Number(Latitude).toFixed(4)}, ${Number(Longitude).toFixed(4)}</small>
   </div>`;
+}
+
+/** What the patient filled into a WhatsApp Flow. */
+function Answers({ params }) {
+  return Object.entries(JSON.parse(params.FlowData)).map(([name, answer]) =>
+    html`<p key=${name} class="text"><b>${name}</b>: ${[answer].flat().join(", ")}</p>`);
 }
 
 /** Which of a message's buttons or list items the patient chose, if any. */

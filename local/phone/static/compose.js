@@ -18,10 +18,14 @@ const answer = signal(null);
 
 const newKey = () => `page-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
 
+/** Tomorrow, on the hour: an appointment's time that has not passed, whenever the page is used. */
+const tomorrow = () => new Date(Math.ceil(now.value / 3.6e6 + 24) * 3.6e6).toISOString().replace(".000", "");
+
 /** A request for a patient with a template's own samples, in the patient's name. */
 export function requestFor(patient, template, language) {
   const chosen = language ?? (template.languages[langOf(patient.profile_name)] ? langOf(patient.profile_name) : template.default_language);
   const variables = { ...template.languages[chosen].samples };
+  if (template.expires_with) variables[template.expires_with] = tomorrow();
   if (variables.patient_name && patient.profile_name) variables.patient_name = patient.profile_name.split(" ")[0];
   return { to: patient.address, template: template.name, language: chosen, variables, idempotency_key: newKey() };
 }

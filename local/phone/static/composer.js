@@ -10,6 +10,7 @@ import { html, Icon, IconButton, useAction } from "./ui.js";
 
 /** The sid of the message that the next one answers. */
 export const answering = signal(null);
+const ANSWERS = { mood: "3", sleep: "5 hours", what_helps: ["walking", "music"] };
 const CLINIC = { latitude: 12.9716, longitude: 77.5946, label: "MG Road Metro Station", address: "Mahatma Gandhi Road, Bengaluru" };
 
 export function Composer({ patient }) {
@@ -50,6 +51,8 @@ export function Composer({ patient }) {
       <button type="button" onClick=${() => write({ sample: "voice" })}><${Icon} name="mic" /> Voice note</button>
       <button type="button" onClick=${() => write({ location: CLINIC })}><${Icon} name="pin" /> Location</button>
       <button type="button" onClick=${() => write({ contact: { name: "Meera (sister)", phone: "+919800011122" } })}><${Icon} name="doc" /> Contact</button>
+      <button type="button" onClick=${() => write({ flow: ANSWERS })}><${Icon} name="list" /> Filled form</button>
+      ${quoted?.patient === patient.address && html`<button type="button" onClick=${() => write({ reaction: "👍" })}><${Icon} name="reply" /> Reaction 👍</button>`}
     </div>`}
   </form>`;
 }

@@ -109,6 +109,7 @@ export function snippet(message) {
   const type = message.media?.[0]?.content_type ?? "";
   if (type.startsWith("image/")) return "Photo";
   if (type.startsWith("audio/")) return "Voice message";
+  if (message.params?.FlowData) return "Filled form";
   return message.params?.Latitude ? "Location" : message.media?.length ? "Document" : "";
 }
 

@@ -44,7 +44,7 @@ function Letter({ letter }) {
   const { message_id: id, error, attempts, poison } = letter.body;
   const code = error?.twilio_code ?? error?.code;
   return html`<li><button type="button" disabled=${!id} onClick=${() => open(id)}>
-    <span class="grow">${poison ? "A request that can never be sent" : words(things.record.all.get(id)?.template ?? "message")}
+    <span class="grow">${poison ? "A queue message that cannot be read" : words(things.record.all.get(id)?.template ?? "message")}
       <small class="dim">${error?.detail ?? codes.value[code] ?? ""}</small></span>
     ${attempts && html`<span class="dim">${attempts} attempts</span>`}
     <span class="tag bad">✕ ${code ?? "?"}</span><span class="dim">${clock(letter.at)}</span></button></li>`;

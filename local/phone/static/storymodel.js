@@ -124,10 +124,17 @@ function stillAt(status, record, clock) {
   return status ?? "on its way";
 }
 
+function did({ params, body }) {
+  if (params?.ButtonText) return `tapped “${params.ButtonText}”`;
+  if (params?.ListTitle) return `chose “${params.ListTitle}”`;
+  if (params?.FlowData) return "filled in a form";
+  return params?.MessageType === "reaction" && body ? `reacted ${body}` : "wrote";
+}
+
 function inboundHeadline(message, steps, name, length) {
   const heard = steps.find((step) => step.lane === "bus" && step.id.startsWith("bus:"));
   const failed = steps.find((step) => step.lane === "lambda" && step.state === "bad");
-  const what = message.params?.ButtonText ? `tapped “${message.params.ButtonText}”` : "wrote";
+  const what = did(message);
   if (heard) return `${name} ${what}: on the event bus in ${length(heard.at - message.accepted_at)}.`;
   return `${name} ${what}: ${failed ? `our webhook failed (${failed.code})` : "not on the event bus yet"}.`;
 }

@@ -160,6 +160,14 @@ def test_picture_voice_note_location_and_quote_are_shown(clinic: Product, opened
     eventually(lambda: page.evaluate("document.querySelector('.bubble.out img').naturalWidth > 0"))
     eventually(lambda: page.evaluate("document.querySelector('.bubble.out audio').duration > 1"))
     expect(page.locator(".place")).to_contain_text("MG Road Metro Station")
+    page.get_by_role("button", name="Attach").click()
+    page.get_by_role("button", name="Filled form").click()
+    expect(page.locator(".bubble.out").last).to_contain_text("what_helps: walking, music")
+    page.locator(".theirs .rail.state").first.click()
+    page.keyboard.press("r")
+    page.get_by_role("button", name="Attach").click()
+    page.get_by_role("button", name="Reaction").click()
+    expect(page.locator(".bubble.out").last.locator(".quote")).to_contain_text("Hello Asha")
     page.locator(".theirs .rail.state").first.click()
     page.keyboard.press("r")
     page.keyboard.type("yes, I come")
@@ -194,7 +202,7 @@ def test_what_a_stranger_sends_never_runs_in_the_page(clinic: Product, phone: Ph
 @pytest.mark.parametrize(("name", "lang"), [("रवि शर्मा", "hi"), ("மீனா", "ta")])
 def test_indian_scripts_are_whole_and_marked(clinic: Product, opened: Opened, name: str, lang: str) -> None:
     number = new_patient(clinic, name)
-    variables = {"patient_name": name, "therapist_name": "Dr. Rao", "session_time": "2026-11-24T17:30:00+05:30"}
+    variables = {"patient_name": name, "therapist_name": "Dr. Rao", "session_time": "2099-11-24T17:30:00+05:30"}
     clinic.send(to=number, template="session_reminder", language=lang, variables=variables)
     page = opened(query(number))
     text = page.locator(".bubble.in .text")

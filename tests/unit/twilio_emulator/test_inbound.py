@@ -160,6 +160,21 @@ def test_location(emulator: Emulator, inbox: Door) -> None:
     assert "Label" not in receive(emulator, inbox, location={"latitude": 1, "longitude": 2})
 
 
+def test_answers_of_a_flow(emulator: Emulator, client: Client, inbox: Door) -> None:
+    answers = {"flow_token": "t", "why": ["नींद", "काम"], "mood": "3"}
+    form = receive(emulator, inbox, flow=answers)
+    assert (json.loads(form["FlowData"]), json.loads(form["InteractiveData"])) == (answers, {"flowResponse": answers})
+    assert (form["Body"], form["MessageType"]) == ("", "interactive")
+    assert [message.body for message in client.messages.list()] == [""]
+
+
+@pytest.mark.parametrize("emoji", ["👍", ""])
+def test_reaction_names_the_message_it_is_about(emulator: Emulator, client: Client, inbox: Door, emoji: str) -> None:
+    sent = client.messages.create(to=TO, from_=FROM, content_sid=emulator.template(client))
+    form = receive(emulator, inbox, reaction=emoji, reply_to=sent.sid)
+    assert (form["Body"], form["MessageType"], form["OriginalRepliedMessageSid"]) == (emoji, "reaction", sent.sid)
+
+
 def test_contact_card(emulator: Emulator, inbox: Door) -> None:
     form = receive(emulator, inbox, contact={"name": "Dr. Rao", "phone": "+919900000009"})
     assert (form["MessageType"], form["MediaContentType0"]) == ("contacts", "text/vcard")

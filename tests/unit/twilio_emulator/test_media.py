@@ -7,6 +7,9 @@ import pytest
 import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
+from whatsapp.adapters.twilio.gateway import TwilioGateway
+from whatsapp.domain.address import Address
+from whatsapp.domain.ports import Accepted, OutgoingPost
 
 from tests.unit.twilio_emulator import shapes
 from tests.unit.twilio_emulator.kit import (
@@ -103,7 +106,8 @@ def test_outbound_medium_is_fetched_and_kept(emulator: Emulator, client: Client,
 
 
 @pytest.mark.parametrize(
-    ("content_type", "shown"), [("image/png", "how to find us"), ("application/pdf", ""), ("audio/ogg", "")]
+    ("content_type", "shown"),
+    [("image/png", "how to find us"), ("image/webp", ""), ("application/pdf", ""), ("audio/ogg", "")],
 )
 def test_words_arrive_beside_a_picture_only(
     emulator: Emulator, client: Client, door: Door, content_type: str, shown: str
@@ -115,6 +119,17 @@ def test_words_arrive_beside_a_picture_only(
     [seen] = emulator.control("state")["messages"]
     assert seen["rendered"]["body"] == shown
     assert client.messages(message.sid).fetch().body == "how to find us"
+
+
+def test_a_file_goes_alone(emulator: Emulator, client: Client, door: Door) -> None:
+    emulator.open_window()
+    door.media["/note.ogg"] = (200, "audio/ogg", b"OggS")
+    post = OutgoingPost(to=PATIENT, media_url=f"{door.url}/note.ogg", status_path="/twilio/status/m/a")
+    sent = TwilioGateway(lambda: client, Address(FROM.removeprefix("whatsapp:")), door.url).prepare(post)()
+    assert isinstance(sent, Accepted)
+    eventually(lambda: client.messages(sent.twilio_sid).fetch().status == "read")
+    [medium] = client.messages(sent.twilio_sid).media.list()
+    assert medium.content_type == "audio/ogg"
 
 
 def test_media_template_fills_its_url(emulator: Emulator, client: Client, door: Door) -> None:

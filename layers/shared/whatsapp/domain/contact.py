@@ -3,9 +3,22 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import Literal
 
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptWord:
+    """A STOP or START that the contact wrote."""
+
+    message_id: str
+    opt: Literal["out", "in"]
+    at: int
+    """Epoch milliseconds."""
+    is_dated: bool
+    """Whether `at` is Twilio's date. A webhook has none: its message is dated when it comes, which may be late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +37,14 @@ class Contact:
     opted_in_at: int | None = None
     opt_in_source: str | None = None
     opted_out_at: int | None = None
+    opt_words: tuple[OptWord, ...] = ()
+    """The latest STOPs and STARTs, in the order in which they came."""
     erased_at: int | None = None
     suppressed_code: int | None = None
-    """The Twilio code that proved this address unreachable; the next inbound message lifts it."""
+    """The Twilio code that proved this address unreachable. A later inbound message or delivery lifts it, or time does:
+    `domain/sending/twilio_codes.py` says for how long each code stands."""
+    suppressed_at: int | None = None
+    """When the message that proved it was claimed."""
     last_inbound_at: int | None = None
     last_outbound_at: int | None = None
     last_outbound_agent: str | None = None

@@ -1,6 +1,9 @@
 """What can go wrong, in our own stable words: callers branch on `code`; Twilio's code stands beside it."""
 
+import re
 from dataclasses import dataclass
+
+_FIELD_NAME = re.compile("[a-z][a-z0-9_]{0,39}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +36,9 @@ class MessagingError(Exception):
     def detail(self) -> str:
         """The failure's detail."""
         return self.failure.detail
+
+
+def named(name: object) -> str:
+    """A field's name as an error shows it: only if it looks like one. A person's name or number may stand there."""
+    text = str(name)
+    return text if isinstance(name, int) or _FIELD_NAME.fullmatch(text) else "(not a field's name)"

@@ -68,7 +68,51 @@ class InReplyTo:
     template: str | None = None
 
 
-Kind = Literal["text", "button", "image", "audio", "video", "document", "location", "contacts", "unknown"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """An item of a list that the patient chose. `id`: ours, as the list named it."""
+
+    id: str | None = None
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """An emoji on one of our messages; None where it was taken back."""
+
+    emoji: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referral:
+    """The advertisement from which the patient came."""
+
+    body: str | None = None
+    headline: str | None = None
+    source_id: str | None = None
+    source_type: str | None = None
+    source_url: str | None = None
+    media_id: str | None = None
+    media_content_type: str | None = None
+    media_url: str | None = None
+    ctwa_clid: str | None = None
+    """Meta's id of the click."""
+
+
+Kind = Literal[
+    "text",
+    "button",
+    "choice",
+    "flow",
+    "reaction",
+    "image",
+    "audio",
+    "video",
+    "document",
+    "location",
+    "contacts",
+    "unknown",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +129,17 @@ class MessageReceived(Event):
     text_truncated: bool = False
     """The text was too long for the bus: read the whole of it in the conversation."""
     button: Button | None = None
+    choice: Choice | None = None
+    flow: dict[str, Any] | None = None
+    """The answers of a WhatsApp Flow, with the names that the flow gives them."""
+    flow_omitted: bool = False
+    """The answers were too large for the bus: read them in the conversation."""
+    reaction: Reaction | None = None
     media: list[Medium] = field(default_factory=list)
     location: Location | None = None
+    forwarded: bool = False
+    frequently_forwarded: bool = False
+    referral: Referral | None = None
     profile_name: str | None = None
     in_reply_to: InReplyTo | None = None
     window_expires_at: str
@@ -111,11 +164,13 @@ class MessageMediaStored(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatusChanged(Event):
-    """An outgoing message took a step its caller should know of."""
+    """An outgoing message took a step its caller should know of, or a request on the send queue is refused."""
 
     detail_type: ClassVar[str] = "message.status_changed"
 
     message_id: str
+    idempotency_key: str | None = None
+    """Of a refused request. Nothing is stored of it, so `message_id` shows nothing; the key is as free as before."""
     status: Literal["deferred", "sent", "delivered", "read", "failed", "undelivered", "expired", "canceled", "unknown"]
     twilio_sid: str | None = None
     template: str | None = None

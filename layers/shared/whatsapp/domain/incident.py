@@ -10,10 +10,10 @@ class Incident:
     """One cause. Messages in one state that failed by one code have one cause."""
 
     state: str
-    """A message's public status; `unusable` for what came by the queue and is no request."""
+    """A message's public status; `unreadable` for what came by the queue, `not fetched` for a file."""
     failure: Failure
     ids: frozenset[str] = frozenset()
-    """Message ids, or SQS's ids for what is unusable: those that nobody was alerted about yet."""
+    """Message ids, or SQS's ids for what is unreadable: those that nobody was alerted about yet."""
     is_longer: bool = False
     """There were too many ids to note them all."""
 

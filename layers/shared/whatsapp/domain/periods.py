@@ -25,6 +25,8 @@ TWILIO_LIST_LAG = 15 * MINUTE
 """How late Twilio's list may show a message (twilio-java#442)."""
 WEBHOOK_RETRIES = 15 * SECOND
 """Twilio retries a webhook for this long in all (its connection overrides, `tt`)."""
+WORDS_UNORDERED = 15 * MINUTE
+"""A STOP and a START that came within this time may have been written in the other order: webhooks come late."""
 AWS_CONNECT_S = 3.0
 AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
@@ -71,6 +73,8 @@ DOUBT_ENDS = 3 * HOUR
 """After the claim: the doubt is final even if Twilio's list has not answered. Until then the slot stays held."""
 RESEND = 76 * MINUTE
 """After the claim: an unresolved message whose caller asked for it is sent again as a new record."""
+TURN_MOVES = MINUTE
+"""A waiting message whose turn moves by no more is not told anew: the sweep comes once a minute."""
 LONGEST_DEFERRAL = 35 * DAY
 """How long before its claim a message may have been created."""
 
@@ -81,10 +85,16 @@ RETRY_PAUSE = (5 * SECOND, 10 * SECOND)
 FIRST_WAIT_PAUSE = (3 * SECOND, 6 * SECOND)
 """What will pass (no connection, 429, an account that is refused) waits for a random time between these at first, then
 for half as long as it has lasted to as long."""
+ASK_AGAIN = MINUTE
+"""While Twilio does not answer, one worker in this time asks whether it does again."""
+PAUSED_LOOK = (MINUTE, 5 * MINUTE)
+"""What waits because all sending is paused looks again after a random time between these."""
 LONGEST_WAIT_PAUSE = 5 * MINUTE
 """So soon after an outage everything has gone out."""
 WAITS_FOR = 4 * HOUR
 """A message that has only ever waited fails after this long: Twilio's own queue holds a message no longer."""
+WAITS_FOR_TEMPLATE = DAY
+"""A message without `expires_at` waits for its template's approval so long. Meta pauses one for up to six hours."""
 SELF_NUDGE_S = 60
 """A waiting message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda
 ends a chain of invocations through the function's own queue after 16 (recursive loop detection)."""
@@ -126,6 +136,11 @@ RECONCILE_LOOK_BACK = 30 * DAY
 RECONCILE_BEHIND = 30 * MINUTE
 TAPPED_REPLY = 7 * DAY
 """A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
+
+# --- contacts --------------------------------------------------------------------------------------------------------
+
+NOT_ON_WHATSAPP = 7 * DAY
+"""For so long nothing is sent to an address that was not on WhatsApp. People register, and networks come back."""
 
 # --- media -----------------------------------------------------------------------------------------------------------
 

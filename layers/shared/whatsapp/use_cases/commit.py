@@ -10,7 +10,7 @@ from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import Clock, Metrics
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import when_overtaken
-from whatsapp.domain.sending.lifecycle import ACCEPTED
+from whatsapp.domain.sending.lifecycle import ACCEPTED, ARRIVED
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import Transition, next_look
 from whatsapp.domain.sending.twilio_codes import Row
@@ -51,6 +51,8 @@ class Commit:
             return self._overtaken(transition)
         if metric := _COUNTED.get(transition.step):
             self.metrics.count(metric)
+        if transition.step.target in ARRIVED and transition.before.status not in ARRIVED:
+            self.contacts.lift_suppression(transition.after.contact_id, transition.after.claimed_at or 0)
         after = self.drain(transition.after, transition.next_due)
         if transition.step is lifecycle.ACCEPT and contact:
             self._audit(transition.after, contact)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactStore
 from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
@@ -35,7 +35,7 @@ class ManageContacts:
         contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
         # A business-scoped id may be an alias of a number's row: then the number stays the address.
         stored_address = parsed.value if parsed.is_phone_number else contact.address or parsed.value
-        self.contacts.update(contact.contact_id, {**values, "address": stored_address, "suppressed_code": None})
+        self.contacts.update(contact.contact_id, {**values, "address": stored_address, **NOT_SUPPRESSED})
         return {"contact_id": contact.contact_id}
 
     def conversation(self, contact_id: str, limit: int | None, before: str | None) -> dict[str, Any]:

@@ -43,11 +43,15 @@ class Outbox:
         """Alert those who word the templates."""
         return self._deliver(lambda: self.alerts.about_template(version, change, serving))
 
-    def refuse_poison(self, body: str, queue_message_id: str, error: MessagingError) -> bool:
-        """Keep a queue message that can never be sent as a dead letter, and alert people."""
-        return self._deliver(lambda: self.queue.dead_letter_poison(body, error), "NotTold") and self._deliver(
-            lambda: self.raise_alerts.poison(queue_message_id, error), "NotTold"
-        )
+    def alert_about_media_host(self, message_id: str, reason: str) -> bool:
+        """Alert people about a host that Twilio keeps a patient's file at, and that we do not know."""
+        return self._deliver(lambda: self.raise_alerts.media_host(message_id, reason), "NotTold")
+
+    def keep_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> bool:
+        """Keep a queue message that cannot be read as a dead letter, and alert people."""
+        return self._deliver(
+            lambda: self.queue.dead_letter_unreadable(body, queue_message_id, error), "NotTold"
+        ) and self._deliver(lambda: self.raise_alerts.unreadable(queue_message_id, error), "NotTold")
 
     def _deliver(self, deliver: Callable[[], None], metric: str = "PublishFailed") -> bool:
         try:

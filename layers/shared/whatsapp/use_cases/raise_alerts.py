@@ -18,7 +18,7 @@ _NO_REASON = Failure(code="unknown_error", detail="no reason known")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaiseAlerts:
-    """Alerts about messages, and about what came by the queue and is no request."""
+    """Alerts about messages, about what came by the queue and cannot be read, and about unknown hosts of media."""
 
     alerts: Alerts
     incidents: IncidentStore
@@ -36,15 +36,27 @@ class RaiseAlerts:
             self.alerts.about(message)
             self._alerted(incident)
 
-    def poison(self, queue_message_id: str, error: MessagingError) -> None:
-        """Alert about a queue message that can never succeed.
+    def unreadable(self, queue_message_id: str, error: MessagingError) -> None:
+        """Alert about a queue message that cannot be read.
 
         Raises:
             PublishFailed: as in `about`.
         """
-        incident = Incident(state="unusable", failure=error.failure, ids=frozenset({queue_message_id}))
+        incident = Incident(state="unreadable", failure=error.failure, ids=frozenset({queue_message_id}))
         if self._is_new(incident):
-            self.alerts.poison(queue_message_id, error)
+            self.alerts.unreadable(queue_message_id, error)
+            self._alerted(incident)
+
+    def media_host(self, message_id: str, reason: str) -> None:
+        """Alert about a file that Twilio keeps at a host that we do not know; the reason names the host.
+
+        Raises:
+            PublishFailed: as in `about`.
+        """
+        failure = Failure(code="unknown_media_host", detail=reason, retryable=True)
+        incident = Incident(state="not fetched", failure=failure, ids=frozenset({message_id}))
+        if self._is_new(incident):
+            self.alerts.about_incident(incident)
             self._alerted(incident)
 
     def sweep(self, deadline: Deadline) -> int:

@@ -1,13 +1,16 @@
 """The order of a receive: store the message with an outbox marker, publish it, clear the marker."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError, InboxStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.contact import Contact, ContactIds
-from whatsapp.domain.ports import Clock, Metrics
+from whatsapp.domain.ports import Clock, Metrics, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMessage
+from whatsapp.domain.receiving.opt_out import are_settled, recent_words
 from whatsapp.domain.receiving.record import events_of, record_of
 from whatsapp.domain.sending.message import Message
 from whatsapp.use_cases.outbox import Outbox
@@ -31,6 +34,8 @@ class ReceiveMessage:
     clock: Clock
     metrics: Metrics
     default_agent: str
+    settle_opt_words: Callable[[str], InboundMessage | None]
+    """`SettleOptWords`, made when it is needed: it loads Twilio's SDK, which no other webhook pays for."""
 
     def __call__(
         self,
@@ -56,32 +61,31 @@ class ReceiveMessage:
         for tries_left in reversed(range(TRIES)):
             if form.from_.is_phone_number and form.external_user_id:
                 self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
-            contact = contact or self.contacts.get(contact_id) or Contact(contact_id=contact_id)
-            if received_at and contact.was_erased_since(received_at):
+            known = contact or self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+            if received_at and known.was_erased_since(received_at):
                 raise ErasedError
             now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox
             inbound = record_of(
                 form,
-                contact,
-                self._answered(form, contact),
+                known,
+                self._answered(form, known),
                 received_at=received_at or now,
                 now=now,
                 source=source,
                 default_agent=self.default_agent,
             )
             try:
-                stored = self.inbox.put(inbound, contact)
+                stored = self.inbox.put(inbound, known)
             except ContactMovedError:
                 if not tries_left:
                     raise
                 contact = None
             else:
                 break
-        if stored is None:
-            self.metrics.count("MessagesReceived")
-        elif stored.is_published:
-            return stored
-        return self.publish(stored or inbound)
+        if stored:
+            return stored if stored.is_published else self.publish(stored)
+        self.metrics.count("MessagesReceived")
+        return self._settle_and_publish(inbound, known)
 
     def publish(self, inbound: InboundMessage) -> InboundMessage:
         """Publish a stored message and clear its marker. If the bus does not take it, the sweep tries again."""
@@ -89,6 +93,16 @@ class ReceiveMessage:
             return inbound
         self.inbox.record_published(inbound, self.clock.now())
         return replace(inbound, due_at=None, due_shard=None)
+
+    def _settle_and_publish(self, inbound: InboundMessage, contact: Contact) -> InboundMessage:
+        """Publish what was just stored. If it leaves a STOP and a START unsettled, first ask Twilio for their dates."""
+        word = inbound.as_opt_word
+        if word and not are_settled(recent_words(contact, word)):
+            with suppress(TwilioUnavailable):  # then STOP stands, and the reconcile asks again
+                if start := self.settle_opt_words(contact.contact_id):
+                    self.publish(start)
+            inbound = self.inbox.get(inbound.message_id) or inbound
+        return inbound if inbound.is_published else self.publish(inbound)
 
     def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
         """Our message that the patient replied to, if it was sent to this contact."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
-from whatsapp.adapters.dynamodb.inbox_store import InboxStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore, WordsJob
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
@@ -29,6 +29,7 @@ from whatsapp.domain.sending.on_doubt import update_of
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.receive_message import ErasedError, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.settle_opt_words import SettleOptWords
 from whatsapp.use_cases.sweep import RunAll, Sweep
 
 ASKED_AT_ONCE = 100
@@ -53,6 +54,7 @@ class Reconcile:
     clock: Clock
     metrics: Metrics
     receive_message: ReceiveMessage
+    settle_opt_words: SettleOptWords
     record_status: RecordStatus
     run_all: RunAll
 
@@ -64,6 +66,7 @@ class Reconcile:
         """
         sweep = Sweep(clock=self.clock, deadline=deadline, outages=(TwilioUnavailable,))
         backfilled = self._backfill_missing(sweep)
+        self._settle_opt_words(sweep)
         statuses = self._ask_statuses(sweep)
         self.metrics.count("MessagesBackfilled", backfilled)
         sweep.raise_errors("the reconcile could not do everything")
@@ -157,6 +160,21 @@ class Reconcile:
         last = max(templates, key=lambda m: m.accepted_at or m.created_at)
         reply = self.catalog.get(last.template or "").quick_reply(one.body)
         return reply.payload if reply else None
+
+    # --- a STOP and a START whose order is not known -----------------------------------------------------------------
+
+    def _settle_opt_words(self, sweep: Sweep) -> None:
+        sweep.each(
+            (job for n in range(SHARDS) for job in self.inbox.unsettled(f"words#{n}", self.clock.now())),
+            self._settle,
+            claim=lambda job: self.inbox.postpone_settling(job, self.clock.now() + periods.POSTPONED),
+            needs=periods.TWILIO_QUESTION,
+        )
+
+    def _settle(self, job: WordsJob) -> bool:
+        if start := self.settle_opt_words(job.contact_id):
+            self.receive_message.publish(start)
+        return True
 
     # --- statuses that are due -------------------------------------------------------------------------------------
 

@@ -14,10 +14,12 @@ from whatsapp.domain.ports import Clock, Queue
 from whatsapp.domain.sending.continuation import redrive
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.request import RequestLabels
+from whatsapp.domain.sending.twilio_codes import REPAIRABLE
 from whatsapp.use_cases.commit import Commit
 
-REPAIRABLE = frozenset({"account_problem", "twilio_unavailable", "throttled"})
-"""Failures whose cause an operator can repair, or that pass by themselves. The others are final."""
+_SENT_ANEW = REPAIRABLE | {"twilio_unavailable"}
+"""Failures whose cause is mended, or passed: three attempts that were refused by an outage, too."""
 
 
 class Action(StrEnum):
@@ -53,6 +55,8 @@ class Plan:
     message: Message | None = None
     request: dict[str, Any] | None = None
     """For `REQUEUE`: the request, with an idempotency key, so that a second redrive sends nothing."""
+    labels: RequestLabels | None = None
+    """What a request without a record says of itself, as far as it can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,28 +70,24 @@ class RedriveDeadLetters:
 
     def plan(self, letter: DeadLetter) -> Plan:
         """Read the letter's record and decide. Changes nothing."""
-        try:
-            body = json.loads(letter.body)
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            return Plan(action=Action.LEAVE, why="not JSON: its sender has to correct it and send it again")
+        body = _object_in(letter.body)
+        if body is None:
+            return Plan(action=Action.LEAVE, why="not a JSON object: its sender has to correct it and send it again")
         if "poison" in body:
-            error = body.get("error") or {}
-            why = f"{error.get('code')}: {error.get('detail')}; its sender has to correct it and send it again"
-            return Plan(action=Action.LEAVE, why=why)
+            return _of_unreadable(body)
         message_id = body.get("message_id")
         if isinstance(message_id, str):  # a nudge, or a message that the send function gave up
             return self._of_record(message_id, self.messages.get(message_id))
-        key = body.get("idempotency_key") or letter.queue_message_id
-        message_id = message_id_of(key)
+        labels = RequestLabels.model_validate(body)
+        message_id = message_id_of(labels.idempotency_key or letter.queue_message_id)
         if message := self.messages.get(message_id):
             return self._of_record(message_id, message)
         return Plan(
             action=Action.REQUEUE,
             why="the request was never stored",
             message_id=message_id,
-            request={**body, "idempotency_key": key},
+            request={**body, "idempotency_key": body.get("idempotency_key") or letter.queue_message_id},
+            labels=labels,
         )
 
     def carry_out(self, plan: Plan) -> bool:
@@ -128,8 +128,24 @@ class RedriveDeadLetters:
             return Action.DROP, f"{message.continued_as} continues it"
         if message.stop or not message.to:
             return Action.DROP, f"it was {message.stop or 'erased'} meanwhile"
-        if message.error is None or message.error.code not in REPAIRABLE:
+        if message.error is None or message.error.code not in _SENT_ANEW:
             return Action.DROP, "its failure is final: the orchestrator got the event"
         if message.expires_at is not None and message.expires_at <= self.clock.now():
             return Action.DROP, "it has expired"
         return Action.RENEW, "it was certainly not sent"
+
+
+def _of_unreadable(letter: dict[str, Any]) -> Plan:
+    error, body = letter.get("error") or {}, _object_in(letter["poison"]) or {}
+    labels = RequestLabels.model_validate(body)  # earlier versions kept refused requests here too
+    sent_as = f", queue id {letter['queue_message_id']} on the send queue" if "queue_message_id" in letter else ""
+    why = f"{error.get('code')}: {error.get('detail')}{sent_as}; its sender has to correct it and send it again"
+    return Plan(action=Action.LEAVE, why=why, labels=labels)
+
+
+def _object_in(text: object) -> dict[str, Any] | None:
+    try:
+        body = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None

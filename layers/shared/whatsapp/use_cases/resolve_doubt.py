@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.ports import Clock, Gateway, StatusUpdate, TwilioUnavailable
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.on_doubt import LookAgain, is_early, list_from, on_doubt, others_span, without_list
+from whatsapp.domain.sending.on_doubt import (
+    LookAgain,
+    is_early,
+    list_from,
+    next_look,
+    on_doubt,
+    others_span,
+    overdue,
+    without_list,
+)
 from whatsapp.domain.sending.transition import Transition
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.record_status import RecordStatus
@@ -27,14 +36,15 @@ class ResolveDoubt:
         Raises:
             TwilioUnavailable: the list did not answer. The message comes again.
         """
-        decision = is_early(message, self.clock.now()) or self._by_the_list(message)
+        now = self.clock.now()
+        decision = overdue(message, now) or is_early(message, now) or self._by_the_list(message)
         if isinstance(decision, StatusUpdate):
             return self.record_status.apply(message, decision)
         if isinstance(decision, Transition):
             return self.commit(decision)
         if decision.at is None:
             return self.messages.clear_outbox(message, due_at=None) or message
-        return self.messages.postpone(message, decision.at) or message
+        return self.messages.postpone(message, next_look(message, decision.at, now)) or message
 
     def _by_the_list(self, message: Message) -> StatusUpdate | Transition | LookAgain:
         try:

@@ -8,12 +8,25 @@ from dataclasses import dataclass, replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import ClaimLost, MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
-from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Clock, Deadline, Gateway, OutgoingPost, PublishFailed, Queue
+from whatsapp.domain.errors import Failure, MessagingError
+from whatsapp.domain.ports import (
+    Clock,
+    Deadline,
+    Gateway,
+    InDoubt,
+    Metrics,
+    NotSent,
+    Outcome,
+    OutgoingPost,
+    PublishFailed,
+    Queue,
+)
+from whatsapp.domain.schedule import QuietHours
 from whatsapp.domain.sending.after_post import after_post, forbidden, put_back
 from whatsapp.domain.sending.before_claim import (
     SendPolicy,
@@ -23,13 +36,17 @@ from whatsapp.domain.sending.before_claim import (
     defer,
     fence,
     is_forbidden,
+    paused,
     refuse,
     slot_taken,
 )
 from whatsapp.domain.sending.compose import compose, content_of, templated
-from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
+from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
+from whatsapp.domain.sending.sender import Sender
+from whatsapp.domain.sending.transition import Transition
+from whatsapp.domain.sending.turns import in_turn
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import Template
 from whatsapp.use_cases.commit import Commit
@@ -46,7 +63,9 @@ class SendMessage:
     contacts: ContactStore
     templates: TemplateStore
     gateway: Gateway
+    senders: SenderStore
     queue: Queue
+    metrics: Metrics
     catalog: Catalog
     contact_ids: ContactIds
     clock: Clock
@@ -123,20 +142,23 @@ class SendMessage:
                 if message.continues and self._went_after_all(message.continues):
                     return self.commit(cancel(message, now))
                 if held := before_claim(message, contact, template, self.policy, now, deadline.at):
-                    return self.commit(held)
+                    return self._wait_in_turn(held, contact, now, deadline)
                 if deadline.at - now < periods.POST_NEEDS:
                     return message  # the sweep nudges it again
                 content = content_of(message, contact, template, now)
                 if isinstance(content, Template):
                     content = templated(message, content, self.templates.versions(content.name))
                 if held := slot_taken(message, contact, self.policy, now, random.random(), reject=reject):  # noqa: S311 - jitter
-                    return self.commit(held)
+                    return self._wait_in_turn(held, contact, now, deadline)
             except MessagingError as error:
                 return self.commit(refuse(message, error, now))
-            claimed = claim(message, new_attempt_id(), now, deadline.at)
+            sender = self.senders.get()
+            if why := self._paused(sender, now):
+                return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
+            claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
             lost = self.messages.claim(claimed, deadline.at)
             if lost is None:
-                return self._post(claimed.after, content, deadline)
+                return self._post(claimed.after, content, sender, deadline)
             if lost.message:
                 return lost.message
             if lost.reply_in_flight and has_waited:
@@ -145,7 +167,7 @@ class SendMessage:
         now = self.clock.now()
         return self.commit(defer(message, now + periods.REPLY_DEFERRED, now))
 
-    def _post(self, claimed: Message, post: OutgoingPost, deadline: Deadline) -> Message:
+    def _post(self, claimed: Message, post: OutgoingPost, sender: Sender, deadline: Deadline) -> Message:
         """This worker has the message: write the fence, look at the contact once more, POST once, settle."""
         path = f"/twilio/status/{claimed.message_id}/{claimed.attempt}"  # a callback finds its record by it
         send = self.gateway.prepare(replace(post, status_path=path))
@@ -159,10 +181,46 @@ class SendMessage:
             return self.commit(put_back(sending, _TOO_LITTLE_TIME, self.clock.now()))
         if is_forbidden(contact, sending):
             return self.commit(forbidden(sending, self.clock.now()))
-        settled = after_post(sending, send(), self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
-        return self.commit(settled, contact)
+        outcome = send()
+        settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
+        after = self.commit(settled, contact)
+        self._note(sender, outcome)
+        return after
 
     # --- its parts -------------------------------------------------------------------------------------------------
+
+    def _paused(self, sender: Sender, now: int) -> Failure | None:
+        """Why nothing is sent now. Where Twilio was down, one worker a minute asks it, and goes on if it answers."""
+        if sender.held_at is None and sender.is_down:
+            if self.senders.may_ask(now) and self.gateway.is_answering():
+                return None
+            self.metrics.count("TwilioDown")
+        return sender.pause
+
+    def _note(self, sender: Sender, outcome: Outcome) -> None:
+        """Count POSTs in a row that Twilio did not answer."""
+        if isinstance(outcome, (InDoubt, NotSent)):
+            if self.senders.unanswered(self.clock.now()).is_down:
+                self.metrics.count("TwilioDown")
+        elif sender.unanswered:
+            self.senders.answered()
+
+    def _wait_in_turn(self, held: Transition, contact: Contact, now: int, deadline: Deadline) -> Message:
+        """Store why the message does not go now. A deferral counts who goes before it, and tells whom it overtakes."""
+        if held.step is not DEFER or held.before.kind is SendKind.REPLY:
+            return self.commit(held)
+        others = self.messages.waiting_of(contact, now)
+        own, *moved = in_turn(held, others, contact, self.policy.rate_limit_ms, self._quiet_hours_of, now)
+        message = self.commit(own)
+        for other in moved:
+            if deadline.at - self.clock.now() < periods.SWEEP_NEEDS:
+                break  # these are told when the sweep comes to them
+            self.commit(other)
+        return message
+
+    def _quiet_hours_of(self, message: Message) -> QuietHours | None:
+        exempt = message.template in self.catalog.names and self.catalog.get(message.template).quiet_hours_exempt
+        return None if exempt else self.policy.quiet_hours
 
     def _went_after_all(self, message_id: str) -> bool:
         """Late evidence shows that the message which this one continues reached Twilio, and did not fail."""

@@ -10,11 +10,13 @@ from whatsapp.domain.ports import (
     Deadline,
     MediaSource,
     MediaStore,
+    MediumHostUnknownError,
     MediumRefusedError,
     MediumUnavailableError,
     Metrics,
     PublishFailed,
 )
+from whatsapp.domain.receiving.file_type import type_of
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import SHARDS
@@ -84,15 +86,21 @@ class StoreMedia:
                 return medium
             self.clock.sleep(wait_s)
             try:
-                fetched = self.media_source.fetch(medium.url)
-                self.media_store.put(key, fetched)
+                content = self.media_source.fetch(medium.url)
+                found = type_of(content, medium.content_type)
+                self.media_store.put(key, content, found)
             except MediumRefusedError as refused:
                 return replace(medium, status="failed", reason=str(refused))
+            except MediumHostUnknownError as error:
+                reason = str(error)
+                self.outbox.alert_about_media_host(inbound.message_id, reason)
+                break  # it will be no better known in a moment
             except MediumUnavailableError as error:
                 reason = str(error)
             else:
-                size, content_type = len(fetched.content), fetched.content_type
-                return replace(medium, status="stored", key=key, size=size, content_type=content_type, reason=None)
+                stored_type = found if found != medium.content_type else None
+                stored = replace(medium, status="stored", key=key, size=len(content), reason=None)
+                return replace(stored, stored_type=stored_type)
         given_up = self.clock.now() - inbound.received_at > periods.MEDIA_GIVE_UP
         return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
@@ -102,7 +110,8 @@ class StoreMedia:
         return self.inbox.record_media(inbound, media, self.clock.now() + periods.MEDIA_AGAIN if waits else None)
 
     def _is_to_be_deleted(self, medium: InboundMedium) -> bool:
-        return self.delete_at_twilio and medium.status == "stored" and medium.url is not None
+        """Not where our copy is empty, as an earlier version stored some: Twilio's is the only one then."""
+        return self.delete_at_twilio and medium.status == "stored" and medium.url is not None and medium.size != 0
 
     def _delete_at_twilio(self, inbound: InboundMessage) -> None:
         """Delete at Twilio what is in our bucket now. The sweep retries what Twilio does not delete."""
@@ -132,7 +141,7 @@ def _event(inbound: InboundMessage, index: int, medium: InboundMedium, now: int)
         index=index,
         status="stored" if medium.status == "stored" else "failed",
         key=medium.key,
-        content_type=medium.content_type,
+        content_type=medium.known_type,
         size=medium.size,
         reason=medium.reason,
     )

@@ -6,6 +6,7 @@ from heapq import merge
 from itertools import count, islice
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
 from whatsapp.domain.sending.before_claim import is_past
@@ -50,9 +51,11 @@ class Places:
 class SweepDue:
     """Nudges what may go, expires what may not, takes back what a dead worker held, resolves what is in doubt.
 
-    `sends_per_second`: what one sender and the queue's workers carry."""
+    `sends_per_second`: what one sender and the queue's workers carry.
+    """
 
     messages: MessageStore
+    senders: SenderStore
     queue: Queue
     clock: Clock
     metrics: Metrics
@@ -82,6 +85,7 @@ class SweepDue:
                 if not due or (kind == "send" and places.is_full):
                     break
         self.metrics.count("DueStale", stale)
+        self.metrics.count("SendingHeld", int(self.senders.get().held_at is not None))
         sweep.raise_errors("the sweep could not do everything")
         return {"acted": acted, "stale": stale}
 

@@ -4,6 +4,7 @@ The record is the truth; a queue message is only a nudge. Deferred messages and 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +16,10 @@ from whatsapp.domain.ports import Clock, Deadline, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import SendRequest, parse
+from whatsapp.domain.sending.request import RequestLabels, SendRequest, parse
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.send_message import SendMessage
 
-POISON = frozenset(
-    {
-        "invalid_request",
-        "invalid_address",
-        "invalid_variables",
-        "unknown_template",
-        "unknown_language",
-        "idempotency_conflict",
-        "not_found",
-    }
-)
-"""No waiting mends these: to the dead-letter queue at once, with an alert."""
 COMES_BACK = frozenset({"account_problem"})
 """Refusals that SQS brings again: an operator has to mend the deployment."""
 
@@ -55,19 +44,26 @@ class WorkQueueMessage:
     clock: Clock
 
     def __call__(self, received: QueueMessage, deadline: Deadline) -> bool:
-        """Work it. True if SQS can delete it."""
+        """Work it. True if SQS can delete it.
+
+        What cannot be read is a dead letter and an alert, since there is nobody else to tell. A request that is refused
+        is an event for its caller, and pages nobody.
+        """
+        body: Mapping[str, Any] = {}
         try:
-            message = self._work(received, deadline)
+            body = _read(received.body)
+            message = self._work(body, received, deadline)
         except MessagingError as error:
-            return self._refused(received, error)
+            if error.code in COMES_BACK:
+                return False
+            if _is_request(body):
+                return self.outbox.publish(self._refusal(body, received, error))
+            return self.outbox.keep_unreadable(received.body, received.queue_message_id, error)
         return not self._comes_back(message, received)
 
-    def _work(self, received: QueueMessage, deadline: Deadline) -> Message | None:
-        try:
-            body = json.loads(received.body)
-        except ValueError:
-            raise MessagingError("invalid_request", "the queue message is not JSON") from None
-        if isinstance(body, dict) and body.keys() == {"message_id"}:  # a nudge; a request has no such field
+    def _work(self, body: Mapping[str, Any], received: QueueMessage, deadline: Deadline) -> Message | None:
+        """The message, if it waits."""
+        if body.keys() == {"message_id"}:  # a nudge; a request has no such field
             return self.send_message.advance(str(body["message_id"]), deadline)
         request = parse(SendRequest, body)
         answer = self.send_message(request, request.idempotency_key or received.queue_message_id, deadline)
@@ -91,25 +87,49 @@ class WorkQueueMessage:
             pass  # the sweep finds it
         return False
 
-    def _refused(self, received: QueueMessage, error: MessagingError) -> bool:
-        """No caller waits for an answer: a dead letter and an alert, or an event. True if that is delivered."""
-        if error.code in POISON:
-            return self.outbox.refuse_poison(received.body, received.queue_message_id, error)
-        if error.code in COMES_BACK:
-            return False
-        return self.outbox.publish(_refusal(received, error, self.clock.now()))
+    def _refusal(self, body: Mapping[str, Any], received: QueueMessage, error: MessagingError) -> MessageStatusChanged:
+        """The event of a refusal: one a queue message, so that the same key can be refused anew.
+
+        It has the id that the message would have had. Where another request has used the key, that id is of the other
+        one's message, which did not fail.
+        """
+        labels = RequestLabels.model_validate(body)
+        message_id = message_id_of(labels.idempotency_key or received.queue_message_id)
+        if self.messages.get(message_id):
+            message_id = message_id_of(received.queue_message_id)
+        return MessageStatusChanged(
+            event_id=f"{message_id}#refused#{received.queue_message_id}",
+            occurred_at=iso(self.clock.now()),
+            message_id=message_id,
+            idempotency_key=labels.idempotency_key,
+            status="failed",
+            user_id=labels.user_id,
+            agent=labels.agent,
+            template=labels.template,
+            error=error.failure,
+        )
 
 
-def _refusal(received: QueueMessage, error: MessagingError, now: int) -> MessageStatusChanged:
-    body: dict[str, Any] = json.loads(received.body)
-    message_id = message_id_of(body.get("idempotency_key") or received.queue_message_id)
-    return MessageStatusChanged(
-        event_id=f"{message_id}#refused#{error.code}",
-        occurred_at=iso(now),
-        message_id=message_id,
-        status="failed",
-        user_id=body.get("user_id"),
-        agent=body.get("agent"),
-        template=body.get("template"),
-        error=error.failure,
-    )
+def _read(text: str) -> dict[str, Any]:
+    """A nudge, or a request, good or bad.
+
+    Raises:
+        MessagingError: `invalid_request`: it is neither. The error quotes nothing of it.
+    """
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at character {error.pos} of {len(text)}"
+        raise MessagingError("invalid_request", f"the queue message is not JSON: {where}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        raise MessagingError("invalid_request", "the queue message is JSON that nothing reads") from None
+    if not isinstance(body, dict):
+        raise MessagingError("invalid_request", "the queue message is JSON, but not an object")
+    if not _is_request(body) and body.keys() != {"message_id"}:
+        raise MessagingError("invalid_request", "the queue message is an object without any field of a request")
+    return body
+
+
+def _is_request(body: Mapping[str, Any]) -> bool:
+    """Whether it is meant as one. What is not, such as an event of another service, has no caller to tell."""
+    return not body.keys().isdisjoint(SendRequest.model_fields)

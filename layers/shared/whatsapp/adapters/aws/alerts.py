@@ -29,10 +29,15 @@ _WHAT_TO_DO = {
     "twilio_unavailable": f"See Twilio's status page. When the outage is over, {_REDRIVE}",
     "throttled": f"We send faster than Twilio or Meta allows (docs/operations.md, throttling). Later, {_REDRIVE}",
     "template_not_approved": "GET /templates shows the reason. Reword the template, or wait for its review.",
+    "sender_paused": "Someone holds all sending (docs/operations.md). DELETE /hold releases it.",
     "invalid_variables": "The request does not fit the template's variables: inform the orchestrator's authors.",
     "invalid_request": "Our request to Twilio was wrong: inform the developers of this code (docs/codes.md).",
     "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",
-    "unknown_error": "A code that we do not know: look it up at Twilio, then add a row to the table of codes.",
+    "unknown_media_host": (
+        "Ask Twilio whether the host is theirs (docs/operations.md, MediaWaitingAlarm). The files stay at Twilio, and "
+        "are tried again for a day."
+    ),
+    "unknown_error": f"Look the code up at Twilio, mend its cause, add a row to the table of codes. Then {_REDRIVE}",
 }
 _ON_CALL = "whoever is on call"
 _AUDIENCES = {
@@ -43,7 +48,7 @@ _IN_DOUBT = (
     "Look in Twilio's console whether the message went out. If it did not and still matters, send it with a new "
     "idempotency_key, or phone the patient."
 )
-_UNUSABLE = "It is in the dead-letter queue. Its sender has to correct it and send it again."
+_UNREADABLE = "It is in the dead-letter queue, whole. Its sender has to correct it and send it again."
 _LOOK_UP = "Look the code up in docs/codes.md."
 _RESENT = (
     "Nothing. If Twilio's list does not show it 76 minutes after the attempt, it is sent anew by itself. To "
@@ -68,15 +73,15 @@ class SnsAlerts:
         what = f"template {version.template} ({version.language})"
         self._send(f"WhatsApp {what}: {change.replace('_', ' ')}", text_about_template(version, change, serving))
 
-    def poison(self, queue_message_id: str, error: MessagingError) -> None:
-        """Alert about a queue message that can never succeed."""
+    def unreadable(self, queue_message_id: str, error: MessagingError) -> None:
+        """Alert about a queue message that cannot be read."""
         lines = [
-            "What:     a request on the send queue is unusable; nothing was sent",
+            "What:     a message on the send queue cannot be read; nothing was sent",
             f"Why:      {error.code}: {error.detail}",
             f"Queue id: {queue_message_id}",
-            f"To do:    {_UNUSABLE}",
+            f"To do:    {_UNREADABLE}",
         ]
-        self._send("WhatsApp request unusable", "\n".join(lines))
+        self._send("WhatsApp request unreadable", "\n".join(lines))
 
     def about_incident(self, incident: Incident) -> None:
         """Alert about all that one cause struck since the last alert about it."""
@@ -129,8 +134,8 @@ def _count(incident: Incident) -> str:
 def _to_do_about(incident: Incident) -> str:
     if incident.state == Status.UNRESOLVED.public_status:
         return _IN_DOUBT
-    if incident.state == "unusable":
-        return _UNUSABLE
+    if incident.state == "unreadable":
+        return _UNREADABLE
     return _WHAT_TO_DO.get(incident.failure.code, _LOOK_UP)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain import periods
-from whatsapp.domain.ports import FetchedMedium, MediumUnavailableError
+from whatsapp.domain.ports import MediumUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +18,7 @@ class S3MediaStore:
         self._client = client
         self._bucket = bucket
 
-    def put(self, key: str, medium: FetchedMedium) -> None:
+    def put(self, key: str, content: bytes, content_type: str) -> None:
         """Store a medium, as an attachment: a browser downloads a stranger's file and never shows it as a page.
 
         Raises:
@@ -28,8 +28,8 @@ class S3MediaStore:
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
-                Body=medium.content,
-                ContentType=medium.content_type,
+                Body=content,
+                ContentType=content_type,
                 ContentDisposition="attachment",
             )
         except (ClientError, BotoCoreError) as error:

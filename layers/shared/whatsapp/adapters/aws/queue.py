@@ -73,9 +73,10 @@ class SendQueue:
         }
         self._send(self._dead_letter_url, body)
 
-    def dead_letter_poison(self, body: str, error: MessagingError) -> None:
-        """Write a queue message that can never succeed to the dead-letter queue, unchanged, with the error."""
-        self._send(self._dead_letter_url, {"poison": body, "error": {"code": error.code, "detail": error.detail}})
+    def dead_letter_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> None:
+        """Write a queue message that cannot be read to the dead-letter queue, unchanged, with its id and the error."""
+        why = {"code": error.code, "detail": error.detail}
+        self._send(self._dead_letter_url, {"poison": body, "queue_message_id": queue_message_id, "error": why})
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
         """Let a queue message come again after a delay. On failure, it comes after the queue's visibility timeout."""

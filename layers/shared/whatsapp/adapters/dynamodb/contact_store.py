@@ -14,6 +14,8 @@ _BINDING = ("next_allowed_at", "last_accepted_at", "last_inbound_at", "opted_out
 _KNOWN = ("user_id", "language", "agent", "opted_in_at", "opt_in_source", "last_outbound_at", "last_outbound_agent")
 """When two rows are merged, the contact's own value of these is kept, else the alias's."""
 
+NOT_SUPPRESSED = {"suppressed_code": None, "suppressed_at": None}
+
 
 class ContactStore:
     """Contacts, by contact_id or by an alias."""
@@ -43,9 +45,21 @@ class ContactStore:
         """Record that Twilio proved this address unreachable, unless the patient has written since."""
         written_since = Attr("last_inbound_at").gte(now)
         try:
-            self._change(contact_id, {"suppressed_code": code}, ~written_since)
+            self._change(contact_id, {"suppressed_code": code, "suppressed_at": now}, ~written_since)
         except ConditionFailed:
             return
+
+    def lift_suppression(self, contact_id: str, arrived: int) -> None:
+        """A message arrived that was claimed at `arrived`: what an older one proved holds no longer."""
+        contact = self.get(contact_id)
+        if contact and contact.suppressed_code and (contact.suppressed_at or 0) <= arrived:
+            as_read: Any = Attr("suppressed_code").eq(contact.suppressed_code)
+            if contact.suppressed_at is not None:
+                as_read &= Attr("suppressed_at").eq(contact.suppressed_at)
+            try:
+                self._change(contact.contact_id, NOT_SUPPRESSED, as_read)
+            except ConditionFailed:
+                return  # suppressed anew, or lifted
 
     def update(self, contact_id: str, values: dict[str, Any]) -> None:
         """Set attributes of a contact; None removes one."""

@@ -18,6 +18,7 @@ _SHOWN = (
     "direction",
     "at",
     "text",
+    "media_url",
     "kind",
     "template",
     "language",
@@ -27,7 +28,13 @@ _SHOWN = (
     "in_reply_to",
     "button_text",
     "button_payload",
+    "choice",
+    "reaction",
+    "forwarded",
+    "frequently_forwarded",
+    "referral",
     "profile_name",
+    "more",
     "continues",
     "continued_as",
 )
@@ -74,12 +81,15 @@ class ConversationStore:
             shown["error"] = item["error"]
         if item["direction"] == "outbound":
             return {**shown, "status": message_from(item).status.public_status}
+        if "flow" in item:
+            shown["flow"] = json.loads(item["flow"])
         media = [self._medium(n, medium) for n, medium in enumerate(item.get("media") or ())]
         return {**shown, "status": "received", "media": media, "location": item.get("location")}
 
     def _medium(self, index: int, medium: dict[str, Any]) -> dict[str, Any]:
         shown = {name: medium.get(name) for name in ("content_type", "status", "key", "size", "reason")}
         url = self._media_url(medium["key"]) if medium.get("key") else None
+        shown["content_type"] = medium.get("stored_type") or shown["content_type"]
         return {"index": index, **shown, "url": url}
 
 

@@ -30,6 +30,10 @@ _PERSONAL_ON_MESSAGES = (
     "more",
     "button_text",
     "button_payload",
+    "choice",
+    "flow",
+    "reaction",
+    "referral",
 )
 """And `to` of an outgoing message. An inbound message's `to` is our own number, which is kept."""
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields
 from typing import Any
 
-from whatsapp.domain.contact import Contact
+from whatsapp.domain.contact import Contact, OptWord
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind
@@ -52,4 +52,5 @@ def message_from(item: dict[str, Any]) -> Message:
 def contact_from(item: dict[str, Any]) -> Contact:
     """A contact from its item."""
     values = {name: value for name, value in item.items() if name in _CONTACT_FIELDS}
-    return Contact(**{**values, "aliases": frozenset(item.get("aliases", ()))})
+    words = tuple(OptWord(**word) for word in item.get("opt_words", ()))
+    return Contact(**{**values, "aliases": frozenset(item.get("aliases", ())), "opt_words": words})

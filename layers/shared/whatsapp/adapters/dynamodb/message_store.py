@@ -10,9 +10,10 @@ from typing import Any
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
+from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.sending.lifecycle import CLAIM, DEFER, FENCE, Slot
-from whatsapp.domain.sending.message import Message, shard_of
+from whatsapp.domain.sending.message import Message, SendKind, is_message_id, shard_of
 from whatsapp.domain.sending.transition import Transition
 
 _ALWAYS_WRITTEN = frozenset({"status", "status_at", "due_at", "due_shard", "error", "announce", "contact_id", "lane"})
@@ -68,9 +69,14 @@ class MessageStore:
     def of_contact(self, contact_id: str, since: int, until: int) -> Sequence[Message]:
         """The contact's outgoing messages created in that span, both ends included."""
         span = Key("contact_id").eq(contact_id) & Key("at").between(since, until)
-        return self._outbound(
-            [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
-        )
+        ids = [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
+        return self._outbound([message_id for message_id in ids if is_message_id(message_id)])
+
+    def waiting_of(self, contact: Contact, now: int) -> list[Message]:
+        """What waits for the contact's slot. A hint: the index lags, conditions decide."""
+        since, until = now - periods.LONGEST_DEFERRAL, now + periods.MINUTE  # other workers' clocks may be ahead
+        found = [m for contact_id in contact.ids for m in self.of_contact(contact_id, since, until)]
+        return [m for m in found if m.is_waiting and m.kind is SendKind.PROACTIVE]
 
     def message_ids_for_sid(self, twilio_sid: str) -> Sequence[str]:
         """The ids of the messages with this sid: one at most, if Twilio's sids are unique."""

@@ -21,6 +21,11 @@ _NOT_ABOUT_THE_TEMPLATE = frozenset({401, 403, 408, 429})
 """Statuses about our key, its permissions or our rate: the same request may succeed later."""
 
 
+_NO_REASON = frozenset({"", "NONE"})
+"""What stands where there is no reason: `NONE` is Meta's word for that (developers.facebook.com, webhook
+`message_template_status_update`, and `rejected_reason` of a template)."""
+
+
 class TwilioContent:
     """The `ContentGateway` port. Every method raises `ContentUnavailable`, or `ContentRefused` after a 4xx."""
 
@@ -117,8 +122,9 @@ def _approval(review: Mapping[str, Any] | None) -> Approval:
     """From both shapes that Twilio is known to answer with: flat, or under `whatsapp`."""
     request: Mapping[str, Any] = review or {}
     request = request.get("whatsapp", request)
+    reason = request.get("rejection_reason") or ""
     return Approval(
         status=request.get("status") or UNSUBMITTED,
         category=request.get("category") or None,
-        reason=request.get("rejection_reason") or None,
+        reason=None if reason.strip().upper() in _NO_REASON else reason,
     )

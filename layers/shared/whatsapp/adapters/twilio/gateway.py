@@ -28,7 +28,7 @@ from whatsapp.domain.ports import (
     TwilioMessage,
     TwilioUnavailable,
 )
-from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.receiving.inbound import InboundMedium, media_type
 
 LIST_LIMIT = 200
 PAGE_SIZE = 1000
@@ -75,6 +75,18 @@ class TwilioGateway:
         to = Address(post.to).whatsapp
         return lambda: outcome_of(lambda: client.messages.create(to=to, from_=self._sender, **given).sid)
 
+    def is_answering(self) -> bool:
+        """Whether Twilio answers a question now; a refusal is an answer too."""
+        try:
+            with _asking():
+                try:
+                    self._client().messages.list(limit=1)
+                except (TwilioRestException, TwilioServiceException) as error:
+                    return bool(error.status < 500)
+        except TwilioUnavailable:
+            return False
+        return True
+
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         """Our messages to that address in Twilio's list, newest first, back to `since` (epoch ms).
 
@@ -100,7 +112,7 @@ class TwilioGateway:
         """The media of a message whose webhook never arrived."""
         with _asking():
             return [
-                InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=medium.content_type)
+                InboundMedium(url=API + medium.uri.removesuffix(".json"), content_type=media_type(medium.content_type))
                 for medium in self._client().messages(twilio_sid).media.list(limit=MEDIA_LIMIT)
             ]
 

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-import puremagic
 import urllib3
 
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
-from whatsapp.domain.ports import FetchedMedium, MediumRefusedError, MediumUnavailableError
+from whatsapp.domain.ports import MediumHostUnknownError, MediumRefusedError, MediumUnavailableError
 
 MAX_BYTES = 16 * 1024 * 1024
 """WhatsApp's own limit."""
@@ -28,17 +27,14 @@ TWILIO = "api.twilio.com"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _PATH = r"/2010-04-01/Accounts/{account}/Messages/(SM|MM)[0-9a-fA-F]{{32}}/Media/ME[0-9a-fA-F]{{32}}"
-_CONTENT_HOSTS = re.compile(
-    r"([a-z0-9-]+\.)*twiliocdn\.com|s3-external-1\.amazonaws\.com|([a-z0-9-]+\.)?media\.twilio\.com"
-)
-_ALLOWED = re.compile(
-    r"image/(jpeg|png|webp|gif)|audio/[a-z0-9.+-]+|video/(mp4|3gpp)"
-    r"|application/(pdf|msword|vnd\.(ms-excel|ms-powerpoint|openxmlformats-officedocument)[a-z.]*)"
-)
+_S3 = "s3-external-1.amazonaws.com"
+_CONTENT_HOSTS = re.compile(rf"([a-z0-9-]+\.)*twiliocdn\.com|{re.escape(_S3)}|([a-z0-9-]+\.)?media\.twilio\.com")
+"""`mms.twiliocdn.com`, and S3 for what came before Basic auth was enforced
+(help.twilio.com/articles/223183748, "Protect Media Access with HTTP Basic Authentication")."""
+_OLD_BUCKET = "media.twiliocdn.com"
+"""S3 knows Twilio's old bucket by its own host, too, and Twilio redirected there over plain HTTP."""
 _TUNNELS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 """NAT64 and 6to4: IPv6 addresses that lead to any IPv4 address, including private ones."""
-_IN_A_ZIP = "application/vnd.openxmlformats"
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 class TwilioMedia:
@@ -60,18 +56,19 @@ class TwilioMedia:
         self._base_url = base_url.rstrip("/")
         self._resolve = resolve or _addresses
 
-    def fetch(self, url: str) -> FetchedMedium:
+    def fetch(self, url: str) -> bytes:
         """Fetch one medium.
 
         Raises:
             MediumRefusedError: not a medium of our account, too large, or redirected to a forbidden address.
-            MediumUnavailableError: not there yet, redirected to an unknown host, or no answer from Twilio.
+            MediumHostUnknownError: redirected to a host that is not known to keep Twilio's content.
+            MediumUnavailableError: not there yet, empty, or no answer from Twilio.
         """
         own = self._own(url)
         with self._open(own, "GET", self._basic()) as answer:  # the only request with credentials
             if answer.status not in REDIRECTS:
                 return _content(answer)
-            content_url = _split(answer.headers.get("Location", ""), own.geturl())
+            content_url = _by_path(_split(answer.headers.get("Location", ""), own.geturl()))
         self._check_host(content_url)
         with self._open(content_url, "GET", {}) as answer:
             return _content(answer)
@@ -104,7 +101,8 @@ class TwilioMedia:
             raise MediumRefusedError("redirected to where no content of Twilio's can be")
         if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
             # Not final: Twilio may have moved its content to a host that is added later.
-            raise MediumUnavailableError(f"redirected to {parts.hostname}, not known to keep Twilio's content")
+            host = re.sub(r"[^a-z0-9.:-]", "?", parts.hostname or "nowhere")[:253]  # it stands in an alert
+            raise MediumHostUnknownError(f"redirected to {host}, not known to keep Twilio's content")
 
     @contextmanager
     def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -153,7 +151,15 @@ def _split(url: str, base: str = "") -> SplitResult:
     return parts
 
 
-def _content(answer: urllib3.BaseHTTPResponse) -> FetchedMedium:
+def _by_path(parts: SplitResult) -> SplitResult:
+    """The old bucket's URL with the bucket in the path: S3's certificate fits no host with a bucket that has dots
+    (docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html)."""
+    if parts.netloc.lower() != f"{_OLD_BUCKET}.{_S3}":
+        return parts
+    return parts._replace(scheme="https", netloc=_S3, path=f"/{_OLD_BUCKET}{parts.path}")
+
+
+def _content(answer: urllib3.BaseHTTPResponse) -> bytes:
     """The body as it was sent: unpacked, it could have any size."""
     if answer.status != 200:
         raise MediumUnavailableError(f"Twilio's host answered {answer.status}")
@@ -165,31 +171,14 @@ def _content(answer: urllib3.BaseHTTPResponse) -> FetchedMedium:
             raise MediumRefusedError("larger than 16 MB")
         if time.monotonic() > ends:
             raise MediumUnavailableError("too slow")
-    return FetchedMedium(bytes(content), sniff(bytes(content), answer.headers.get("Content-Type", "")))
+    if not content:
+        raise MediumUnavailableError("Twilio's host answered without content")
+    return bytes(content)
 
 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
     return address.is_global and not address.is_multicast and not any(address in tunnel for tunnel in _TUNNELS)
-
-
-def sniff(content: bytes, declared: str = "") -> str:
-    """The content type by the first bytes; `application/octet-stream` for what WhatsApp does not carry.
-
-    The declared type counts only among several that fit the bytes (Office documents are all ZIP files).
-    """
-    start = content.lstrip(b"\xef\xbb\xbf \r\n")[:11].upper()
-    for beginning, content_type in ((b"BEGIN:VCARD", "text/vcard"), (b"OGGS", "audio/ogg"), (b"#!AMR", "audio/amr")):
-        if start.startswith(beginning):
-            return content_type
-    try:
-        guesses = [guess.mime_type for guess in puremagic.magic_string(content)]
-    except (puremagic.PureError, ValueError):
-        return UNKNOWN_TYPE
-    fitting = [guess for guess in guesses if _ALLOWED.fullmatch(guess)]
-    if declared in fitting:
-        return declared
-    return next((guess for guess in fitting if not guess.startswith(_IN_A_ZIP)), UNKNOWN_TYPE)
 
 
 def _addresses(host: str, port: int) -> list[str]:

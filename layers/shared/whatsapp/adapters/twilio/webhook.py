@@ -70,11 +70,10 @@ class TwilioDoor:
 
     def _verified(self, request: Mapping[str, Any], path: str) -> dict[str, str]:
         """The form, if Twilio signed it for this path and our account."""
-        try:
-            form = read_form(request)
-        except Forbidden as odd:
-            raise Forbidden(str(odd), ours=names_account(request, self._account_sid)) from None
         # First, because it costs nothing: a stranger's request must not make us compute, count or fetch anything.
+        if not names_account(request, self._account_sid):
+            raise Forbidden("another account's")
+        form = read_form(request)
         if form.get("AccountSid") != self._account_sid:
             raise Forbidden("another account's")
         headers = {str(name).lower(): value for name, value in (request.get("headers") or {}).items()}

@@ -1,15 +1,21 @@
 """Which agent owns a conversation's next answer."""
 
+import re
+
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 
+_OF_AN_AGENT = re.compile(r"agent:(?![0-9]+(?::|\Z))([a-z0-9_]{1,64})(?::|\Z)")
+"""A request's agent has the same form; digits alone may be a number."""
+
 
 def agent_of_payload(payload: str | None) -> str | None:
-    """The agent that a quick reply's payload names: `agent:scheduling:confirm` belongs to `scheduling`."""
-    if payload and payload.startswith("agent:"):
-        name = payload.split(":")[1]
-        return name or None
-    return None
+    """The agent that a quick reply's payload names: `agent:scheduling:confirm` belongs to `scheduling`.
+
+    What cannot be an agent's name is none. The name goes into logs and events, and a payload is what came from outside.
+    """
+    found = _OF_AN_AGENT.match(payload or "")
+    return found[1] if found else None
 
 
 def choose_agent(

@@ -2,14 +2,34 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from whatsapp.domain.address import Address
-from whatsapp.domain.events import Kind, Location
+from whatsapp.domain.contact import OptWord
+from whatsapp.domain.events import Choice, Kind, Location, Reaction, Referral
 
 MAX_EVENT_TEXT = 20_000
-"""Characters of text an event may carry; WhatsApp's own limit is 4096. JSON may need six bytes for each, so an event
-stays under 200 KB for every form: the bus takes 256 KB."""
+"""Characters of text an event may carry. JSON may need six bytes for each, so an event stays under 220 KB for every
+form: the bus takes 256 KB."""
+MAX_EVENT_FLOW = 32_000
+"""Bytes of a flow's answers, as JSON, that an event may carry."""
+
+UNKNOWN_TYPE = "application/octet-stream"
+"""What nobody told, or what the bytes do not bear out."""
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_OTHER_NAMES = {
+    "application/vcard": "text/vcard",
+    "application/rtf": "text/rtf",
+    "audio/amr-nb": "audio/amr",
+    "audio/mp3": "audio/mpeg",
+    "audio/m4a": "audio/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "audio/vnd.wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "image/jpg": "image/jpeg",
+    "text/x-vcard": "text/vcard",
+    "video/mpeg4": "video/mp4",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,13 +39,20 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio names it until the file is stored; then by its first bytes."""
+    """As Twilio tells it, by `media_type`; in older records of stored files, by their bytes."""
+    stored_type: str | None = None
+    """What the stored file is, where its bytes do not bear out what was told."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
     """Its key in our bucket."""
     size: int | None = None
     reason: str | None = None
     """Why it could not be stored, for good or yet."""
+
+    @property
+    def known_type(self) -> str:
+        """What it is, as far as is known."""
+        return self.stored_type or self.content_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +67,21 @@ class InboundForm:
     kind: Kind = "text"
     button_text: str | None = None
     button_payload: str | None = None
+    choice: Choice | None = field(default=None, repr=False)
+    flow: dict[str, Any] | None = field(default=None, repr=False)
+    """The answers of a WhatsApp Flow; may be empty."""
+    reaction: Reaction | None = field(default=None, repr=False)
     media: tuple[InboundMedium, ...] = ()
     location: Location | None = field(default=None, repr=False)
+    forwarded: bool = False
+    frequently_forwarded: bool = False
+    referral: Referral | None = field(default=None, repr=False)
     profile_name: str | None = field(default=None, repr=False)
     replied_to_sid: str | None = None
     external_user_id: Address | None = None
     opt_out_type: str | None = None
     more: dict[str, str] = field(default_factory=dict, repr=False)
-    """Fields that this version does not know: Twilio adds some without notice."""
+    """Twilio's fields that no other attribute holds. All fields of the content, where its kind is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,20 +98,39 @@ class InboundMessage:
     kind: Kind = "text"
     button_text: str | None = None
     button_payload: str | None = None
+    choice: Choice | None = field(default=None, repr=False)
+    flow: dict[str, Any] | None = field(default=None, repr=False)
+    """The answers of a WhatsApp Flow; may be empty."""
+    reaction: Reaction | None = field(default=None, repr=False)
     media: tuple[InboundMedium, ...] = ()
     location: Location | None = field(default=None, repr=False)
+    forwarded: bool = False
+    frequently_forwarded: bool = False
+    referral: Referral | None = field(default=None, repr=False)
     profile_name: str | None = field(default=None, repr=False)
     in_reply_to: str | None = None
     in_reply_to_template: str | None = None
     user_id: str | None = None
     agent: str | None = None
     source: str = "webhook"
-    opt: str | None = None
+    opt_word: Literal["out", "in"] | None = None
     """`out` or `in` where the message is a STOP or a START."""
+    opt: str | None = None
+    """The same where it counts: no later word was known, or Twilio's dates proved it the last."""
+    opt_again: bool | None = None
+    """It was proved the last after a word that came later had counted: it is published a second time."""
     more: dict[str, str] = field(default_factory=dict, repr=False)
     due_shard: str | None = None
     due_at: int | None = None
     """The outbox marker: `publish#…` until the message is on the bus, then `media#…` while media wait."""
+
+    @property
+    def as_opt_word(self) -> OptWord | None:
+        """The STOP or START that it is. Twilio dates what its list shows."""
+        if self.opt_word is None:
+            return None
+        is_dated = self.source == "backfill"
+        return OptWord(message_id=self.message_id, opt=self.opt_word, at=self.received_at, is_dated=is_dated)
 
     @property
     def is_published(self) -> bool:
@@ -95,20 +148,38 @@ class InboundMessage:
         return any(medium.status == "pending" for medium in self.media)
 
 
+def media_type(text: str | None) -> str:
+    """A type as headers and forms spell it, in one spelling: no parameters, no capitals, one name for each type."""
+    bare = (text or "").partition(";")[0].strip().lower()
+    return _OTHER_NAMES.get(bare, bare) if _TYPE.fullmatch(bare) else UNKNOWN_TYPE
+
+
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("image/", "image"),
     ("audio/", "audio"),
     ("video/", "video"),
     ("text/vcard", "contacts"),
-    ("text/x-vcard", "contacts"),
     ("application/", "document"),
     ("text/", "document"),
 )
 
 
-def kind_of(content_type: str) -> Kind:
-    """The kind of a message with a medium of this type."""
-    return next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
+_BY_MESSAGE_TYPE: dict[str, Kind] = {
+    "image": "image",
+    "sticker": "image",
+    "audio": "audio",
+    "voice": "audio",
+    "video": "video",
+    "document": "document",
+    "contacts": "contacts",
+}
+
+
+def kind_of(content_type: str, message_type: str = "") -> Kind:
+    """The kind of a message with a medium of this type; where it says nothing, what Twilio's `MessageType` says."""
+    kind: Kind = next((kind for prefix, kind in _KINDS if content_type.startswith(prefix)), "unknown")
+    says_nothing = kind == "unknown" or content_type.startswith("application/octet-stream")
+    return _BY_MESSAGE_TYPE.get(message_type, kind) if says_nothing else kind
 
 
 _NUMBER = re.compile(r"[+ ]?([0-9]{5,18})")

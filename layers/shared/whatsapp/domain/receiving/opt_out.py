@@ -1,18 +1,26 @@
-"""Detects STOP and START messages."""
+"""Detects STOP and START messages: by what all of their words mean together (`opt_out_words.py`)."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal
 
 from whatsapp.domain import periods
-from whatsapp.domain.contact import Contact
+from whatsapp.domain.contact import Contact, OptWord
+from whatsapp.domain.receiving.opt_out_words import MEANINGS
 
 _SELECTORS = re.compile("[\ufe00-\ufe0f]")
 """Variation selectors after an emoji. Their category is that of Indian vowel signs, so they are removed by name."""
 
+_DRAWN_OUT = re.compile(r"(.)\1{2,}")
+"""A letter drawn out, as in `pleaseee`."""
 
-def _words(text: str) -> str:
+
+def in_one_spelling(text: str) -> str:
     """The message in one spelling: normalised, without case, only letters, marks and digits."""
     plain = _SELECTORS.sub("", unicodedata.normalize("NFKC", text)).casefold()
+    plain = _DRAWN_OUT.sub(r"\1", plain)
     return " ".join("".join(map(_letter, plain)).split())
 
 
@@ -24,54 +32,80 @@ def _letter(character: str) -> str:
     return " " if category[0] in "PSZC" else character
 
 
-def _all(*phrases: str) -> frozenset[str]:
-    return frozenset(map(_words, phrases))
+_LONGEST = max(phrase.count(" ") for phrase in MEANINGS) + 1
+_ALL = "[mr]"
+_STOPPING = f"[sS]g?{_ALL}|[sS]g|[sS]hm?|{_ALL}g?[sS]|g{_ALL}?[sS]"  # stop sending messages, message bhejna band karo
+_REFUSING = "um?|mu|[nd]m|m[ndx]|vm|mv"  # unsubscribe, do not send messages, message mat karo, no more messages
+_OUT = f"(?:t?st?|n|[wy]?t?(?:{_STOPPING})t?|w?(?:{_REFUSING})){{1,4}}|b|w?(?:m[bB]|[bB]m)"
+_IN = "(?:t?it?|w?(?:jm?|ig|[iI](?:g?m|h)|mg?[iI]|gm[iI])){1,4}"
+"""Sentences of meanings (`opt_out_words.py`), up to four of them. Compiled when a message needs them."""
 
 
-_MESSAGES = ("message", "messages", "msg", "मैसेज", "मेसेज", "संदेश")
-_END_HINDI = (
-    *("band karo", "band kare", "band karen", "band karein", "band kar do", "band kardo", "band kijiye", "bandh karo"),
-    *("band kar dijiye", "band kariye", "mat bhejo", "mat bheje", "mat bhejiye"),
-    *("बंद करो", "बंद करे", "बंद करें", "बंद कर दो", "बंद करदो", "बंद कर दें", "बंद कीजिए", "बंद कर दीजिए", "बंद करिए"),
-    *("बन्द करो", "बन्द करें", "मत भेजो", "मत भेजें", "मत भेजिए"),
-)
-# Not CANCEL, YES, NO or END: they answer appointments. Twilio's own keywords for all of these can be switched off or
-# edited in Advanced Opt-Out (docs/operations.md).
-_OUT = _all(
-    *("stop", "stop all", "stopall", "stop it", "stop please", "please stop"),
-    *("unsubscribe", "quit", "opt out", "optout"),
-    *("stop message", "stop messages", "stop the messages", "stop messaging", "stop messaging me"),
-    *("roko", "बंद", "बन्द", "रोको", "रोकें", "स्टॉप"),
-    *_END_HINDI,
-    *(f"{messages} {end}" for messages in _MESSAGES for end in _END_HINDI),
-    *("நிறுத்து", "நிறுத்தவும்"),
-    *("বন্ধ", "বন্ধ করুন", "বন্ধ করো"),
-)
-_IN = _all(
-    *("start", "unstop", "subscribe", "opt in", "optin"),
-    *("shuru", "shuru karo", "shuru kare", "shuru karen", "shuru karein", "chalu karo"),
-    *("शुरू", "शुरू करो", "शुरू करें", "शुरु", "शुरु करो", "शुरु करें", "चालू करो", "स्टार्ट"),
-    *("தொடங்கு", "தொடங்கவும்"),
-    *("শুরু", "শুরু করুন", "শুরু করো"),
-)
+def _meaning(text: str) -> str:
+    """One letter for each phrase that means something, the longest phrase first. Empty if any word is unknown."""
+    words = in_one_spelling(text).split()
+    letters: list[str] = []
+    start = 0
+    while start < len(words):
+        candidates = (" ".join(words[start : start + length]) for length in range(_LONGEST, 0, -1))
+        phrase = next((phrase for phrase in candidates if phrase in MEANINGS), None)
+        if phrase is None:
+            return ""
+        letters.append(MEANINGS[phrase])
+        start += phrase.count(" ") + 1
+    return "".join(letter for letter, _ in groupby(filter(None, letters)))  # `stop stop` says no more than `stop`
 
 
-def opt_of(text: str, opt_out_type: str | None) -> str | None:
-    """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) overrides our own reading of the text."""
-    if by_twilio := {"STOP": "out", "START": "in"}.get((opt_out_type or "").upper()):
-        return by_twilio
-    words = _words(text)
-    return "out" if words in _OUT else "in" if words in _IN else None
+def opt_of(text: str, opt_out_type: str | None) -> Literal["out", "in"] | None:
+    """`out`, `in`, or None. Twilio's `OptOutType` (Advanced Opt-Out) overrides our own reading of the text.
 
-
-def effective_opt(text: str, opt_out_type: str | None, contact: Contact, at: int) -> str | None:
-    """The message's STOP or START, unless the contact has sent a later one: a backfilled message comes out of order.
-
-    A webhook's message is dated when it arrives, up to 15 s after it was written; within that time STOP wins. Only a
-    START sent by the patient overrides a STOP; `opted_in_at` set through the API does not.
+    Every word has to be known: one that is not may say something else, as in `don't stop` or `stop the tablets`.
+    CANCEL, YES, NO and END are neither: they answer appointments. Twilio's own keywords for all of these can be
+    switched off or edited in Advanced Opt-Out (docs/operations.md).
     """
-    opt = opt_of(text, opt_out_type)
+    by_twilio = (opt_out_type or "").upper()
+    meaning = _meaning(text) if by_twilio not in ("STOP", "START") else ""
+    if by_twilio == "STOP" or re.fullmatch(_OUT, meaning):
+        return "out"
+    if by_twilio == "START" or re.fullmatch(_IN, meaning):
+        return "in"
+    return None
+
+
+def recent_words(contact: Contact, *more: OptWord) -> tuple[OptWord, ...]:
+    """The contact's STOPs and STARTs that may have been written in another order than they came."""
+    words = (*contact.opt_words, *more)
+    newest = max((word.at for word in words), default=0)
+    return tuple(word for word in words if newest - word.at < periods.WORDS_UNORDERED)
+
+
+def are_settled(words: Sequence[OptWord]) -> bool:
+    """Whether it is known which one is the last, or does not matter."""
+    return len({word.opt for word in words}) < 2 or all(word.is_dated for word in words)
+
+
+def last_of(words: Sequence[OptWord]) -> OptWord:
+    """The word that counts. Twilio's dates are whole seconds: within one, the word that came later.
+
+    A START that Twilio has no more, and so no date for, counts as early as it may have been written.
+    """
+    return max(reversed(words), key=_written_at)
+
+
+def _written_at(word: OptWord) -> int:
+    return word.at if word.is_dated or word.opt == "out" else word.at - periods.WEBHOOK_RETRIES
+
+
+def effective_opt(word: OptWord, contact: Contact) -> Literal["out", "in"] | None:
+    """What the word changes now: nothing if the contact has sent a later one, since a message may come late.
+
+    While a STOP and a START are not settled, STOP stands. Only a START sent by the patient overrides a STOP;
+    `opted_in_at` set through the API does not.
+    """
     out_at = contact.opted_out_at or 0
+    words = recent_words(contact, word)
+    if word in words and not are_settled(words):
+        holds = word.at >= out_at if word.opt == "out" else not out_at
+        return word.opt if holds else None
     in_at = contact.opted_in_at or 0 if contact.opt_in_source == "message" else 0
-    is_late = at < max(out_at, in_at) if opt == "in" else at < max(out_at, in_at - periods.WEBHOOK_RETRIES)
-    return None if is_late else opt
+    return None if word.at < max(out_at, in_at) else word.opt

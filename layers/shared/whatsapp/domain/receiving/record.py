@@ -1,5 +1,8 @@
 """The record of an inbound message, and the events that are made from it."""
 
+import json
+from dataclasses import replace
+
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import (
@@ -12,8 +15,8 @@ from whatsapp.domain.events import (
     MessageReceived,
 )
 from whatsapp.domain.receiving.conversation import choose_agent
-from whatsapp.domain.receiving.inbound import MAX_EVENT_TEXT, InboundForm, InboundMessage
-from whatsapp.domain.receiving.opt_out import effective_opt
+from whatsapp.domain.receiving.inbound import MAX_EVENT_FLOW, MAX_EVENT_TEXT, InboundForm, InboundMessage
+from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message, shard_of
 
@@ -30,7 +33,8 @@ def record_of(
 ) -> InboundMessage:
     """The record to store, with its outbox marker. `answered`: our message that the patient replied to."""
     replied_to_agent = answered.agent if answered else None
-    return InboundMessage(
+    payload = form.button_payload or (form.choice.id if form.choice else None)
+    inbound = InboundMessage(
         message_id=form.twilio_sid,
         contact_id=contact.contact_id,
         to=form.to,
@@ -40,19 +44,27 @@ def record_of(
         kind=form.kind,
         button_text=form.button_text,
         button_payload=form.button_payload,
+        choice=form.choice,
+        flow=form.flow,
+        reaction=form.reaction,
         media=form.media,
         location=form.location,
+        forwarded=form.forwarded,
+        frequently_forwarded=form.frequently_forwarded,
+        referral=form.referral,
         profile_name=form.profile_name,
         in_reply_to=answered.message_id if answered else None,
         in_reply_to_template=answered.template if answered else None,
         user_id=(answered.user_id if answered else None) or contact.user_id,  # several patients may share a phone
-        agent=choose_agent(form.button_payload, replied_to_agent, contact, received_at, default_agent),
+        agent=choose_agent(payload, replied_to_agent, contact, received_at, default_agent),
         source=source,
-        opt=effective_opt(form.text, form.opt_out_type, contact, received_at),
+        opt_word=opt_of(form.text, form.opt_out_type),
         more=form.more,
         due_shard=shard_of("publish", contact.contact_id),
         due_at=now + periods.OUTBOX_RETRY,
     )
+    word = inbound.as_opt_word
+    return replace(inbound, opt=effective_opt(word, contact)) if word else inbound
 
 
 def events_of(inbound: InboundMessage) -> list[Event]:
@@ -75,6 +87,7 @@ def events_of(inbound: InboundMessage) -> list[Event]:
         if inbound.in_reply_to
         else None
     )
+    is_flow_too_large = len(json.dumps(inbound.flow, ensure_ascii=False).encode()) > MAX_EVENT_FLOW
     events: list[Event] = [
         MessageReceived(
             **about,  # type: ignore[arg-type]  # the fields every event shares
@@ -84,16 +97,24 @@ def events_of(inbound: InboundMessage) -> list[Event]:
             text=inbound.text[:MAX_EVENT_TEXT],
             text_truncated=len(inbound.text) > MAX_EVENT_TEXT,
             button=button,
+            choice=inbound.choice,
+            flow=None if is_flow_too_large else inbound.flow,
+            flow_omitted=is_flow_too_large,
+            reaction=inbound.reaction,
             media=[Medium(index=n, content_type=m.content_type) for n, m in enumerate(inbound.media)],
             location=inbound.location,
+            forwarded=inbound.forwarded,
+            frequently_forwarded=inbound.frequently_forwarded,
+            referral=inbound.referral,
             profile_name=inbound.profile_name,
             in_reply_to=reply,
             window_expires_at=iso(inbound.received_at + periods.WINDOW),
             source="backfill" if inbound.source == "backfill" else "webhook",
         )
     ]
+    again = "#again" if inbound.opt_again else ""
     if inbound.opt == "out":
-        events.append(ContactOptedOut(**about, event_id=f"{inbound.message_id}#opted_out"))  # type: ignore[arg-type]  # as above
+        events.append(ContactOptedOut(**about, event_id=f"{inbound.message_id}#opted_out{again}"))  # type: ignore[arg-type]  # as above
     elif inbound.opt == "in":
-        events.append(ContactOptedIn(**about, event_id=f"{inbound.message_id}#opted_in"))  # type: ignore[arg-type]  # as above
+        events.append(ContactOptedIn(**about, event_id=f"{inbound.message_id}#opted_in{again}"))  # type: ignore[arg-type]  # as above
     return events

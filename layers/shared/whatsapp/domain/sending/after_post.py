@@ -12,9 +12,6 @@ from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message
 from whatsapp.domain.sending.transition import EVENT, EVERYONE, NOTHING, Transition, outbox_of_failure, take
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
 
-_CODE_OF_STATUS = {401: 20003, 403: 20003, 429: 20429}
-"""What an HTTP status means where Twilio gave no code of its own."""
-
 
 def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> Transition:
     """Settle a message that is `sending`. `spread`: a random number from 0 to 1, for the pause before a retry."""
@@ -24,7 +21,7 @@ def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> T
         case NotSent(detail):
             return _wait(sending, Failure(code="twilio_unavailable", detail=detail, retryable=True), now, spread)
         case Rejected(code, http_status):
-            row = row_for(_CODE_OF_STATUS.get(http_status) if code is None else code)
+            row = row_for(code, http_status)
             return replace(_rejected(sending, row, failure_of(row, code), now, spread), proof=row)
         case InDoubt(detail):
             doubt = Failure(code="twilio_unavailable", detail=f"{detail}: held until there is evidence")
@@ -63,7 +60,7 @@ def _rejected(sending: Message, row: Row, error: Failure, now: int, spread: floa
             return _wait(sending, error, now, spread, row.alert)
         case Action.FAIL | Action.FALL_BACK:
             successor = continuation_after(sending, row, now, was_accepted=False)
-            outbox = outbox_of_failure(sending, row, successor)
+            outbox = EVERYONE if row.can_be_redriven else outbox_of_failure(sending, row, successor)
             return take(sending, REFUSE, now, error=error, outbox=outbox, successor=successor)
         case _:
             assert_never(row.action)

@@ -37,10 +37,10 @@ def before_claim(
     Raises:
         MessagingError: a new message is refused.
     """
-    if refusal := unreachable(contact):
+    if refusal := unreachable(contact, now):
         return refuse(message, refusal, now)
     if is_past(message, now):
-        return take(message, EXPIRE, now, outbox=EVENT)
+        return expire(message, now)
     exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
     at = earliest(now, message.send_at, None if exempt else policy.quiet_hours)
     if at > now:
@@ -67,14 +67,21 @@ def slot_taken(
     opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
-    detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(max(opens, now))}"
+    opens_at = opens if opens > now else _doubt_ends(contact, now)
+    detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(opens_at)}"
     limited = Failure(code="rate_limited", detail=detail, retryable=True)
     if reject and message.is_new:
         raise MessagingError(limited.code, limited.detail, retryable=True)
     look_at = opens if opens > now else now + periods.MINUTE + int(4 * periods.MINUTE * spread)
     if contact.inflight and message.expires_at and message.expires_at <= look_at + 5 * periods.MINUTE:
         look_at = min(look_at, now + 2 * periods.MINUTE)  # a refund may free the slot in time
-    return defer(message, max(opens, now), now, look_at=look_at, error=limited)
+    return defer(message, opens_at, now, look_at=look_at, error=limited)
+
+
+def paused(message: Message, why: Failure, now: int, spread: float) -> Transition:
+    """All sending is paused: the message waits, however long that lasts, until it expires."""
+    least, most = periods.PAUSED_LOOK
+    return defer(message, now + least + int((most - least) * spread), now, error=why)
 
 
 def defer(
@@ -82,9 +89,12 @@ def defer(
 ) -> Transition:
     """Wait until `at`. The sweep looks at `look_at`, and in any case when the message expires.
 
-    An event is published unless one has said the same before.
+    An event is published unless one has said the same before. What waits for something that has no known time says so
+    once, not at every look.
     """
-    again = message.status is Status.DEFERRED and message.scheduled_for == at
+    said = message.error.code if message.error else None
+    has_no_time = error is not None and error.code != "rate_limited" and error.code == said
+    again = message.status is Status.DEFERRED and (has_no_time or message.scheduled_for == at)
     look_at = look_at or at
     return take(
         message,
@@ -98,16 +108,24 @@ def defer(
 
 
 def refuse(message: Message, error: MessagingError, now: int) -> Transition:
-    """It may not go.
+    """It may not go. A template that is not approved may be again: a stored message waits for it.
 
     Raises:
         MessagingError: the message is new: nothing is stored, and its key stays free.
     """
     if message.is_new:
         raise error
+    if error.code == "template_not_approved" and now < _waits_for_template_until(message):
+        return defer(message, now + periods.PAUSED_LOOK[1], now, error=error.failure)
     outbox = EVENT_AND_ALERT if error.code == "template_not_approved" else EVENT
     failure = Failure(code=error.code, detail=error.detail, twilio_code=error.failure.twilio_code)
     return take(message, DROP, now, error=failure, outbox=outbox)
+
+
+def expire(message: Message, now: int) -> Transition:
+    """Its time has passed. People are alerted where it was not the contact's own turn that it waited for."""
+    ours = message.error is not None and message.error.code != "rate_limited"
+    return take(message, EXPIRE, now, outbox=EVENT_AND_ALERT if ours else EVENT)
 
 
 def cancel(message: Message, now: int) -> Transition:
@@ -150,15 +168,27 @@ def is_past(message: Message, now: int) -> bool:
     return message.expires_at is not None and message.expires_at <= now
 
 
-def unreachable(contact: Contact) -> MessagingError | None:
+def unreachable(contact: Contact, now: int) -> MessagingError | None:
     """Why nothing at all is sent to this contact."""
     if contact.opted_out_at:
         return MessagingError("opted_out", "this contact asked not to be written to; only their START lifts it")
-    if contact.suppressed_code:
-        row = row_for(contact.suppressed_code)
-        detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
-        return MessagingError(row.error, detail, twilio_code=row.code)
-    return None
+    if contact.suppressed_code is None:
+        return None
+    row = row_for(contact.suppressed_code)
+    if row.lapses and contact.suppressed_at and now >= contact.suppressed_at + row.lapses:
+        return None
+    detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
+    return MessagingError(row.error, detail, twilio_code=row.code)
+
+
+def _waits_for_template_until(message: Message) -> int:
+    return message.expires_at or max(message.created_at, message.send_at or 0) + periods.WAITS_FOR_TEMPLATE
+
+
+def _doubt_ends(contact: Contact, now: int) -> int:
+    """When at the latest a slot is free whose message is in doubt for longer than the rate limit."""
+    ends = (contact.next_allowed_at or now, (contact.inflight_at or now) + periods.DOUBT_ENDS)
+    return min((at for at in ends if at > now), default=now)
 
 
 def _in_words(period: int) -> str:

@@ -1,6 +1,7 @@
 """From a caller's request to a record, and from a record to what Twilio is handed."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
@@ -20,8 +21,9 @@ def compose(
     """The record of a new message to this contact, in their language and with the text that they will read.
 
     Raises:
-        MessagingError: `expired`; `invalid_request` for a `send_at` too far ahead; `unknown_language`;
-            `invalid_variables`; `invalid_address` for an id whose number is not known, unless sends to ids are on.
+        MessagingError: `expired`; `too_late` if the moment that it is about has passed, or has by `send_at`;
+            `invalid_request` for a `send_at` too far ahead; `unknown_language`; `invalid_variables`; `invalid_address`
+            for an id whose number is not known, unless sends to ids are on.
     """
     send_at, expires_at = _times(request, template, now)
     to = _recipient(Address.parse(request.to), contact, send_to_ids=send_to_ids)
@@ -53,15 +55,35 @@ def compose(
 
 
 def _times(request: SendRequest, template: Template | None, now: int) -> tuple[int | None, int | None]:
-    send_at = int(request.send_at.timestamp() * 1000) if request.send_at else None
-    expires_at = int(request.expires_at.timestamp() * 1000) if request.expires_at else None
-    if expires_at is None and template and template.expires_after:
-        expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
+    send_at, expires_at = _epoch_ms(request.send_at), _epoch_ms(request.expires_at)
     if send_at is not None and send_at > now + periods.SEND_AT_MOST_AHEAD:
         raise MessagingError("invalid_request", "send_at: at most 30 days ahead; ask again when it is nearer")
+    if expires_at is None and template and template.expires_after:
+        expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
+        if expires_at <= now:
+            raise MessagingError(
+                "expired",
+                f"`send_at` has passed, and so has the time after it in which {template.name} may go: nothing was "
+                "sent; without `send_at` it goes at once",
+            )
+    moment = _moment(request, template, now) if template else None
     if expires_at is not None and expires_at <= now:
         raise MessagingError("expired", "`expires_at` has passed: nothing was sent")
-    return send_at, expires_at
+    return send_at, min((at for at in (expires_at, moment) if at is not None), default=None)
+
+
+def _moment(request: SendRequest, template: Template, now: int) -> int | None:
+    """When what the message is about comes, such as the session: from then on the message is of no use."""
+    moment = _epoch_ms(template.moment(request.variables, request.send_at or datetime.fromtimestamp(now / 1000, UTC)))
+    goes_at = max(now, _epoch_ms(request.send_at) or now)
+    if moment is not None and moment <= goes_at:
+        why = "has passed" if moment <= now else "is not later than `send_at`"
+        raise MessagingError("too_late", f"{template.expires_with} {why}: nothing was sent")
+    return moment
+
+
+def _epoch_ms(at: datetime | None) -> int | None:
+    return int(at.timestamp() * 1000) if at else None
 
 
 def _recipient(asked: Address, contact: Contact, *, send_to_ids: bool) -> Address:
@@ -84,14 +106,14 @@ def content_of(message: Message, contact: Contact, template: Template | None, no
     """The message as free-form text, if the window is open and the template allows it; else the template it needs.
 
     Raises:
-        MessagingError: `window_closed` for text without a template.
+        MessagingError: `window_closed` for text or media without a template.
     """
     is_open = contact.window_open(now)
     if template is None:
         if is_open:
             return OutgoingPost(to=message.to, body=message.text, media_url=message.media_url)
         raise MessagingError(
-            "window_closed", "free-form text needs a message from the patient in the last 24 h: use a template"
+            "window_closed", "free-form text and media need a message from the patient in the last 24 h: use a template"
         )
     if is_open and template.free_form and not message.template_only:
         return OutgoingPost(to=message.to, body=message.text)

@@ -42,6 +42,8 @@ IN_DOUBT = frozenset({Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED})
 """Perhaps at Twilio: never posted again, settled by evidence only."""
 ACCEPTED = frozenset({Status.SENT, Status.UNDELIVERED, Status.DELIVERED, Status.READ})
 """Certainly at Twilio."""
+ARRIVED = frozenset({Status.DELIVERED, Status.READ})
+"""Certainly on the patient's phone."""
 
 
 class Slot(StrEnum):
@@ -95,6 +97,7 @@ REFUSE = _step("refuse", _CLAIMED | _SENDING, Status.FAILED, Slot.REFUNDED, "Twi
 GIVE_UP = _step("give up", _CLAIMED | _SENDING, Status.FAILED, Slot.REFUNDED, "the third counted attempt failed, or the account is broken: dead-letter queue", stoppable=True)
 STOP = _step("stop", _CLAIMED | _SENDING, Status.CANCELED, Slot.REFUNDED, "canceled in time")
 DOUBT = _step("doubt", _SENDING, Status.UNKNOWN, Slot.UNTOUCHED, "no clear answer: the slot stays held")
+OVERDUE = _step("overdue", _SENDING | {Status.UNKNOWN}, Status.UNKNOWN, Slot.UNTOUCHED, "its time passed while it is in doubt: its caller hears of it, the doubt goes on")
 END_DOUBT = _step("end doubt", _SENDING | {Status.UNKNOWN}, Status.UNRESOLVED, Slot.RELEASED, "no evidence within the horizon: alert")
 RESEND = _step("resend", {Status.UNRESOLVED}, Status.UNRESOLVED, Slot.UNTOUCHED, "Twilio's list shows nothing and the caller asked for it: a new record continues this one")
 REDRIVE = _step("redrive", {Status.FAILED}, Status.FAILED, Slot.UNTOUCHED, "the cause is mended and an operator redrives it: a new record continues this one")

@@ -1,7 +1,8 @@
 """Decides what becomes of a message in doubt: matched in Twilio's list, looked at again, unresolved, or sent again.
 
 A match is taken only if it is certain: one candidate, which no other message of the contact may be. Else the message is
-held, because sending it again might reach the patient twice.
+held, because sending it again might reach the patient twice. It is sent again only if Twilio's list has nothing to that
+address at that time which no record owns.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
+from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.continuation import resend
-from whatsapp.domain.sending.lifecycle import END_DOUBT, Status
+from whatsapp.domain.sending.lifecycle import END_DOUBT, OVERDUE, Status
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.transition import EVENT_AND_ALERT, Transition, take
+from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transition, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,21 @@ def is_early(message: Message, now: int) -> LookAgain | None:
     """Twilio may still accept it, and the list may still lag: only callbacks settle a doubt this young."""
     at = _started(message) + periods.RECONCILE_DOUBT
     return LookAgain(at) if now < at else None
+
+
+def overdue(message: Message, now: int) -> Transition | None:
+    """Its time has passed, and whether it went is not known yet: its caller hears that once. The doubt goes on."""
+    if message.status is Status.UNRESOLVED or not is_past(message, now) or _is_overdue(message):
+        return None
+    error = Failure(code="expired", detail="`expires_at` has passed, and whether it went is not known yet")
+    return take(message, OVERDUE, now, due_at=now + periods.MINUTE, error=error, outbox=EVENT)
+
+
+def next_look(message: Message, at: int, now: int) -> int:
+    """When a message in doubt is looked at: then (epoch ms), or when its time passes."""
+    if message.expires_at is None or message.expires_at <= now or message.status is Status.UNRESOLVED:
+        return at
+    return min(at, message.expires_at)
 
 
 def on_doubt(
@@ -48,8 +65,8 @@ def on_doubt(
         return _end(message, now) if age >= periods.DOUBT_HORIZON else LookAgain(now + periods.RECONCILE_AGAIN)
     if age < periods.RESEND:
         return LookAgain(_started(message) + periods.RESEND)
-    sent_again = resend(message, now) if message.on_unknown == "resend" and not candidates else None
-    return sent_again or LookAgain(None)
+    wants_resend = message.on_unknown == "resend" and not _unowned(message, listed, others)
+    return (resend(message, now) if wants_resend else None) or LookAgain(None)
 
 
 def without_list(message: Message, now: int) -> Transition | None:
@@ -60,8 +77,16 @@ def without_list(message: Message, now: int) -> Transition | None:
 
 def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
     """The listed messages that may be this one, and are no other record's."""
+    return [one for one in _unowned(message, listed, others) if _may_be(message, one)]
+
+
+def _unowned(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
+    """The listed messages of its time that are no other record's, whatever they say: any may be this one.
+
+    So it is sent again only if Twilio certainly has nothing of it.
+    """
     owned = {other.twilio_sid for other in others}
-    return [one for one in listed if _may_be(message, one) and one.twilio_sid not in owned]
+    return [one for one in listed if _is_of_its_time(message, one) and one.twilio_sid not in owned]
 
 
 def list_from(message: Message) -> int:
@@ -85,18 +110,29 @@ def update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
     )
 
 
+def _is_overdue(message: Message) -> bool:
+    return message.error is not None and message.error.code == "expired"
+
+
 def _started(message: Message) -> int:
     return message.claimed_at or message.created_at
 
 
 def _may_be(message: Message, listed: TwilioMessage) -> bool:
-    """Whether time and content agree. Twilio may list a template's message without its body."""
+    """Whether time and content agree. Twilio may list a template's message without its body; media alone have none."""
+    has_no_body = message.content_sid is not None and listed.body == ""
+    return _is_of_its_time(message, listed) and (has_no_body or _text(listed.body) == _text(message.text or ""))
+
+
+def _is_of_its_time(message: Message, listed: TwilioMessage) -> bool:
     if message.claimed_at is None:
         return False
-    since, until = message.claimed_at - periods.LIST_FROM, message.claimed_at + periods.LIST_UNTIL
-    if not since <= listed.date_created <= until:
-        return False
-    return listed.body == message.text or (message.content_sid is not None and listed.body == "")
+    return message.claimed_at - periods.LIST_FROM <= listed.date_created <= message.claimed_at + periods.LIST_UNTIL
+
+
+def _text(body: str) -> str:
+    """A body as it is compared: line ends and white space around it may change on the way."""
+    return "\n".join(body.strip().splitlines())
 
 
 def _is_contested(listed: TwilioMessage, others: Sequence[Message]) -> bool:

@@ -4,7 +4,9 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -14,19 +16,43 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
-from whatsapp.domain.errors import Failure, MessagingError
+from whatsapp.domain.errors import Failure, MessagingError, named
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import Message
+from whatsapp.domain.visible import is_visible
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+"""Files that WhatsApp shows a text beside. It drops the text beside audio, video, documents and contact cards
+(www.twilio.com/docs/messaging/api/message-resource, `Body`); WebP is sent as a sticker, and a GIF takes no text
+(www.twilio.com/docs/messaging/guides/accepted-mime-types)."""
 
 
 def _https(url: str) -> str:
-    if not url.startswith("https://"):
+    try:
+        has_host = bool(urlsplit(url).hostname)
+    except ValueError:
+        has_host = False
+    if not url.startswith("https://") or not has_host:
         raise ValueError("must be an https:// URL, since Twilio fetches it")
     return url
 
+
+def _visible(text: str) -> str:
+    if not is_visible(text):
+        raise ValueError("has no visible character")
+    return text
+
+
+def _names_a_picture(url: str) -> bool:
+    return PurePosixPath(unquote(urlsplit(url).path)).suffix.lower() in PICTURES
+
+
+_Visible = AfterValidator(_visible)
 
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
@@ -39,41 +65,62 @@ def _iso_8601(value: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_iso_8601)]
+TemplateName = Annotated[str, Field(max_length=100)]
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256), _Visible]
+UserId = Annotated[str, Field(max_length=256)]
+Agent = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_]+$")]
 
 
 class SendRequest(BaseModel):
-    """One message to one contact: a template with its variables, or free-form text inside the 24-hour window."""
+    """One message to one contact: a template with its variables; or, inside the 24-hour window, free-form text, a file,
+    or a picture with text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, title="SendRequest")
 
     to: Annotated[str, Field(min_length=1, max_length=160, description="`+E164`; national numbers are read as Indian.")]
-    template: Annotated[str | None, Field(max_length=100)] = None
+    template: TemplateName | None = None
     variables: dict[str, str] = Field(default_factory=dict)
     language: Annotated[
         str | None, Field(max_length=16, description="Else the contact's, else the template's own.")
     ] = None
-    idempotency_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    user_id: Annotated[str | None, Field(max_length=256)] = None
-    agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
+    idempotency_key: IdempotencyKey | None = None
+    user_id: UserId | None = None
+    agent: Agent | None = None
     in_reply_to: Annotated[
         str | None,
         Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$", description="The inbound message this answers."),
     ] = None
-    text: Annotated[str | None, Field(min_length=1, max_length=1600)] = None
-    media_url: Annotated[str | None, AfterValidator(_https), Field(max_length=2048)] = None
+    text: Annotated[str, Field(min_length=1, max_length=1600), _Visible] | None = None
+    media_url: Annotated[
+        str | None,
+        AfterValidator(_https),
+        Field(
+            max_length=2048,
+            description="A file that Twilio fetches. With `text` only a picture: the URL's path ends in `.jpg`, "
+            "`.jpeg` or `.png`.",
+        ),
+    ] = None
     send_at: Annotated[Moment | None, Field(description="At most 30 days ahead.")] = None
-    expires_at: Moment | None = None
+    expires_at: Annotated[
+        Moment | None,
+        Field(description="Else by the template. At the latest the moment that the template's `expires_with` names."),
+    ] = None
     on_rate_limit: Literal["defer", "reject"] = "defer"
     on_unknown: Literal["hold", "resend"] | None = None
 
     @model_validator(mode="after")
-    def _template_or_text(self) -> Self:
-        if (self.template is None) == (self.text is None):
-            raise ValueError("give either `template` (with its `variables`) or `text`")
-        if self.text is not None and self.variables:
-            raise ValueError("`variables` belong to a `template`; `text` goes out as it is")
+    def _one_content(self) -> Self:
         if self.template is not None and self.media_url is not None:
-            raise ValueError("`media_url` goes with `text`; a template carries its own media")
+            raise ValueError("a `template` carries its own media: leave `media_url` out")
+        if (self.template is None) == (self.text is None and self.media_url is None):
+            raise ValueError("give either `template` (with its `variables`), or `text`, `media_url` or both")
+        if self.template is None and self.variables:
+            raise ValueError("`variables` belong to a `template`; `text` goes out as it is")
+        if self.text is not None and self.media_url is not None and not _names_a_picture(self.media_url):
+            raise ValueError(
+                "WhatsApp drops the text beside anything but a picture: `media_url` must end in `.jpg`, `.jpeg` or "
+                "`.png`; send any other file without `text`, and the text as a message of its own"
+            )
         if self.send_at and self.expires_at and self.expires_at <= self.send_at:
             raise ValueError("`expires_at` must be later than `send_at`")
         return self
@@ -82,6 +129,28 @@ class SendRequest(BaseModel):
         """The same for the same request: so a different one under its key is noticed. `on_rate_limit` is left out."""
         content = self.model_dump(mode="json", exclude={"idempotency_key", "on_rate_limit"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _or_none(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+_IfValid = WrapValidator(_or_none)
+
+
+class RequestLabels(BaseModel):
+    """What a request says of itself beside the message. It is read of a refused request too: a field that is not valid
+    is None."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
+
+    idempotency_key: Annotated[IdempotencyKey | None, _IfValid] = None
+    user_id: Annotated[UserId | None, _IfValid] = None
+    agent: Annotated[Agent | None, _IfValid] = None
+    template: Annotated[TemplateName | None, _IfValid] = None
 
 
 class ContactLookup(BaseModel):
@@ -98,7 +167,7 @@ class ContactUpdate(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, title="ContactUpdate")
 
     address: Annotated[str, Field(min_length=1, max_length=160)]
-    user_id: Annotated[str | None, Field(max_length=256)] = None
+    user_id: UserId | None = None
     language: Annotated[
         str | None,
         Field(
@@ -107,7 +176,7 @@ class ContactUpdate(BaseModel):
             description="A BCP 47 tag, such as `hi` or `hi-IN`; not the language's name.",
         ),
     ] = None
-    agent: Annotated[str | None, Field(max_length=64, pattern=r"^[a-z0-9_]+$")] = None
+    agent: Agent | None = None
     opted_in_at: Moment | None = None
     opt_in_source: Annotated[str | None, Field(max_length=256)] = None
 
@@ -119,6 +188,8 @@ class ContactUpdate(BaseModel):
         return given
 
 
+_MOST_PROBLEMS = 10
+"""An error's text fits into an event, whatever the request was."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -141,11 +212,14 @@ def parse(model: type[Model], body: object) -> Model:
 
 def explain(error: ValidationError) -> str:
     """A validation error in one line: which field, what is wrong. Values stay out: they are personal."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     problems = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in problem["loc"]) or "request"
+    for problem in found[:_MOST_PROBLEMS]:
+        field = ".".join(map(named, problem["loc"])) or "request"
         what = "unknown field" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
         problems.append(f"{field}: {what}")
+    if len(found) > _MOST_PROBLEMS:
+        problems.append(f"and {len(found) - _MOST_PROBLEMS} more")
     return "; ".join(problems)
 
 
@@ -174,9 +248,11 @@ class SendAnswer(BaseModel):
     ]
     twilio_sid: str | None = None
     duplicate: bool = False
-    scheduled_for: datetime | None = Field(default=None, description="The earliest time it can go.")
+    scheduled_for: datetime | None = Field(
+        default=None, description="The earliest time it can go, after those of the contact that go before it."
+    )
     will_expire: bool = Field(
-        default=False, description="`scheduled_for` is past `expires_at`: phone the patient instead."
+        default=False, description="It expires before `scheduled_for`: phone the patient instead."
     )
     continues: str | None = None
     continued_as: str | None = None

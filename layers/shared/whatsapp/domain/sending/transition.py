@@ -72,9 +72,9 @@ def take(
 def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
     """When and by which sweep a message is looked at next, once its outbox is empty.
 
-    `due_at`: for a message that waits.
+    `due_at`: for a message that waits, or is in doubt.
     """
-    if message.is_waiting:
+    if message.is_waiting or message.status is Status.UNKNOWN:
         return due_at or message.due_at, "send"
     if message.status is Status.SENT:
         return (message.accepted_at or message.created_at) + periods.ASK_STATUS[0], "status"
@@ -99,8 +99,9 @@ def outbox_of_failure(
 def status_changed(message: Message) -> MessageStatusChanged:
     """The event of a message's present status; the same status gives the same `event_id`."""
     at = message.scheduled_for if message.status is Status.DEFERRED else None
+    which = at or ("overdue" if message.status is Status.UNKNOWN else None)
     return MessageStatusChanged(
-        event_id=f"{message.message_id}#{message.status.public_status}" + (f"#{at}" if at else ""),
+        event_id=f"{message.message_id}#{message.status.public_status}" + (f"#{which}" if which else ""),
         occurred_at=iso(message.status_at or message.created_at),
         contact_id=message.contact_id,
         address=message.to,

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from whatsapp.domain.errors import Failure
-from whatsapp.domain.sending.before_claim import is_past
-from whatsapp.domain.sending.lifecycle import EXPIRE, GIVE_UP, TAKE_BACK, Status
+from whatsapp.domain.sending.before_claim import expire, is_past
+from whatsapp.domain.sending.lifecycle import GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, SendKind
-from whatsapp.domain.sending.transition import EVENT, EVERYONE, Transition, take
+from whatsapp.domain.sending.transition import EVERYONE, Transition, take
+from whatsapp.domain.sending.turns import by_turn
 
 
 class Due(StrEnum):
@@ -25,7 +26,7 @@ class Turns:
     """Whose turn it is among what the sweep has seen: the contact's slot takes one proactive message at a time."""
 
     def __init__(self, seen: Iterable[Message] = ()) -> None:
-        self._first: dict[str, _Order] = {}
+        self._first: dict[str, tuple[bool, int, int, str]] = {}
         self.see(seen)
 
     def see(self, messages: Iterable[Message]) -> None:
@@ -33,26 +34,19 @@ class Turns:
         for message in messages:
             if message.is_waiting and message.kind is SendKind.PROACTIVE:
                 first = self._first.get(message.contact_id)
-                self._first[message.contact_id] = min(first or _order(message), _order(message))
+                self._first[message.contact_id] = min(first or by_turn(message), by_turn(message))
 
     def has(self, message: Message) -> bool:
         """Whether it goes before the others of its contact: it expires first. A reply needs no turn."""
         first = self._first.get(message.contact_id)
-        return message.kind is SendKind.REPLY or first is None or _order(message) <= first
-
-
-_Order = tuple[bool, int, int, str]
-
-
-def _order(message: Message) -> _Order:
-    return message.expires_at is None, message.expires_at or 0, message.created_at, message.message_id
+        return message.kind is SendKind.REPLY or first is None or by_turn(message) <= first
 
 
 def when_due(message: Message, turns: Turns, now: int) -> Transition | Due:
     """Judge a message that is due."""
     if message.is_waiting:
         if is_past(message, now):
-            return take(message, EXPIRE, now, outbox=EVENT)
+            return expire(message, now)
         return Due.NUDGE if turns.has(message) else Due.NOTHING
     if message.status is Status.CLAIMED:
         return _take_back(message, now)

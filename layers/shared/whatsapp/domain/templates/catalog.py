@@ -86,6 +86,7 @@ def template_from(raw: Mapping[str, Any]) -> Template:
         quiet_hours_exempt=raw.get("quiet_hours_exempt", "false") == "true",
         on_unknown=raw.get("on_unknown", "hold"),
         free_form=raw.get("free_form", "false") == "true",
+        expires_with=raw.get("expires_with"),
     )
 
 

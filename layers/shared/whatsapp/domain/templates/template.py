@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.errors import MessagingError, named
 from whatsapp.domain.templates.variables import InvalidValueError, Variable
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ Category = Literal["UTILITY", "MARKETING"]
 """AUTHENTICATION is left out, because we send no passcodes."""
 
 MAX_TEXT = 1024
+_MOST_UNKNOWN = 10
+"""Unknown variables that an error names: it fits into an event, whatever the request was."""
 """Characters of a rendered template: WhatsApp's limit for a body, and Twilio's for `twilio/quick-reply`."""
 
 PLACEHOLDER = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
@@ -69,6 +71,8 @@ class Template:
     """What happens to an unresolved message. With `resend` it may arrive twice."""
     free_form: bool
     """Whether the text may be sent without the template inside the window, where it has no quick replies."""
+    expires_with: str | None = None
+    """The variable that names the moment the message is about, such as the session's beginning: it never goes later."""
 
     def wording(self, language: str) -> Wording:
         """Its wording in `language`.
@@ -121,6 +125,15 @@ class Template:
             )
         return Rendered(text, {str(n): values[name] for n, name in enumerate(placeholders(body), 1)})
 
+    def moment(self, variables: Mapping[str, str], reference: datetime) -> datetime | None:
+        """When the moment that the message is about comes, as far as the variables tell it.
+
+        `reference`: when the message is to go. A time of day without its day is understood from there.
+        """
+        if self.expires_with is None or self.expires_with not in variables:
+            return None
+        return self.variables[self.expires_with].moment(variables[self.expires_with], reference)
+
     def content(self, language: str) -> dict[str, Any]:
         """The JSON body of Twilio's `POST /v1/Content`."""
         return {"friendly_name": friendly_name(self.name, self.version(language)), **self._layout(language)}
@@ -150,9 +163,8 @@ class Template:
 
     def _checked(self, language: str, variables: Mapping[str, str]) -> dict[str, str]:
         problems = [f"{name} is missing" for name in self.variables if name not in variables]
-        for name in variables.keys() - self.variables.keys():
-            shown = name if name.isidentifier() else "a variable whose name is not a name"
-            problems.append(f"{shown} is not known")
+        unknown = sorted({named(name) for name in variables.keys() - self.variables.keys()})
+        problems += [f"{name} is not known" for name in unknown[:_MOST_UNKNOWN]]
         values = {}
         for name in self.variables.keys() & variables.keys():
             try:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Literal, get_args
@@ -14,9 +15,12 @@ from urllib.parse import urlsplit
 
 from whatsapp.domain.templates.localisation import day_in_words, rupees, time_in_words
 from whatsapp.domain.templates.written_moment import read_moment, was_meant_as_moment
+from whatsapp.domain.visible import is_visible
 
 VariableType = Literal["name", "date", "time", "datetime", "amount", "link", "text"]
 VARIABLE_TYPES: tuple[str, ...] = get_args(VariableType)
+MOMENT_TYPES = ("date", "time", "datetime")
+"""The types whose values name a moment, with which a message may expire."""
 
 DEFAULT_MAX_LENGTH: Mapping[str, int] = {
     "name": 120,
@@ -65,6 +69,14 @@ class Variable:
             raise InvalidValueError(f"is longer than {self.max_length} characters")
         return text
 
+    def moment(self, value: str, reference: datetime) -> datetime | None:
+        """When what `value` names comes, seen from `reference`. None if it cannot be told, as for `tomorrow`."""
+        try:
+            named = read_moment(tidy(value))
+            return named.comes_at(reference) if named else None
+        except (InvalidValueError, OverflowError):
+            return None
+
 
 def tidy(value: str) -> str:
     """The value on one line, with single spaces and without invisible characters.
@@ -78,7 +90,7 @@ def tidy(value: str) -> str:
     text = " ".join("".join(visible).split())
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise InvalidValueError("holds a control character")
-    if not any(unicodedata.category(c)[0] in "LNPS" for c in text):
+    if not is_visible(text):
         raise InvalidValueError("is empty")
     if text in _FAILED_LOOKUPS:
         raise InvalidValueError("is a programming language's word for nothing, not a value")

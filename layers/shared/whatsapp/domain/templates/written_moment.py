@@ -5,7 +5,7 @@ Ambiguous ones are not read: 3/4/2026 has two meanings, and a time with the name
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
 
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -26,6 +26,8 @@ _ZONE = re.compile(
 )
 _LEAP_YEAR = 2000
 """Stands for the year of a date without one, because 29 February must be possible."""
+_JUST_PASSED = timedelta(hours=1)
+"""A time without its day that has passed by no more than this is a late caller's, not the next day's."""
 
 
 def _abbreviations(names: str) -> Iterator[tuple[str, int]]:
@@ -47,6 +49,44 @@ class Moment:
     weekday: int | None = None
     """As `date.weekday()` counts. For a day without a year, only if the text names it."""
     clock: time | None = None
+    has_year: bool = True
+    """Whether the text names the year of `day`."""
+
+    def comes_at(self, reference: datetime) -> datetime | None:
+        """When it comes: at its time, or with the end of its day if it names none. None if there is no such day.
+
+        A day without its year is the one nearest to `reference`. A time or a weekday without its day is the next one,
+        or one that has just passed.
+
+        Raises:
+            OverflowError: in the year 10 000.
+        """
+        days = self._days(reference.astimezone(IST).date())
+        moments = [self._on(day) for day in days]
+        if self.day:
+            return min(moments, key=lambda at: abs(at - reference), default=None)
+        return next((at for at in moments if at >= reference - _JUST_PASSED), None)
+
+    def _days(self, today: date) -> list[date]:
+        """The days that it may mean, around today, in order."""
+        if self.day and self.has_year:
+            return [self.day]
+        if self.day:
+            return [day for year in (-1, 0, 1) if (day := _in_year(self.day, today.year + year))]
+        around = (today + timedelta(days=n) for n in range(-1, 9))
+        return [day for day in around if self.weekday in (None, day.weekday())]
+
+    def _on(self, day: date) -> datetime:
+        if self.clock:
+            return datetime.combine(day, self.clock, IST)
+        return datetime.combine(day, time(), IST) + timedelta(days=1)
+
+
+def _in_year(day: date, year: int) -> date | None:
+    try:
+        return day.replace(year=year)
+    except ValueError:  # 29 February
+        return None
 
 
 def read_moment(text: str) -> Moment | None:
@@ -89,7 +129,7 @@ def _english(text: str) -> Moment:
     rest = f"{text[: clock.start()]} {text[clock.end() :]}" if clock else text
     words = [word for word in re.split("[ ,]+", rest.lower()) if word not in ("", "at", "on", "-")]
     named = _day(words) if words else Moment()
-    return Moment(named.day, named.weekday, _time(clock) if clock else None)
+    return replace(named, clock=_time(clock) if clock else None)
 
 
 def _time(clock: re.Match[str]) -> time:
@@ -121,7 +161,7 @@ def _day(words: list[str]) -> Moment:
     weekday = day.weekday() if "year" in found else found.get("weekday")
     if found.get("weekday", weekday) != weekday:
         raise ValueError("the weekday does not fit the date")
-    return Moment(day, weekday)
+    return Moment(day, weekday, has_year="year" in found)
 
 
 def _split_at_hyphens(words: Iterable[str]) -> Iterator[str]:
