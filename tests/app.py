@@ -90,9 +90,10 @@ class ScriptedTwilio:
         self._answer()
         return [one for one in self.messages if one.to == to and one.date_created >= since]
 
-    def list_received(self, since: int) -> Iterator[TwilioMessage]:
+    def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
         self._answer()
-        yield from (one for one in self.messages if one.direction == "inbound" and one.date_created >= since)
+        inbound = (one for one in self.messages if one.direction == "inbound")
+        yield from (one for one in inbound if since <= one.date_created <= (until or one.date_created))
 
     def fetch(self, twilio_sid: str) -> TwilioMessage | None:
         self._answer()

@@ -19,6 +19,12 @@ from functions.send.serve import serve
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+bootstrap.prepare(
+    lambda app: app.work_queue_message,
+    lambda app: app.twilio_secret.get(),
+    lambda app: app.messages.get("nobody"),  # connects, and corrects the clock
+)
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
@@ -48,7 +54,8 @@ def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
     Returns:
         The ids of those that must come again, as `ReportBatchItemFailures` wants them.
     """
-    bootstrap.app().work_queue_message, bootstrap.app().pace
+    app = bootstrap.app()
+    _ = app.work_queue_message, app.pace  # make the parts before threads share them
     with ThreadPoolExecutor(max_workers=len(records) or 1) as workers:
         done = list(workers.map(partial(_record, deadline=deadline), records))
     failed = [record["messageId"] for record, is_done in zip(records, done, strict=True) if not is_done]

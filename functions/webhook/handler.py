@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 """Never a message in TwiML: it would bypass every limit."""
 
+bootstrap.prepare(
+    lambda app: app.receive_message,
+    lambda app: app.record_status,
+    lambda app: app.door(),
+    lambda app: app.messages.get("nobody"),  # connects, and corrects the clock
+)
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics

@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 
@@ -21,5 +22,8 @@ class Context:
 
 if __name__ == "__main__":
     event = json.loads(Path(sys.argv[2]).read_bytes())
-    answer = importlib.import_module(sys.argv[1]).lambda_handler(event, Context())
+    handler = importlib.import_module(sys.argv[1]).lambda_handler
+    after_init = time.process_time()
+    answer = handler(event, Context())
+    print(json.dumps({"init": after_init, "request": time.process_time() - after_init}), flush=True)
     os._exit(0 if answer["statusCode"] == 200 else 3)  # without the interpreter's teardown, which Lambda never sees

@@ -46,6 +46,7 @@ class Sandbox:
         return server_environment(
             AWS_ENDPOINT_URL=self._stack.aws_endpoint,
             AWS_LAMBDA_FUNCTION_NAME=name,
+            AWS_LAMBDA_INITIALIZATION_TYPE="on-demand",
             LAMBDA_TASK_ROOT=str(self._directory),
             PYTHONDONTWRITEBYTECODE="1",
             PYTHONWARNINGS="ignore",  # the naive one counts nothing, and Powertools says so each time

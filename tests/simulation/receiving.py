@@ -123,7 +123,7 @@ class ReceivingTwilio(Twilio):
         self.written: list[Written] = []
         self.deleted: set[str] = set()
 
-    def list_received(self, since: int) -> Iterator[TwilioMessage]:
+    def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
         """What patients wrote, newest first; new messages show up late. One is to another number of the account."""
 
         def shown() -> list[TwilioMessage]:
@@ -131,7 +131,7 @@ class ReceivingTwilio(Twilio):
             listed = [
                 _as_listed(w)
                 for w in sorted(self.written, key=lambda w: -w.at)
-                if since <= w.at and w.listed_at <= now and w.sid not in self.deleted
+                if since <= w.at <= (until or w.at) and w.listed_at <= now and w.sid not in self.deleted
             ]
             return [*listed, *(replace(one, twilio_sid=f"SM{0:032x}", to=ANOTHER_NUMBER) for one in listed[-1:])]
 

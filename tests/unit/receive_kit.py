@@ -44,9 +44,9 @@ class FakeTwilio:
     """Ids and URLs that it does not delete."""
     questions: int = 0
 
-    def list_received(self, since: int) -> Iterator[TwilioMessage]:
+    def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
         self._answer("list")
-        yield from (one for one in reversed(self.received) if one.date_created >= since)
+        yield from (o for o in reversed(self.received) if since <= o.date_created <= (until or o.date_created))
 
     def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
         self._answer(twilio_sid)

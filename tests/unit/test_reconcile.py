@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from whatsapp.domain import periods
@@ -15,6 +15,8 @@ from whatsapp.domain.sending.message import Message
 
 from tests.app import SENDER
 from tests.unit.receive_kit import ASHA, DAY, HIDDEN, HOUR, IDS, MINUTE, Receiving, listed, sid
+
+DEEP = periods.RECONCILE_DEEP
 
 
 def missed(side: Receiving, number: int, body: str = "hello", *, minutes_ago: float = 10, **more: Any) -> TwilioMessage:
@@ -71,17 +73,60 @@ def test_webhook_has_two_minutes_to_come(side: Receiving) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ago", "found"), [(periods.RECONCILE_OVERLAP - 1, 1), (periods.RECONCILE_OVERLAP + periods.RECONCILE_AFTER + 1, 0)]
+    ("ago", "found"),
+    [(DEEP + periods.RECONCILE_AFTER, 1), (DEEP + periods.RECONCILE_OVERLAP + periods.RECONCILE_AFTER + 1, 0)],
 )
 def test_first_look_goes_back_six_hours(side: Receiving, ago: int, found: int) -> None:
     missed(side, 1, minutes_ago=ago / MINUTE)
     assert side.reconcile(side.deadline)["backfilled"] == found
 
 
-def test_later_looks_overlap_since_the_list_shows_some_late(side: Receiving) -> None:
+@pytest.mark.parametrize(
+    ("ago", "passed", "found"),
+    [
+        (periods.RECONCILE_OVERLAP + periods.RECONCILE_AFTER, 1, 1),
+        (periods.RECONCILE_OVERLAP + periods.RECONCILE_AFTER + 2, 1, 0),
+        (5 * HOUR, 1, 0),
+        (5 * HOUR, DEEP - 1, 0),
+        (5 * HOUR, DEEP, 1),
+    ],
+)
+def test_later_looks_overlap_since_the_list_shows_some_late(side: Receiving, ago: int, passed: int, found: int) -> None:
+    """A little each time, and by hours now and then."""
     side.reconcile(side.deadline)
-    missed(side, 1, minutes_ago=5 * 60)
-    assert side.reconcile(side.deadline)["backfilled"] == 1
+    side.clock.at += passed - 1
+    side.reconcile(side.deadline)
+    side.clock.at += 1
+    missed(side, 1, minutes_ago=ago / MINUTE)
+    assert side.reconcile(side.deadline)["backfilled"] == found
+
+
+def test_inbound_message_is_read_a_few_times_only(side: Receiving) -> None:
+    """Of many reconciles, one every five minutes. Each read costs half a unit."""
+    side.receive_message(side.form(1))
+    missed(side, 1, minutes_ago=0)
+    with side.calls() as calls:
+        for minutes in [5] * 6 + [60] * 8:
+            side.clock.at += minutes * MINUTE
+            side.reconcile(side.deadline)
+    assert 2 <= calls.count("BatchGetItem") <= 6
+
+
+def test_look_that_is_cut_off_makes_progress(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After days of outage each run does a day or more, and the next goes on from there."""
+    side.reconcile(side.deadline)
+    for number in range(10):
+        side.clock.at += DAY
+        missed(side, number)
+    received = side.gateway.list_received
+
+    def slow(since: int, until: int | None = None) -> Iterator[TwilioMessage]:
+        side.clock.sleep(20)
+        yield from received(since, until)
+
+    monkeypatch.setattr(side.gateway, "list_received", slow)
+    runs = [side.reconcile(side.deadline)["backfilled"] for _ in range(6)]
+    assert runs == [2, 2, 2, 2, 2, 0]
 
 
 @pytest.mark.parametrize(("days", "found"), [(3, 3), (29, 29), (40, 30)])
@@ -134,7 +179,7 @@ def test_look_that_ran_out_of_time_is_no_look(side: Receiving, monkeypatch: pyte
         missed(side, number)
     asked: list[int] = []
 
-    def list_received(_: int) -> Iterator[TwilioMessage]:
+    def list_received(*_: Any) -> Iterator[TwilioMessage]:
         for one in side.gateway.received:
             asked.append(1)
             side.clock.sleep(10)
@@ -332,9 +377,9 @@ def test_asked_after_an_hour_twelve_and_twenty_four_and_then_no_more(side: Recei
     asked_at = []
     while "due_at" in side.item(asked.message_id):
         side.clock.at = max(side.clock.now(), side.item(asked.message_id)["due_at"])
-        before = side.gateway.questions
-        side.reconcile(side.deadline)
-        assert side.gateway.questions == before + 2  # the list, and this one
+        with patch.object(side.gateway, "fetch", side_effect=side.gateway.fetch) as fetch:
+            side.reconcile(side.deadline)
+        assert fetch.call_count == 1
         asked_at.append((side.clock.now() - accepted) / HOUR)
     assert asked_at == [1, 12, 24]
     assert status_of(side, asked) is Status.SENT

@@ -1,7 +1,8 @@
 """The one place where adapters meet ports. Parts are made once per sandbox; imports are paid where used."""
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
@@ -27,7 +28,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.templates.catalog import Catalog, load_catalog
-from whatsapp.observability import PowertoolsMetrics
+from whatsapp.observability import PowertoolsMetrics, logger
 from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
@@ -36,6 +37,7 @@ from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
+from whatsapp.use_cases.sweep import RunAll
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
@@ -67,8 +69,12 @@ _TIMEOUTS = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
+INIT_WAITS_S = 5.0
 AT_ONCE = 10
 """As many threads as botocore keeps connections."""
+
+_MAKING_CLIENT = threading.Lock()
+"""boto3's session is not for several threads (its guide, "Session")."""
 
 T = TypeVar("T")
 
@@ -83,7 +89,8 @@ class App:
 
     def client(self, service: str) -> Any:
         """A client of an AWS service."""
-        return boto3.client(service, config=_TIMEOUTS.merge(_S3) if service == "s3" else _TIMEOUTS)  # type: ignore[call-overload]  # the stubs know each service by its literal name
+        with _MAKING_CLIENT:
+            return boto3.client(service, config=_TIMEOUTS.merge(_S3) if service == "s3" else _TIMEOUTS)  # type: ignore[call-overload]  # the stubs know each service by its literal name
 
     def _client_later(self, service: str) -> Callable[[], Any]:
         return lru_cache(maxsize=1)(lambda: self.client(service))
@@ -239,8 +246,8 @@ class App:
         return Pace(self.clock, s.sends_per_second / s.send_concurrency)
 
     @cached_property
-    def run_all(self) -> Callable[..., Any]:
-        """Like `map`, in threads that wait for AWS and Twilio at the same time."""
+    def run_all(self) -> RunAll:
+        """In threads, which wait for AWS and Twilio at the same time."""
         return ThreadPoolExecutor(AT_ONCE).map
 
     # --- what we do ------------------------------------------------------------------------------------------------
@@ -360,6 +367,26 @@ class App:
 
     def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
         return self.twilio_secret.get(refresh=refresh).webhook_tokens
+
+
+def prepare(*parts: Callable[[App], object]) -> None:
+    """In Lambda's INIT, which has a whole processor, make what every request needs; the first request then has it.
+
+    What cannot be made is left to the request that needs it: an empty secret, or a service that is down, must not keep
+    the sandbox from starting. INIT has ten seconds (AWS Lambda's guide, "Lambda execution environment lifecycle").
+    """
+    if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+        maker = threading.Thread(target=_make, args=(parts,), daemon=True)
+        maker.start()
+        maker.join(INIT_WAITS_S)
+
+
+def _make(parts: Sequence[Callable[[App], object]]) -> None:
+    for part in parts:
+        try:
+            part(app())
+        except Exception as error:  # noqa: BLE001 - the request that needs it says what is wrong
+            logger.warning("not ready at start", error=type(error).__name__)
 
 
 _app: list[App] = []

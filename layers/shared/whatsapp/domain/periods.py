@@ -125,8 +125,12 @@ ASK_STATUS_UNTIL = 48 * HOUR
 """Without an answer of Twilio's, it is asked about each hour until then."""
 RECONCILE_AFTER = 2 * MINUTE
 """An inbound message is missing if its webhook has not come by then."""
-RECONCILE_OVERLAP = 6 * HOUR
+RECONCILE_OVERLAP = TWILIO_LIST_LAG
 """Each look at the list of inbound messages starts this long before the end of the last complete one."""
+RECONCILE_STEP = DAY
+"""After an outage, one look goes no further than this, so that the next goes on from there."""
+RECONCILE_DEEP = 6 * HOUR
+"""This often a look goes as far back: the list may lag for hours (twilio-node#647)."""
 RECONCILE_LOOK_BACK = 30 * DAY
 """Less than the least retention: an item that was deleted for its age would look as if it never came."""
 RECONCILE_BEHIND = 30 * MINUTE

@@ -5,7 +5,7 @@ An outage of Twilio is not an error of ours: the next run asks again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore, WordsJob
@@ -30,7 +30,10 @@ from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.receive_message import ErasedError, ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 from whatsapp.use_cases.settle_opt_words import SettleOptWords
-from whatsapp.use_cases.sweep import Sweep
+from whatsapp.use_cases.sweep import RunAll, Sweep
+
+ASKED_AT_ONCE = 100
+"""How many messages are read before Twilio is asked for their status."""
 
 
 class UnreadableSenderError(Exception):
@@ -53,6 +56,7 @@ class Reconcile:
     receive_message: ReceiveMessage
     settle_opt_words: SettleOptWords
     record_status: RecordStatus
+    run_all: RunAll
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
         """Look for both; returns how many of each were found, and how many questions had no answer.
@@ -71,25 +75,49 @@ class Reconcile:
     # --- inbound messages whose webhook never came -----------------------------------------------------------------
 
     def _backfill_missing(self, sweep: Sweep) -> int:
-        """Returns how many. The next run looks from here on, if this one looked at everything."""
-        if not sweep.has_time(periods.TWILIO_QUESTION):
-            return 0
+        """Returns how many. What a complete look covered, the next run does not look at again."""
         until = self.clock.now() - periods.RECONCILE_AFTER
-        missing: Sequence[TwilioMessage] = ()
-        with sweep.collecting_errors():
-            missing = self._missing(until, sweep)
-        backfilled = sweep.each(missing, self._backfill, needs=periods.TWILIO_QUESTION)
-        if not (sweep.errors or sweep.unanswered) and sweep.has_time(periods.TWILIO_QUESTION):
+        complete_until = self.inbox.reconciled_until()
+        self.metrics.count("ReconcileBehind", int(until - (complete_until or until) > periods.RECONCILE_BEHIND))
+        earliest, backfilled = until - periods.RECONCILE_LOOK_BACK, 0
+        start = max(min(complete_until or until - periods.RECONCILE_DEEP, until), earliest)
+        while sweep.has_time(periods.TWILIO_QUESTION):
+            end = min(start + periods.RECONCILE_STEP, until)
+            found, is_complete = self._look(max(start - periods.RECONCILE_OVERLAP, earliest), end, sweep)
+            backfilled += found
+            if not is_complete:
+                break
             with sweep.collecting_errors():
-                self.inbox.record_reconciled(until)
+                self.inbox.record_reconciled(end)
+            if end == until:
+                backfilled += self._look_deep(until, sweep)
+                break
+            start = end
         return backfilled
 
-    def _missing(self, until: int, sweep: Sweep) -> Sequence[TwilioMessage]:
+    def _look_deep(self, until: int, sweep: Sweep) -> int:
+        """Now and then, what the list may have shown late."""
+        if until - (self.inbox.reconciled_until("deep") or 0) < periods.RECONCILE_DEEP:
+            return 0
+        found, is_complete = self._look(until - periods.RECONCILE_DEEP - periods.RECONCILE_OVERLAP, until, sweep)
+        if is_complete:
+            with sweep.collecting_errors():
+                self.inbox.record_reconciled(until, "deep")
+        return found
+
+    def _look(self, since: int, until: int, sweep: Sweep) -> tuple[int, bool]:
+        """Backfill what is missing of that span: how many, and whether it is complete now."""
+        missing: Sequence[TwilioMessage] = ()
+        with sweep.collecting_errors():
+            missing = self._missing(since, until, sweep)
+        backfilled = sweep.each(missing, self._backfill, needs=periods.TWILIO_QUESTION)
+        return backfilled, not (sweep.errors or sweep.unanswered) and sweep.has_time(periods.TWILIO_QUESTION)
+
+    def _missing(self, since: int, until: int, sweep: Sweep) -> Sequence[TwilioMessage]:
         """The messages in Twilio's list that were never stored, oldest first: the last STOP or START must win."""
-        complete_until = self.inbox.reconciled_until() or until
-        self.metrics.count("ReconcileBehind", int(until - complete_until > periods.RECONCILE_BEHIND))
-        since = max(min(complete_until, until) - periods.RECONCILE_OVERLAP, until - periods.RECONCILE_LOOK_BACK)
-        in_time = takewhile(lambda _: sweep.has_time(periods.TWILIO_QUESTION), self.gateway.list_received(since))
+        is_past = until < self.clock.now() - periods.HOUR
+        received = self.gateway.list_received(since, until if is_past else None)
+        in_time = takewhile(lambda _: sweep.has_time(periods.TWILIO_QUESTION), received)
         listed = [one for one in in_time if one.date_created <= until and self._is_to_us(one)]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
         listed.reverse()  # the sort keeps this order within one second
@@ -151,12 +179,18 @@ class Reconcile:
     # --- statuses that are due -------------------------------------------------------------------------------------
 
     def _ask_statuses(self, sweep: Sweep) -> int:
-        return sweep.each(
-            (message for n in range(SHARDS) for message in self.messages.due(f"status#{n}", self.clock.now())),
-            self._ask,
-            claim=lambda message: self.messages.postpone(message, self.clock.now() + periods.HOUR, "status"),
-            needs=periods.TWILIO_QUESTION,
-        )
+        def ask(message: Message) -> int:
+            return sweep.each([message], self._ask, claim=self._postpone, needs=periods.TWILIO_QUESTION)
+
+        now = self.clock.now()
+        due = (message for n in range(SHARDS) for message in self.messages.due(f"status#{n}", now))
+        asked = 0
+        while sweep.has_time(periods.TWILIO_QUESTION) and (at_once := list(islice(due, ASKED_AT_ONCE))):
+            asked += sum(self.run_all(ask, at_once))
+        return asked
+
+    def _postpone(self, message: Message) -> Message | None:
+        return self.messages.postpone(message, self.clock.now() + periods.HOUR, "status")
 
     def _ask(self, message: Message) -> bool:
         """Ask Twilio for the status, and store when to ask next. Without an answer, it is asked again in an hour."""

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from whatsapp.domain.ports import Clock, Deadline
 
 T = TypeVar("T")
+RunAll = Callable[[Callable[[Any], int], Iterable[Any]], Iterable[int]]
+"""Like `map`, perhaps in several threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

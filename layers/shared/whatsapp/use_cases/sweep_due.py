@@ -1,6 +1,6 @@
 """Every minute: take each message that is due one step on."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import count, islice
@@ -15,7 +15,7 @@ from whatsapp.domain.sending.transition import Transition
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
-from whatsapp.use_cases.sweep import Sweep
+from whatsapp.use_cases.sweep import RunAll, Sweep
 
 READ_AT_ONCE = 500
 """How many messages are read before they are acted on, in the order of their urgency."""
@@ -52,7 +52,6 @@ class SweepDue:
     """Nudges what may go, expires what may not, takes back what a dead worker held, resolves what is in doubt.
 
     `sends_per_second`: what one sender and the queue's workers carry.
-    `run_all`: like `map`, perhaps in several threads.
     """
 
     messages: MessageStore
@@ -63,7 +62,7 @@ class SweepDue:
     commit: Commit
     resolve_doubt: ResolveDoubt
     sends_per_second: int
-    run_all: Callable[[Callable[..., int], Iterable[object]], Iterable[int]]
+    run_all: RunAll
 
     def __call__(self, deadline: Deadline) -> dict[str, int]:
         """Sweep every shard; returns how many messages were acted on, and how many of those seen were overdue.

@@ -106,15 +106,23 @@ class DynamoDB:
         answer = self._retrying(lambda: self._client.get_item(TableName=table, Key=_dump(key), ConsistentRead=True))
         return _load(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, table: str, keys: Sequence[Mapping[str, str]]) -> list[Item]:
-        """Items by key, read consistently, in no order; those that are not there are left out."""
+    def get_many(self, table: str, keys: Sequence[Mapping[str, str]], *attributes: str) -> list[Item]:
+        """Items by key, in no order; those that are not there are left out.
+
+        With `attributes`, only these of each item, and not consistently: half the cost, and a moment late.
+        """
+        how: dict[str, Any] = {"ConsistentRead": not attributes}
+        if attributes:
+            names = {f"#{n}": attribute for n, attribute in enumerate(attributes)}
+            how |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         items: list[Item] = []
         for start in range(0, len(keys), 100):
-            request: Any = {table: {"Keys": [_dump(key) for key in keys[start : start + 100]], "ConsistentRead": True}}
+            request: Any = {table: {"Keys": [_dump(key) for key in keys[start : start + 100]], **how}}
             while request:
                 answer = self._retrying(partial(self._client.batch_get_item, RequestItems=request))
                 items += map(_load, answer["Responses"].get(table, []))
-                request = answer.get("UnprocessedKeys")
+                if request := answer.get("UnprocessedKeys"):  # throttled: AWS asks for a pause
+                    self._sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
         return items
 
     def query(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMovedError
@@ -43,8 +43,9 @@ class InboxStore:
         return inbound_from(item) if item and item.get("direction") == "inbound" else None
 
     def missing(self, message_ids: Sequence[str]) -> set[str]:
-        """The ids that were never stored. An erased message counts as stored."""
-        stored = self._db.get_many(self._messages, [message_key(message_id) for message_id in set(message_ids)])
+        """The ids that were never stored, as of a moment ago. An erased message counts as stored."""
+        keys = [message_key(message_id) for message_id in set(message_ids)]
+        stored = self._db.get_many(self._messages, keys, "message_id")
         return set(message_ids) - {item["message_id"] for item in stored}
 
     def put(self, inbound: InboundMessage, contact: Contact) -> InboundMessage | None:
@@ -166,16 +167,19 @@ class InboxStore:
             changes.append(Change(table=self._messages, key=message_key(start.message_id), set=again))
         return changes
 
-    def reconciled_until(self) -> int | None:
-        """Until when (epoch ms) every inbound message is known to be stored; None before the first reconcile."""
-        item = self._db.get(self._messages, _RECONCILE)
-        return item["until"] if item else None
+    def reconciled_until(self, how: Literal["until", "deep"] = "until") -> int | None:
+        """Until when (epoch ms) every inbound message is known to be stored; None before the first reconcile.
 
-    def record_reconciled(self, until: int) -> None:
+        `deep`: as a look showed that went back for hours.
+        """
+        item = self._db.get(self._messages, _RECONCILE) or {}
+        return item.get(how)
+
+    def record_reconciled(self, until: int, how: Literal["until", "deep"] = "until") -> None:
         """Store how far a complete reconcile looked. An earlier time never replaces a later one."""
-        newer = absent_or("until", Attr("until").lt(until))
+        newer = absent_or(how, Attr(how).lt(until))
         with suppress(ConditionFailed):
-            self._db.write(Change(table=self._messages, key=_RECONCILE, set={"until": until}, condition=newer))
+            self._db.write(Change(table=self._messages, key=_RECONCILE, set={how: until}, condition=newer))
 
     def _mark(self, inbound: InboundMessage, due_at: int | None, values: dict[str, Any], condition: Any) -> bool:
         """Set or clear the marker of pending media."""

@@ -4,7 +4,7 @@ import json
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
@@ -15,6 +15,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.rest import Client
 
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
+from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import (
@@ -30,7 +31,8 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.receiving.inbound import InboundMedium, media_type
 
 LIST_LIMIT = 200
-PAGE_SIZE = 500
+PAGE_SIZE = 1000
+"""The most that Twilio lists at once."""
 MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
 _NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
@@ -94,12 +96,17 @@ class TwilioGateway:
             sent = self._client().messages.stream(to=Address(to).whatsapp, from_=self._sender, limit=LIST_LIMIT)
             return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
 
-    def list_received(self, since: int) -> Iterator[TwilioMessage]:
-        """Patients' messages to our sender, newest first, back to `since` (epoch ms), read page by page."""
+    def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
+        """Patients' messages to our sender of that span (epoch ms), newest first, read page by page.
+
+        Twilio filters by `date_sent`, which for an inbound message is soon after `date_created`. It documents days, and
+        its SDK writes a moment: a day later, either reading covers the span.
+        """
+        before = {"date_sent_before": datetime.fromtimestamp((until + periods.DAY) / 1000, UTC)} if until else {}
         with _asking():
-            to_us = self._client().messages.stream(to=self._sender, page_size=PAGE_SIZE)
+            to_us = self._client().messages.stream(to=self._sender, page_size=PAGE_SIZE, **before)
             recent = takewhile(lambda one: one.date_created >= since, map(_listed, to_us))
-            yield from (one for one in recent if one.direction == "inbound")
+            yield from (o for o in recent if o.direction == "inbound" and (not until or o.date_created <= until))
 
     def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
         """The media of a message whose webhook never arrived."""
