@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from whatsapp.adapters.aws.queue import ASKED_AT
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import PublishFailed
@@ -61,13 +62,16 @@ class DeadLetterQueue:
             VisibilityTimeout=HOLD_S,
             WaitTimeSeconds=1,
             MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=[ASKED_AT],
         ).get("Messages"):
             for m in batch:
                 if m["MessageId"] in seen:  # its visibility timeout has passed: the queue was read once
                     return
                 seen.add(m["MessageId"])
-                letter = DeadLetter(m["MessageId"], m["Body"])
-                yield Held(letter, m["ReceiptHandle"], int(m.get("Attributes", {}).get("SentTimestamp", 0)))
+                sent_at = int(m["Attributes"]["SentTimestamp"])
+                before = m.get("MessageAttributes", {}).get(ASKED_AT)
+                letter = DeadLetter(m["MessageId"], m["Body"], int(before["StringValue"]) if before else sent_at)
+                yield Held(letter, m["ReceiptHandle"], sent_at)
 
     def delete(self, held: Held) -> None:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=held.receipt)

@@ -1,7 +1,7 @@
 """Ports that remember: small enough to be right by looking at them. Stores are never faked: moto and the real adapters
 serve them, since what matters there are DynamoDB's own conditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,8 @@ class RecordingQueue:
     requests: list[Mapping[str, Any]] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
     unreadables: list[str] = field(default_factory=list)
+    letters: list[str] = field(default_factory=list)
+    """Bodies of whole requests in the dead-letter queue."""
     back: list[tuple[str, int]] = field(default_factory=list)
     waiting: int = 0
     down: bool = False
@@ -93,8 +95,8 @@ class RecordingQueue:
         self._check()
         return self.waiting
 
-    def enqueue(self, request: Mapping[str, Any]) -> None:
-        self.requests.append(request)
+    def enqueue(self, request: Mapping[str, Any], asked_at: int) -> None:
+        self.requests.append({**request, "asked_at": asked_at})
 
     def dead_letter(self, message: Message) -> None:
         self._check()
@@ -103,6 +105,14 @@ class RecordingQueue:
     def dead_letter_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> None:
         self._check()
         self.unreadables.append(f"{queue_message_id} {error.code} {body}")
+
+    def dead_letters(self) -> Iterator[tuple[str, str]]:
+        self._check()
+        yield from ((body, body) for body in list(self.letters))
+
+    def delete_dead_letter(self, receipt_handle: str) -> None:
+        self._check()
+        self.letters.remove(receipt_handle)
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
         self._check()

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whatsapp import bootstrap
+from whatsapp.adapters.aws.queue import ASKED_AT
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
 from whatsapp.domain.sending.request import refusal
@@ -62,13 +63,19 @@ def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:
 
 
 def _record(record: dict[str, Any], deadline: Deadline) -> bool:
-    received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
+    received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"], _asked_at(record))
     try:
         bootstrap.app().pace.wait()
         return bootstrap.app().work_queue_message(received, deadline)
     except Exception:  # noqa: BLE001 - one message's error must not fail the batch; SQS brings this one again
         logger.exception("queue message failed", queue_message_id=received.queue_message_id)
         return False
+
+
+def _asked_at(record: dict[str, Any]) -> int:
+    """When a queue message was asked for. A redrive puts an old request on the queue anew, and says so."""
+    before = record.get("messageAttributes", {}).get(ASKED_AT)
+    return int(before["stringValue"] if before else record["attributes"]["SentTimestamp"])
 
 
 def _task(name: str, deadline: Deadline) -> dict[str, Any]:

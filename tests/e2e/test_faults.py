@@ -49,20 +49,26 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def judged(product: Product) -> Callable[[Case], tuple[list[dict[str, Any]], dict[str, Any]]]:
-    """All cases at once: send into the fault, wait, then try hard to make it send twice."""
+    """Send into each fault; then, for all at once, wait, and try hard to make it send twice."""
 
-    def suffer(case: Case) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    def send(case: Case) -> tuple[dict[str, Any], str]:
         to = product.new_patient()
         request = {"to": to, **REMINDER, "idempotency_key": f"fault-{case.kind}", "on_unknown": "resend"}
+        product.twilio_answers()
         product.fault(case.kind, to, **dict(case.more))
-        message_id = product.send(**request)["message_id"]
+        return request, product.send(**request)["message_id"]
+
+    def suffer(case: Case, sent: tuple[dict[str, Any], str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        request, message_id = sent
         product.when(message_id, *case.ends)
         if case.kind == "list_lag":
             product.twilio("faults", method="DELETE")
         return insist(product, request, message_id)
 
-    with ThreadPoolExecutor(6) as senders:
-        found = dict(zip(CASES, senders.map(suffer, CASES), strict=True))
+    sent = [send(case) for case in CASES]
+    product.twilio_answers()
+    with ThreadPoolExecutor(6) as insisting:
+        found = dict(zip(CASES, insisting.map(suffer, CASES, sent), strict=True))
     return found.__getitem__
 
 

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whatsapp.catalog": {"whatsapp.domain"},
     "whatsapp.use_cases": {"whatsapp.domain", "whatsapp.use_cases", "whatsapp.adapters.dynamodb"},
     "whatsapp.adapters": {"whatsapp.domain", "whatsapp.adapters"},
-    "whatsapp.settings": set(),
+    "whatsapp.settings": {"whatsapp.domain"},
     "whatsapp.observability": {"whatsapp.domain"},
     "whatsapp.client": {"whatsapp.domain"},
     "whatsapp.bootstrap": {

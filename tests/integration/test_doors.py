@@ -223,6 +223,7 @@ def test_unknown_is_4xx(product: Product, method: str, path: str, status: int) -
         ({"text": "and a text too"}, "invalid_request"),
         ({"expires_at": "2020-01-01T00:00:00+05:30"}, "expired"),
         ({"expires_at": "2027-01-01T00:00:00"}, "invalid_request"),
+        ({"variables": {**VARIABLES, "session_time": "2020-01-01T00:00:00+05:30"}}, "too_late"),
         ({"on_rate_limit": "hope"}, "invalid_request"),
     ],
 )

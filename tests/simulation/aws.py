@@ -21,6 +21,7 @@ class Nudge:
 
     message_id: str
     body: str
+    sent_at: int
     receives: int = 0
     visible_at: int = 0
     deleted: bool = False
@@ -82,6 +83,12 @@ class Sqs:
         answer: dict[str, Any] = self._call("queue_attributes", count, lost=count, refused=_refused)
         return answer
 
+    def receive_message(self, **_: Any) -> dict[str, Any]:
+        """The dead letters that the product wrote: none has an address."""
+        letters = [{"MessageId": str(n), "Body": body, "ReceiptHandle": body} for n, body in enumerate(self.dead)]
+        answer: dict[str, Any] = self._call("receive", lambda: {"Messages": letters}, lost=_refused, refused=_refused)
+        return answer
+
     def change_message_visibility(self, **request: Any) -> dict[str, Any]:
         """Have a message come again at another time."""
 
@@ -96,7 +103,7 @@ class Sqs:
 
     def put(self, body: str, delay: int = 0) -> None:
         """A message from outside of the product, or through it."""
-        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body)
+        nudge = Nudge(message_id=f"{self._faults.rng.getrandbits(96):024x}", body=body, sent_at=self._hub.now)
         nudge.visible_at = self._hub.now + delay + self._faults.between(5, 1_000)
         self._later(nudge)
         if self._faults.chance(self._faults.rates.redelivered):

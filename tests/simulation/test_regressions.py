@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from whatsapp.domain import periods
 from whatsapp.domain.ports import InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
@@ -103,6 +104,32 @@ def test_a_claim_behind_an_alias_is_settled_on_the_row_it_took() -> None:
         world.hub.at(START + MINUTE, lambda: world.tie(SECOND, NUMBER))
         world.run()
         assert world.contacts()[record(world).contact_id].alias_of is None
+
+
+@pytest.mark.parametrize("first_to", [NUMBER, SECOND])
+def test_a_stop_under_the_id_binds_the_number_while_a_message_is_in_doubt(first_to: str) -> None:
+    with story() as world:
+        world.twilio.answers = [InDoubt("no answer")]
+        world.request("first", {**REMINDER, "to": first_to})
+        world.hub.at(START + MINUTE, lambda: world.inbound(SID, SECOND, "STOP"))
+        world.hub.at(START + 2 * MINUTE, lambda: world.tie(SECOND, NUMBER))
+        for hours in (0, 2, 5):
+            at = START + 3 * MINUTE + hours * HOUR
+            world.hub.at(at, lambda hours=hours: world.request(f"after {hours}", REMINDER))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        world.run()
+        assert len(world.twilio.posts) == 1
+
+
+def test_a_slot_that_an_id_held_at_the_tie_holds_for_the_number() -> None:
+    """The id's message is accepted late; the number's next one keeps its distance all the same."""
+    with story() as world:
+        world.twilio.answers = [InDoubt("no answer")]
+        world.request("first", {**REMINDER, "to": SECOND})
+        world.hub.at(START + MINUTE, lambda: world.tie(SECOND, NUMBER))
+        world.hub.at(START + 2 * MINUTE, lambda: world.request("second", REMINDER, queued=True))
+        world.run()
+        sent = record(world, message_id_of("second"))
+        assert (sent.accepted_at or 0) >= START + HOUR + periods.SLOT_GUARD
 
 
 def test_a_deferral_whose_event_was_lost_is_told_soon() -> None:

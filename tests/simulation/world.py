@@ -241,7 +241,7 @@ class World:
 
     def _queue_message(self, nudge: aws.Nudge) -> None:
         record = self.sqs.receipt(nudge)
-        received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"])
+        received = QueueMessage(record["messageId"], record["receiptHandle"], record["body"], nudge.sent_at)
 
         def done(forget: bool | None) -> None:
             nudge.deleted = nudge.deleted or bool(forget)

@@ -7,10 +7,24 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 from jsonschema import Draft202012Validator
 from whatsapp import client
-from whatsapp.client import MessageRefused, MessagingUnavailable, send_whatsapp_message
+from whatsapp.client import (
+    MessageFailed,
+    MessageInDoubt,
+    MessageRefused,
+    MessagingUnavailable,
+    WhatsAppError,
+    send_whatsapp_message,
+)
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import message_id_of
 
 from tools.schemas import schemas
@@ -38,8 +52,8 @@ class Aws:
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.asked.append({"to": FunctionName, "request": json.loads(Payload)})
         answer = self._next()
-        failed = {"FunctionError": "Unhandled"} if "errorType" in answer else {}
-        return {"Payload": BytesIO(json.dumps(answer).encode()), **failed}
+        failed = {"FunctionError": "Unhandled"} if isinstance(answer, dict) and "errorType" in answer else {}
+        return {"Payload": BytesIO(answer if isinstance(answer, bytes) else json.dumps(answer).encode()), **failed}
 
     def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.asked.append({"to": QueueUrl, "request": json.loads(MessageBody)})
@@ -91,7 +105,9 @@ def test_request_holds_what_was_given_and_nothing_empty(aws: Aws) -> None:
         aws_error("RequestThrottled", 400),
         EndpointConnectionError(endpoint_url="https://lambda"),
         ReadTimeoutError(endpoint_url="https://lambda"),
+        IncompleteReadError(actual_bytes=1, expected_bytes=2),
         {"errorType": "Sandbox.Timedout"},
+        b'{"status": "se',
     ],
 )
 def test_trouble_is_retried_with_the_same_key(aws: Aws, trouble: Any) -> None:
@@ -107,6 +123,22 @@ def test_two_calls_without_a_key_are_two_messages(aws: Aws) -> None:
     send()
     send()
     assert len({asked["request"]["idempotency_key"] for asked in aws.asked}) == 2
+
+
+@pytest.mark.parametrize("key", ["", " ", "\n\t", "x" * 257, 0, False, 7, b"k"])
+@pytest.mark.parametrize("way", [{}, {"function_name": None, "queue_url": "https://sqs/send"}])
+def test_key_that_is_none_is_an_error_and_never_a_fresh_one(aws: Aws, key: Any, way: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="idempotency_key"):
+        send(idempotency_key=key, **way)
+    assert aws.asked == []
+
+
+def test_white_space_around_a_key_is_no_part_of_it(aws: Aws) -> None:
+    aws.answers = [SENT, {}]
+    send(idempotency_key=" appt-1\n")
+    assert aws.asked[0]["request"]["idempotency_key"] == "appt-1"
+    queued = send(idempotency_key=" appt-1\n", function_name=None, queue_url="https://sqs/send")
+    assert queued["message_id"] == message_id_of("appt-1") == client.message_id_of("appt-1 ")
 
 
 def test_retries_end_with_the_key_in_hand(aws: Aws) -> None:
@@ -127,6 +159,64 @@ def test_refusal_is_an_error_that_tells_why(aws: Aws) -> None:
         send()
     assert (raised.value.code, raised.value.retryable, raised.value.answer) == ("opted_out", False, REFUSED)
     assert len(aws.asked) == 1
+
+
+FAILURE = {"code": "not_on_whatsapp", "detail": "invalid recipient", "twilio_code": 63024, "retryable": False}
+
+
+@pytest.mark.parametrize("duplicate", [False, True])
+@pytest.mark.parametrize(
+    ("status", "error", "code", "says"),
+    [
+        ("failed", FAILURE, "not_on_whatsapp", "failed: invalid recipient"),
+        ("undelivered", FAILURE, "not_on_whatsapp", "undelivered: invalid recipient"),
+        ("expired", None, "expired", "expired: "),
+        ("canceled", None, "canceled", "canceled: "),
+    ],
+)
+def test_message_that_does_not_go_out_is_an_error(
+    aws: Aws, status: str, error: dict[str, Any] | None, code: str, says: str, duplicate: bool
+) -> None:
+    answer = {**SENT, "status": status, "error": error, "duplicate": duplicate, "continued_as": None}
+    aws.answers = [answer]
+    with pytest.raises(MessageFailed, match=says) as raised:
+        send()
+    assert (raised.value.code, raised.value.answer) == (code, answer)
+    assert len(aws.asked) == 1
+
+
+def test_failed_message_that_another_record_continues_is_no_error(aws: Aws) -> None:
+    answer = {**SENT, "status": "failed", "error": FAILURE, "continued_as": "m2"}
+    aws.answers = [answer]
+    assert send() == answer
+
+
+def test_message_in_doubt_is_an_error_of_its_own(aws: Aws) -> None:
+    aws.answers = [{**SENT, "status": "unknown"}]
+    with pytest.raises(MessageInDoubt, match="message m may have gone out or not") as raised:
+        send()
+    assert raised.value.answer["message_id"] == "m"
+    assert len(aws.asked) == 1
+
+
+@pytest.mark.parametrize("status", ["sent", "delivered", "read", "pending", "deferred", "retrying", "sending"])
+def test_message_that_went_or_will_go_is_returned(aws: Aws, status: str) -> None:
+    aws.answers = [{**SENT, "status": status}]
+    assert send()["status"] == status
+
+
+def test_every_status_is_an_answer_or_an_error() -> None:
+    """So that a new status is not taken for success unseen."""
+    returned = {"sent", "delivered", "read", "pending", "deferred", "retrying", "sending"}
+    inbound = {"received"}
+    assert {status.public_status for status in Status} - inbound == returned | client._FAILED | {"unknown", "refused"}
+
+
+@pytest.mark.parametrize("answer", [None, [], "sent", {}, {"statusCode": 200, "body": "{}"}, {"status": 5}])
+def test_what_another_function_answers_is_no_success(aws: Aws, answer: object) -> None:
+    aws.answers = [answer]
+    with pytest.raises(WhatsAppError, match="no answer of the send function"):
+        send()
 
 
 @pytest.mark.parametrize("error", [aws_error("AccessDeniedException", 403), NoCredentialsError()])
@@ -154,9 +244,30 @@ def test_environment_names_the_function_or_the_queue(aws: Aws, monkeypatch: pyte
     assert [asked["to"] for asked in aws.asked] == ["https://sqs/send", "prod-send"]
 
 
-def test_neither_function_nor_queue(aws: Aws) -> None:
-    with pytest.raises(ValueError, match="function_name or queue_url"):
-        send(function_name=None)
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        ({"function_name": None}, "say which function_name or queue_url"),
+        ({"function_name": ""}, "is empty"),
+        ({"function_name": None, "queue_url": ""}, "is empty"),
+        ({"function_name": "send", "queue_url": "https://sqs/send"}, "not both"),
+    ],
+)
+def test_neither_function_nor_queue_or_both(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any], says: str
+) -> None:
+    if "say which" not in says:  # an empty name must not lead to another deployment
+        monkeypatch.setenv("WHATSAPP_SEND_FUNCTION", "prod-send")
+    with pytest.raises(ValueError, match=says):
+        send(**way)
+    assert aws.asked == []
+
+
+def test_queue_url_given_beats_the_function_of_the_environment(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws.answers = [{}]
+    monkeypatch.setenv("WHATSAPP_SEND_FUNCTION", "prod-send")
+    send(function_name=None, queue_url="https://sqs/send")
+    assert [asked["to"] for asked in aws.asked] == ["https://sqs/send"]
 
 
 def test_it_needs_boto3_alone() -> None:

@@ -84,7 +84,7 @@ def test_nothing_personal_stays(side: Receiving) -> None:
 
 KEPT_OF_AN_INBOUND_MESSAGE = {
     *("message_id", "contact_id", "to", "received_at", "kind", "source", "opt", "agent", "due_shard", "due_at"),
-    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded"),
+    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded", "opt_word", "opt_again"),
 }
 
 
@@ -142,9 +142,48 @@ def test_contact_who_only_waits(side: Receiving) -> None:
     assert (record.status, record.to, record.due_at) == (Status.CANCELED, "", None)
 
 
-def test_unknown_contact(side: Receiving) -> None:
+def test_an_erasure_is_taken_although_nothing_is_found(side: Receiving) -> None:
+    """A request of theirs may wait in a queue: the row says that it was asked for before the erasure."""
+    nobody = "f" * 32
+    assert side.erase_contact(nobody, side.deadline) == {"contact_id": nobody, "status": "erasing"}
+    assert getattr(side.contacts.get(nobody), "erased_at", None) == side.clock.now()
+
+
+@pytest.mark.parametrize("contact_id", ["none", "F" * 32, "f" * 31, "f" * 33, "", "f" * 32 + "\n", "+919812345678"])
+def test_what_is_no_contact_id_is_not_found(side: Receiving, contact_id: str) -> None:
     with pytest.raises(MessagingError, match="not_found"):
-        side.erase_contact("f" * 32, side.deadline)
+        side.erase_contact(contact_id, side.deadline)
+
+
+@pytest.mark.parametrize(
+    ("letter", "is_theirs"),
+    [
+        ('{"to": "+919812345678", "template": "mood_checkin"}', True),
+        ('{"to": "98123 45678", "text": "Hello"}', True),
+        ('{"to": "\\u200e+91 98123-45678"}', True),
+        ('{"poison": "{\\"to\\": \\"+919812345678\\", ", "error": {}}', True),
+        ("to: +91 (98123) 45678", True),
+        ('{"to": "+919812345679"}', False),
+        ('{"message_id": "m1", "attempts": 3, "error": {"code": "throttled", "twilio_code": 63018}}', False),
+        ("not JSON", False),
+        ("[1, 2]", False),
+    ],
+)
+def test_dead_letters_that_name_the_person_are_deleted(side: Receiving, letter: str, is_theirs: bool) -> None:
+    side.queue.letters = [letter, "another's"]
+    side.erase_contact(ME, side.deadline)
+    assert side.queue.letters == ["another's"] if is_theirs else [letter, "another's"]
+
+
+def test_an_erasure_goes_on_until_the_dead_letters_were_looked_through(side: Receiving) -> None:
+    side.queue.letters, side.queue.down = ['{"to": "+919812345678"}'], True
+    for _ in range(4):
+        side.erase_contact.sweep(side.deadline)
+        side.erase_contact(ME, side.deadline)
+    side.queue.down = False
+    side.clock.sleep(3 * 3600)
+    side.erase_contact.sweep(side.deadline)
+    assert side.queue.letters == []
 
 
 def test_again_does_no_harm(side: Receiving) -> None:

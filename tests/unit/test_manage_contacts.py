@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.schedule import iso
 
@@ -32,6 +33,15 @@ def test_caller_that_names_the_id_does_not_replace_the_number(side: Receiving) -
     side.receive_message(side.form(1, external_user_id=HIDDEN))
     side.manage_contacts.put(HIDDEN.value, {"user_id": "user-9"})
     assert (side.contact().address, side.contact().user_id) == (ASHA.value, "user-9")
+
+
+def test_contact_of_before_a_renumbering_is_found_by_both_spellings(side: Receiving) -> None:
+    old, new = Address("+22997123456"), Address("+2290197123456")
+    (former,) = IDS.former(new)
+    side.contacts.update(former, {"user_id": "user-7"})
+    assert side.manage_contacts.lookup("+229 01 97 12 34 56") == {"contact_id": IDS.of(new), "known": True}
+    assert side.manage_contacts.put(old.value, {"language": "fr"}) == {"contact_id": IDS.of(new)}
+    assert side.manage_contacts.conversation(former, None, None)["user_id"] == "user-7"
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
     ("state", "code", "to_do"),
     [
         ("unknown", "twilio_unavailable", "Look in Twilio's console whether the message went out."),
-        ("unusable", "invalid_request", "Its sender has to correct it and send it again."),
+        ("unreadable", "invalid_request", "Its sender has to correct it and send it again."),
         ("failed", "no such code", "docs/codes.md"),
     ],
 )

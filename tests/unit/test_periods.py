@@ -108,6 +108,11 @@ def test_a_record_outlives_every_way_by_which_its_request_may_come_again() -> No
     assert p.LONGEST_DEFERRAL >= p.SEND_AT_MOST_AHEAD + p.WAITS_FOR
 
 
+def test_a_turn_that_moves_by_the_time_of_a_post_is_not_told_anew() -> None:
+    """A turn behind a message in flight is counted from its claim, and then from its acceptance."""
+    assert p.SLOT_EPSILON + p.TWILIO_CALL + p.CLOCK_ERROR < p.TURN_MOVES
+
+
 def test_the_queue_hides_a_message_while_it_is_worked_on() -> None:
     """AWS asks for six times the function's timeout."""
     assert QUEUE["VisibilityTimeout"] * p.SECOND >= 6 * SEND

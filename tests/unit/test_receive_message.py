@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
-from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError
+from whatsapp.adapters.dynamodb.contact_store import ContactMovedError
 from whatsapp.adapters.twilio import form as twilio_form
 from whatsapp.adapters.twilio.form import MAX_FORM_BYTES, read_inbound
 from whatsapp.domain import periods
@@ -270,15 +270,54 @@ def test_id_with_a_row_and_a_history_of_its_own_joins(side: Receiving) -> None:
     assert set(stored) - {"write_id"} == {"contact_id", "alias_of"}
 
 
-def test_id_with_a_message_in_flight_joins_later(side: Receiving) -> None:
-    side.receive_message(side.form(1, from_=HIDDEN))
-    side.contacts.update(IDS.of(HIDDEN), {"inflight": "m#a", "next_allowed_at": side.clock.now() + 2 * HOUR})
+@pytest.mark.parametrize("flying", [ASHA, HIDDEN], ids=["number", "id"])
+def test_stop_under_the_id_binds_the_number_while_a_message_is_in_flight(side: Receiving, flying: Address) -> None:
+    side.receive_message(side.form(1, "STOP", from_=HIDDEN))
+    side.contacts.update(IDS.of(flying), {"inflight": "m#a", "next_allowed_at": side.clock.now() + 2 * HOUR})
     side.receive_message(side.form(2, external_user_id=HIDDEN))
-    assert side.contact(HIDDEN.value).contact_id == IDS.of(HIDDEN)
-    side.contacts.update(IDS.of(HIDDEN), {"inflight": None})
-    side.receive_message(side.form(3, external_user_id=HIDDEN))
     assert side.contact(HIDDEN.value).contact_id == IDS.of(ASHA)
-    assert side.contact().next_allowed_at == side.clock.now() + 2 * HOUR
+    assert side.contact().opted_out_at == side.clock.now()
+    opens = side.contact().slot_opens_at(side.clock.now(), 0)
+    assert (opens or 0) >= side.clock.now() + (2 * HOUR if flying is HIDDEN else 0)
+
+
+def test_stop_under_the_id_after_the_tie_binds_the_number_too(side: Receiving) -> None:
+    side.contacts.update(IDS.of(ASHA), {"inflight": "m#a"})
+    side.receive_message(side.form(1, external_user_id=HIDDEN))
+    side.receive_message(side.form(2, "STOP", from_=HIDDEN))
+    assert side.contact().opted_out_at == side.clock.now()
+
+
+def test_tie_that_cannot_be_made_fails_the_webhook(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twilio comes again. Its list does not show the id, so a message that is stored without the tie would lose it."""
+
+    def moving(*_: object) -> None:
+        raise ContactMovedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(side.contacts, "tie", moving)
+        with pytest.raises(ContactMovedError):
+            side.receive_message(side.form(1, external_user_id=HIDDEN))
+    assert side.item(sid(1)) == {}
+
+
+@pytest.mark.parametrize(("old", "new"), [("+22997123456", "+2290197123456"), ("+22508123456", "+2250708123456")])
+def test_stop_from_one_spelling_binds_the_other(side: Receiving, old: str, new: str) -> None:
+    side.receive_message(side.form(1, "STOP", from_=Address(old)))
+    side.receive_message(side.form(2, "STOP", from_=Address(new)))
+    first, second = (event for event in side.published() if event.text)
+    assert first.contact_id == second.contact_id
+    assert (first.address, second.address) == (old, new)
+    assert side.contact(old).opted_out_at == side.contact(new).opted_out_at == side.clock.now()
+
+
+def test_contact_of_before_a_renumbering_is_tied_when_a_message_comes_in(side: Receiving) -> None:
+    new = Address("+2290197123456")
+    (former,) = IDS.former(new)
+    side.contacts.update(former, {"user_id": "user-7", "opted_out_at": 5})
+    side.receive_message(side.form(1, from_=new))
+    assert side.contact(new.value).aliases == {former}
+    assert (side.published()[0].user_id, side.contact(new.value).opted_out_at) == ("user-7", 5)
 
 
 def test_row_that_becomes_an_alias_while_a_message_comes_in(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ class World(UnitApp):
 
     def plan(self, body: object = None, queue_message_id: str = "q1") -> Plan:
         text = body if isinstance(body, str) else json.dumps(body or {"message_id": "m1"})
-        return self.redrive_dead_letters.plan(DeadLetter(queue_message_id, text))
+        return self.redrive_dead_letters.plan(DeadLetter(queue_message_id, text, NOON))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_request_without_a_record_goes_back_under_the_same_id(world: World) -> N
     plan = world.plan({"to": TO, "template": "mood_checkin"}, queue_message_id="q7")
     assert (plan.action, plan.message_id) == (Action.REQUEUE, message_id_of("q7"))
     world.redrive_dead_letters.carry_out(plan)
-    assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7"}]
+    assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7", "asked_at": NOON}]
 
 
 @pytest.mark.parametrize("key", [5, "", None])
@@ -133,7 +133,7 @@ ASKED = {"to": TO, "template": "mood_checkin", "idempotency_key": "appt-1", "use
 
 @pytest.mark.parametrize("body", [ASKED, {"poison": json.dumps(ASKED), "error": {"code": "c", "detail": "d"}}])
 def test_letter_without_a_record_says_what_it_can_of_itself(world: World, body: dict[str, Any]) -> None:
-    held = Held(DeadLetter("q1", ""), "receipt", NOON)
+    held = Held(DeadLetter("q1", "", NOON), "receipt", NOON)
     shown = describe(held, world.plan(body))
     assert "a request: idempotency_key appt-1, user_id user-42, template mood_checkin\n" in shown
     assert "98123" not in shown
@@ -141,7 +141,7 @@ def test_letter_without_a_record_says_what_it_can_of_itself(world: World, body: 
 
 
 def test_letter_that_says_nothing_of_itself(world: World) -> None:
-    shown = describe(Held(DeadLetter("q1", ""), "receipt", NOON), world.plan({"poison": "{"}))
+    shown = describe(Held(DeadLetter("q1", "", NOON), "receipt", NOON), world.plan({"poison": "{"}))
     assert "a request" not in shown
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
@@ -260,6 +261,14 @@ def test_contact_that_became_an_alias_is_sent_under_its_new_row(app: UnitApp) ->
     assert (app.contact().contact_id, app.contact().last_accepted_at) == (new, NOON)
 
 
+def test_reply_to_what_was_written_under_the_id_stays_a_reply_after_the_tie(app: UnitApp) -> None:
+    inbound, hidden = app.patient_writes(), app.contact().contact_id
+    app.contacts.tie(hidden, "a" * 32)
+    app.contacts.update("a" * 32, {"next_allowed_at": NOON + periods.HOUR})
+    assert app.send(in_reply_to=inbound).status == "sent"
+    assert (app.record().kind, app.record().contact_id) == (SendKind.REPLY, "a" * 32)
+
+
 def test_claims_that_keep_being_lost_end_in_a_deferral(app: UnitApp) -> None:
     """The slot looks free at each reading, yet no claim holds: the row is an alias without a target."""
     set_contact(app, alias_of="a" * 32)
@@ -272,6 +281,33 @@ def test_claims_that_keep_being_lost_end_in_a_deferral(app: UnitApp) -> None:
 def test_message_waits_until_send_at(app: UnitApp) -> None:
     assert app.send(send_at="2026-11-24T13:30:00+05:30").status == "deferred"
     assert app.record().due_at == NOON + periods.HOUR
+
+
+# --- numbers with two spellings ------------------------------------------------------------------------------------
+
+BENIN = ("+22997123456", "+2290197123456")
+
+
+@pytest.mark.parametrize(("one", "other"), [BENIN, BENIN[::-1]])
+def test_both_spellings_have_one_slot(app: UnitApp, one: str, other: str) -> None:
+    assert app.send("first", to=one).status == "sent"
+    assert app.send("second", to=other).status == "deferred"
+    assert app.record("first").contact_id == app.record("second").contact_id
+    assert app.record("first").to == one
+
+
+@pytest.mark.parametrize("to", BENIN)
+def test_stop_that_was_stored_under_the_former_spelling_binds_both(app: UnitApp, to: str) -> None:
+    (former,) = app.contact_ids.former(Address(to))
+    app.contacts.update(former, {"opted_out_at": NOON})
+    assert error_of(lambda: app.send(to=to)) == "opted_out"
+
+
+@pytest.mark.parametrize("to", BENIN)
+def test_slot_that_was_taken_under_the_former_spelling_is_one_with_todays(app: UnitApp, to: str) -> None:
+    (former,) = app.contact_ids.former(Address(to))
+    app.contacts.update(former, {"next_allowed_at": NOON + periods.HOUR})
+    assert app.send(to=to).status == "deferred"
 
 
 # --- turns ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError
+from whatsapp.adapters.dynamodb.contact_store import ContactMovedError
 from whatsapp.domain import periods
 
 from tests.unit.receive_kit import ASHA, IDS, MINUTE, Receiving, listed, sid

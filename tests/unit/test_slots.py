@@ -98,6 +98,8 @@ def test_claim_notes_who_speaks(app: UnitApp, user_id: str | None, noted: str) -
         ({}, True),
         ({"next_allowed_at": NOON}, True),
         ({"next_allowed_at": NOON + 1}, False),
+        ({"tied_until": NOON}, True),
+        ({"tied_until": NOON + 1}, False),
         ({"inflight": "other#a"}, False),
         ({"inflight": "other#a", "next_allowed_at": NOON - 1}, False),
         ({"opted_out_at": NOON - 1}, False),
@@ -174,6 +176,14 @@ def test_reply_needs_an_inbound_message_of_the_last_24_hours(app: UnitApp, age: 
     app.patient_writes()
     lost = try_claim(app, a_reply(app), now=NOON + age)
     assert lost == (None if taken else ClaimLost(inbound_refused=True))
+
+
+def test_reply_to_what_was_stored_under_an_alias_stays_a_reply(app: UnitApp) -> None:
+    app.patient_writes()
+    alias, contact_id = app.contact().contact_id, "0" * 32
+    reply = a_reply(app, contact_id=contact_id)
+    assert app.messages.claim(claim(reply, "a", NOON, LEASE), LEASE, {alias}) is None
+    assert places(app) == {reply.message_id}
 
 
 def test_reply_needs_an_inbound_message_of_the_same_contact(app: UnitApp) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import socket
 import ssl
 import subprocess
@@ -274,10 +275,22 @@ def test_redirect_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch, location: 
     assert wire.connected == ["3.3.3.3 as api.twilio.com"]
 
 
-def test_host_that_we_do_not_know_is_named_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twilio may have moved its content: that must not cost every file for good, at once."""
-    Wire(monkeypatch, "https://media.new-store.example/x?X-Signature=1")
-    with pytest.raises(MediumHostUnknownError, match=r"^redirected to media\.new-store\.example, not known"):
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("https://media.new-store.example/x?X-Signature=1", "media.new-store.example"),
+        ("http://media.new-store.example/x", "media.new-store.example"),
+        ("https://name:pass@new_store\n.example/x", "new?store.example"),
+        ("", "api.twilio.com"),
+        ("mailto:someone@example.org", "nowhere"),
+    ],
+)
+def test_host_that_we_do_not_know_is_named_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, location: str, named: str
+) -> None:
+    """Twilio may have moved its content: that must not cost every file for good, at once. Only the host is named."""
+    Wire(monkeypatch, location)
+    with pytest.raises(MediumHostUnknownError, match=rf"^redirected to {re.escape(named)}, not known"):
         TwilioMedia(lambda: CREDENTIALS, resolve=lambda *_: ["3.3.3.3"]).fetch(URL)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
+from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import message_id_of
 from whatsapp.use_cases.work_queue_message import QueueMessage, _read
@@ -15,10 +17,17 @@ from tests.app import PATIENT, UnitApp, a_request
 from tests.fakes import NOON
 
 
-def work(app: UnitApp, body: object, *, milliseconds: int = 30_000, queue_message_id: str = "q1") -> bool:
+def work(
+    app: UnitApp,
+    body: object,
+    *,
+    milliseconds: int = 30_000,
+    queue_message_id: str = "q1",
+    asked_at: int | None = None,
+) -> bool:
     """Whether SQS can delete it."""
     text = body if isinstance(body, str) else json.dumps(body)
-    received = QueueMessage(queue_message_id, "handle", text)
+    received = QueueMessage(queue_message_id, "handle", text, asked_at)
     return bool(app.work_queue_message(received, Deadline(app.clock.now() + milliseconds)))
 
 
@@ -56,6 +65,32 @@ def test_nudge_of_a_message_that_does_not_wait_is_deleted(app: UnitApp, status: 
     message = app.store(status=status, attempt="a")
     assert work(app, {"message_id": message.message_id})
     assert (app.record(), app.queue.back, app.queue.nudges) == (message, [], [])
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "goes"), [(NOON - 1, False), (NOON, False), (NOON + 1, True)], ids=["before", "at once", "after"]
+)
+@pytest.mark.parametrize("request_", [{}, {"send_at": iso(NOON + 2 * periods.HOUR)}], ids=["now", "later"])
+def test_request_that_was_asked_for_before_the_erasure_is_not_sent(
+    app: UnitApp, asked_at: int, goes: bool, request_: dict[str, Any]
+) -> None:
+    """However long it waits in the queue. Nothing of the person is stored again."""
+    contact_id = app.contact_ids.of(Address(PATIENT))
+    app.contacts.update(contact_id, {"erased_at": NOON})
+    app.clock.sleep(3600)
+    assert work(app, request_body(**request_), asked_at=asked_at)
+    if goes:
+        assert app.record("m").asked_at == asked_at
+    else:
+        assert app.messages.get(message_id_of("m")) is None
+        assert [(e.status, e.error.code) for e in app.bus.events] == [("failed", "opted_out")]
+        assert app.gateway.posts == []
+
+
+def test_time_to_go_counts_from_when_it_was_asked_for(app: UnitApp) -> None:
+    """Not from when the queue handed it over: a confirmation of yesterday is of no use."""
+    assert work(app, request_body(), asked_at=NOON - 30 * periods.DAY)
+    assert [(e.status, e.error.code) for e in app.bus.events] == [("failed", "expired")]
 
 
 # --- what comes back -----------------------------------------------------------------------------------------------
@@ -184,6 +219,9 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
     assert (event.contact_id, event.address) == (None, None)
 
 
+PAST_SESSION = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_time": "2026-11-24T12:00:00+05:30"}
+
+
 @pytest.mark.parametrize(
     ("contact", "fields", "code"),
     [
@@ -198,6 +236,7 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
         ({}, {"language": "hi"}, "template_not_approved"),
         ({}, {"expires_at": "2026-11-24T12:00:00+05:30"}, "expired"),
         ({"next_allowed_at": NOON + 1}, {"on_rate_limit": "reject"}, "rate_limited"),
+        ({}, {"template": "session_reminder", "variables": PAST_SESSION}, "too_late"),
     ],
 )
 def test_every_refusal_of_a_request_is_an_event_and_pages_nobody(

@@ -1,7 +1,14 @@
 """The environment variables a function reads, checked once, before any work is done."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from whatsapp.domain.address import Address
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.schedule import QuietHours
 
 
 class ConfigurationError(Exception):
@@ -43,7 +50,7 @@ class Settings:
     """`21:00-08:00` in `quiet_hours_zone`; empty means none."""
     quiet_hours_zone: str = field(default="Asia/Kolkata")
     retention_days: int = field(default=400)
-    """How long messages are kept. At least 35: a redelivered send must still find its record."""
+    """How long messages are kept: longer than any redelivery, which must still find its record."""
     send_concurrency: int = field(default=5)
     """How many batches of the send queue are worked at once."""
     sends_per_second: int = field(default=80)
@@ -58,7 +65,7 @@ class Settings:
         """Read and check all variables.
 
         Raises:
-            ConfigurationError: with every variable that is missing or not of its type.
+            ConfigurationError: with every variable that is missing or wrong, and what it should hold; no value.
         """
         values: dict[str, str | int] = {}
         problems: list[str] = []
@@ -69,15 +76,75 @@ class Settings:
                 if f.default is MISSING:
                     problems.append(f"{variable} is not set")
                 continue
-            if f.type is int:
-                if not raw.isdigit():
-                    problems.append(f"{variable} must be a whole number")
-                    continue
-                values[f.name] = int(raw)
-            else:
-                values[f.name] = raw
-        if int(values.get("retention_days", 400)) < 35:
-            problems.append("RETENTION_DAYS must be at least 35: a redelivered send must still find its record")
+            fits, what = _CHECKS.get(f.name, _ANY)
+            if not fits(raw):
+                problems.append(f"{variable} must be {what}")
+                continue
+            values[f.name] = int(raw) if f.type is int else raw
         if problems:
             raise ConfigurationError("; ".join(problems) + " (template.yaml sets them; see docs/configuration.md)")
         return cls(**values)  # type: ignore[arg-type]  # each value was converted to its field's type above
+
+
+def _is_sender(text: str) -> bool:
+    try:
+        return re.fullmatch(r"\+[1-9][0-9]{6,14}", text) is not None and Address.parse(text).value == text
+    except MessagingError:
+        return False
+
+
+def _is_zone(text: str) -> bool:
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    bare = not (parts.query or parts.fragment or parts.username) and not text.endswith("/") and " " not in text
+    return parts.scheme in ("https", "http") and bool(host) and port != 0 and bare
+
+
+def _is_quiet_hours(text: str) -> bool:
+    try:
+        return QuietHours.parse(text, "UTC") is not None
+    except ValueError:
+        return False
+
+
+def _is_number(least: int, most: int) -> Callable[[str], bool]:
+    return lambda text: re.fullmatch("[0-9]{1,9}", text) is not None and least <= int(text) <= most
+
+
+_ANY: tuple[Callable[[str], bool], str] = (bool, "set")
+_SWITCH = (_is_number(0, 1), "0 or 1")
+_MANY = 10**9
+_BASE_URL = (_is_base_url, "a URL such as https://example.com, without a slash at its end")
+_CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "sender_address": (_is_sender, "our WhatsApp sender as +E164, such as +14155238886"),
+    "public_url": _BASE_URL,
+    "twilio_base_url": _BASE_URL,
+    "rate_limit_seconds": (_is_number(1, _MANY), "a whole number of seconds, at least 1"),
+    "replies_per_inbound": (_is_number(1, _MANY), "a whole number, at least 1"),
+    "send_concurrency": (_is_number(2, 1000), "a whole number from 2 to 1000"),
+    "sends_per_second": (_is_number(1, _MANY), "a whole number, at least 1"),
+    "default_agent": (
+        lambda text: re.fullmatch("[a-z0-9_]{1,64}", text) is not None,
+        "an agent's name: lower-case letters, digits and _",
+    ),
+    "quiet_hours": (_is_quiet_hours, "two times such as 21:00-08:00"),
+    "quiet_hours_zone": (_is_zone, "a time zone such as Asia/Kolkata"),
+    "retention_days": (
+        _is_number(35, _MANY),
+        "a whole number of days, at least 35: a redelivered send must still find its record",
+    ),
+    "send_to_business_scoped_ids": _SWITCH,
+    "delete_media_at_twilio": _SWITCH,
+}
+"""What each setting that people write has to be. The others are names and ARNs that CloudFormation fills in."""

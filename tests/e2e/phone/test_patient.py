@@ -172,6 +172,7 @@ def test_picture_voice_note_location_and_quote_are_shown(clinic: Product, opened
     page.keyboard.press("r")
     page.keyboard.type("yes, I come")
     page.keyboard.press("Enter")
+    expect(page.locator(".bubble.out").last).to_contain_text("yes, I come")
     expect(page.locator(".bubble.out").last.locator(".quote")).to_contain_text("Hello Asha")
     answer = next(m for m in clinic.twilio("state")["messages"] if m["body"] == "yes, I come")
     assert answer["params"]["OriginalRepliedMessageSid"] == sent["twilio_sid"]

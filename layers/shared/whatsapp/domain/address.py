@@ -1,9 +1,11 @@
 """Who a message goes to or comes from: a phone number, or WhatsApp's own id where it hides the number."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from whatsapp.domain import renumberings
+from whatsapp.domain.errors import MessagingError
 
 _CHANNEL = "whatsapp:"
 _BUSINESS_SCOPED_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,128}")
@@ -76,3 +78,15 @@ def bare_address(text: str) -> str:
         text = _SPACES.sub(" ", _INVISIBLE.sub("", text)).translate(_PLAIN)
         text = re.sub(r"\d", lambda digit: str(int(digit[0])), text)
     return text.strip().removeprefix(_CHANNEL).strip()
+
+
+_LIKE_A_NUMBER = re.compile(r"\+?\d[\d ().-]{6,24}")
+
+
+def addresses_in(text: str) -> Iterator[Address]:
+    """Every valid phone number that stands in a text, whatever else does."""
+    for found in _LIKE_A_NUMBER.findall(bare_address(text)):
+        try:
+            yield Address.parse(found)
+        except MessagingError:
+            continue

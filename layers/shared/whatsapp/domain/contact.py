@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +51,8 @@ class Contact:
     last_outbound_agent: str | None = None
     next_allowed_at: int | None = None
     """No proactive message may be claimed before this."""
+    tied_until: int | None = None
+    """Nor before this: until then an alias's slot was taken when it was tied, while a message was in flight."""
     inflight: str | None = None
     """`message_id#attempt` of the proactive send that holds the slot."""
     inflight_at: int | None = None
@@ -74,11 +77,11 @@ class Contact:
 
         While another one is in flight, the slot opens a limit after that one started, unless it is refunded.
         """
+        tied_until = self.tied_until or 0
         if self.inflight:
-            return (self.inflight_at or now) + limit_ms
-        if self.next_allowed_at is not None and self.next_allowed_at > now:
-            return self.next_allowed_at
-        return None
+            return max((self.inflight_at or now) + limit_ms, tied_until)
+        opens = max(self.next_allowed_at or 0, tied_until)
+        return opens if opens > now else None
 
 
 class ContactIds:
@@ -89,4 +92,16 @@ class ContactIds:
 
     def of(self, address: Address) -> str:
         """A keyed hash of the address in its canonical spelling; 32 hex digits."""
-        return hmac.new(self._key, address.canonical.encode(), hashlib.sha256).hexdigest()[:32]
+        return self._of(address.canonical)
+
+    def former(self, address: Address) -> tuple[str, ...]:
+        """Of a renumbered address, the contact_ids that its older spellings had before they were known to be one."""
+        return tuple(map(self._of, address.older_spellings))
+
+    def _of(self, spelling: str) -> str:
+        return hmac.new(self._key, spelling.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def is_contact_id(text: str) -> bool:
+    """Whether the text has the form of a contact_id: 32 hex digits."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None

@@ -161,6 +161,8 @@ ERASURE_PASSES = (15 * MINUTE, 120 * MINUTE)
 """After the request: indexes lag, and a message may be in flight."""
 ERASURE_AGAIN = 120 * MINUTE
 ERASURE_POSTPONED = 5 * MINUTE
+DEAD_LETTER_HIDDEN_S = 20
+"""While an erasure reads the dead letters, others do not see them."""
 LATEST_CALLBACK = 48 * HOUR
 """An unresolved message without a callback by then was never sent."""
 
@@ -172,6 +174,9 @@ OLD_WORDING_KEPT = 7 * DAY
 """An old wording stays at Twilio this long after a newer one serves: deferred messages may name it."""
 REPORT_STANDS = HOUR
 """A status that a send reported stands this long against what Twilio's list says."""
+
+JUST_PASSED = HOUR
+"""A time without its day that passed within this is a late caller's, such as a queue's backlog, not the next day's."""
 
 # --- conversations and records ---------------------------------------------------------------------------------------
 

@@ -1,8 +1,12 @@
 """When a message may go: `send_at` and quiet hours."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+_SPAN = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9]) ?- ?((?:[01][0-9]|2[0-3]):[0-5][0-9])")
+"""`time.fromisoformat` also takes seconds, offsets and a bare hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +22,14 @@ class QuietHours:
         """Read `21:00-08:00`; an empty span means none.
 
         Raises:
-            ValueError: the span is not two times.
+            ValueError: the span is not two times of day.
         """
         if not span:
             return None
-        start, _, end = span.partition("-")
-        return cls(time.fromisoformat(start.strip()), time.fromisoformat(end.strip()), ZoneInfo(zone))
+        times = _SPAN.fullmatch(span.strip())
+        if times is None:
+            raise ValueError("not two times of day such as 21:00-08:00")
+        return cls(time.fromisoformat(times[1]), time.fromisoformat(times[2]), ZoneInfo(zone))
 
     def ends_after(self, now: int) -> int:
         """The end of the quiet span that `now` lies in, or `now` itself outside of it (epoch ms)."""

@@ -4,13 +4,18 @@ There are three passes (at once, after 15 minutes, after two hours), because the
 flight; more follow until nothing is left to erase.
 """
 
+import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
-from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, TwilioUnavailable
+from whatsapp.domain.address import Address, addresses_in
+from whatsapp.domain.contact import ContactIds, is_contact_id
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, PublishFailed, Queue, TwilioUnavailable
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
@@ -27,21 +32,25 @@ class EraseContact:
     erasures: ErasureStore
     gateway: Gateway
     media_store: MediaStore
+    queue: Queue
+    contact_ids: ContactIds
     clock: Clock
     commit: Commit
 
     def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
         """Start an erasure and make its first pass.
 
+        It is taken although nothing of the person is found: a request of theirs may still be in a queue, and is not
+        sent then, because it was asked for before the erasure.
+
         Raises:
-            MessagingError: `not_found`.
+            MessagingError: `not_found`: no contact can have this id.
         """
         now = self.clock.now()
+        if not is_contact_id(contact_id):
+            raise MessagingError("not_found", "no contact_id: POST /contacts/lookup gives that of an address")
         contact = self.contacts.get(contact_id)
-        if contact:
-            contact_id = contact.contact_id
-        elif not any(self.erasures.unfinished(contact_id, now)):  # a message that only waits has stored no contact
-            self.contacts.require(contact_id)
+        contact_id = contact.contact_id if contact else contact_id
         job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)
@@ -66,8 +75,9 @@ class EraseContact:
     def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
         """Erase what is left of a contact, under each of its contact_ids. True: it counts as one."""
         contact = self.contacts.get(job.contact_id)
-        is_all_erased = True
-        for contact_id in (job.contact_id, *sorted(contact.aliases if contact else ())):
+        contact_ids = (job.contact_id, *sorted(contact.aliases if contact else ()))
+        is_all_erased = self._delete_dead_letters(contact_ids, deadline)
+        for contact_id in contact_ids:
             self.media_store.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
@@ -81,6 +91,18 @@ class EraseContact:
         if job.passes < len(periods.ERASURE_PASSES):
             return max(job.erased_at + periods.ERASURE_PASSES[job.passes], now + periods.MINUTE)
         return None if is_all_erased else now + periods.ERASURE_AGAIN
+
+    def _delete_dead_letters(self, contact_ids: Collection[str], deadline: Deadline) -> bool:
+        """Delete the dead letters that name the person: requests as they came. True: all were looked through."""
+        try:
+            for body, receipt_handle in self.queue.dead_letters():
+                if not self._has_time(deadline):
+                    return False
+                if any(self.contact_ids.of(address) in contact_ids for address in _addresses_of(body)):
+                    self.queue.delete_dead_letter(receipt_handle)
+        except PublishFailed:
+            return False
+        return True
 
     def _erase(self, message_id: str) -> bool:
         """Erase one message, of either direction; returns whether nothing is left of it.
@@ -117,3 +139,13 @@ class EraseContact:
 
     def _has_time(self, deadline: Deadline) -> bool:
         return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
+
+
+def _addresses_of(letter: str) -> Iterator[Address]:
+    """The addresses in a dead letter: a request's `to`, and every number that stands anywhere in it."""
+    yield from addresses_in(letter)
+    try:
+        to = json.loads(letter)["to"]
+        yield Address.parse(to)
+    except (ValueError, KeyError, TypeError, RecursionError, MessagingError):
+        return

@@ -24,15 +24,16 @@ class ManageContacts:
 
     def lookup(self, address: str) -> dict[str, Any]:
         """The contact_id of an address. The other routes take it, because access logs keep URLs."""
-        contact_id = self.contact_ids.of(Address.parse(address))
-        contact = self.contacts.get(contact_id)
+        parsed = Address.parse(address)
+        contact_id = self.contact_ids.of(parsed)
+        contact = self.contacts.find(contact_id, self.contact_ids.former(parsed))
         return {"contact_id": contact.contact_id if contact else contact_id, "known": contact is not None}
 
     def put(self, address: str, values: dict[str, Any]) -> dict[str, Any]:
         """Store what the caller knows of a contact. It also lifts a suppression: the caller vouches for the address."""
         parsed = Address.parse(address)
         contact_id = self.contact_ids.of(parsed)
-        contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+        contact = self.contacts.find(contact_id, self.contact_ids.former(parsed)) or Contact(contact_id=contact_id)
         # A business-scoped id may be an alias of a number's row: then the number stays the address.
         stored_address = parsed.value if parsed.is_phone_number else contact.address or parsed.value
         self.contacts.update(contact.contact_id, {**values, "address": stored_address, **NOT_SUPPRESSED})

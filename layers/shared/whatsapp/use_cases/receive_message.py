@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from whatsapp.adapters.dynamodb.contact_store import ContactStore
-from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError, InboxStore
+from whatsapp.adapters.dynamodb.contact_store import ContactMovedError, ContactStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.ports import Clock, Metrics, TwilioUnavailable
@@ -59,22 +59,23 @@ class ReceiveMessage:
         """
         contact_id = self.contact_ids.of(form.from_)
         for tries_left in reversed(range(TRIES)):
-            if form.from_.is_phone_number and form.external_user_id:
-                self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
-            known = contact or self.contacts.get(contact_id) or Contact(contact_id=contact_id)
-            if received_at and known.was_erased_since(received_at):
-                raise ErasedError
-            now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox
-            inbound = record_of(
-                form,
-                known,
-                self._answered(form, known),
-                received_at=received_at or now,
-                now=now,
-                source=source,
-                default_agent=self.default_agent,
-            )
             try:
+                if form.from_.is_phone_number and form.external_user_id:
+                    self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
+                found = contact or self.contacts.find(contact_id, self.contact_ids.former(form.from_))
+                known = found or Contact(contact_id=contact_id)
+                if received_at and known.was_erased_since(received_at):
+                    raise ErasedError
+                now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox
+                inbound = record_of(
+                    form,
+                    known,
+                    self._answered(form, known),
+                    received_at=received_at or now,
+                    now=now,
+                    source=source,
+                    default_agent=self.default_agent,
+                )
                 stored = self.inbox.put(inbound, known)
             except ContactMovedError:
                 if not tries_left:

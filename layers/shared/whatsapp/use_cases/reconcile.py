@@ -131,7 +131,7 @@ class Reconcile:
         if sender is None:
             raise UnreadableSenderError(f"{one.twilio_sid}: its sender has a form that we do not know")
         contact_id = self.contact_ids.of(sender)
-        contact = self.contacts.get(contact_id) or Contact(contact_id=contact_id)
+        contact = self.contacts.find(contact_id, self.contact_ids.former(sender)) or Contact(contact_id=contact_id)
         tapped = self._tapped(contact, one)
         media = tuple(self.gateway.media_of(one.twilio_sid)) if one.num_media else ()
         form = InboundForm(

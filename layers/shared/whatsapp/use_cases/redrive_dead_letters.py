@@ -43,6 +43,8 @@ class DeadLetter:
 
     queue_message_id: str
     body: str
+    asked_at: int
+    """When it was first put on a queue (epoch ms): SQS keeps that time when it moves a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class Plan:
     message: Message | None = None
     request: dict[str, Any] | None = None
     """For `REQUEUE`: the request, with an idempotency key, so that a second redrive sends nothing."""
+    asked_at: int = 0
+    """When that request was first put on the queue (epoch ms). An erasure since then forbids it."""
     labels: RequestLabels | None = None
     """What a request without a record says of itself, as far as it can be read."""
 
@@ -87,6 +91,7 @@ class RedriveDeadLetters:
             why="the request was never stored",
             message_id=message_id,
             request={**body, "idempotency_key": body.get("idempotency_key") or letter.queue_message_id},
+            asked_at=letter.asked_at,
             labels=labels,
         )
 
@@ -99,7 +104,7 @@ class RedriveDeadLetters:
         if plan.action is Action.NUDGE and plan.message_id:
             self.queue.nudge(plan.message_id)
         elif plan.action is Action.REQUEUE and plan.request:
-            self.queue.enqueue(plan.request)
+            self.queue.enqueue(plan.request, plan.asked_at)
         elif plan.action is Action.RENEW and plan.message and (again := redrive(plan.message, self.clock.now())):
             self.commit(again)
         return plan.action is not Action.LEAVE

@@ -74,8 +74,10 @@ class SendMessage:
 
     # --- the ways in -----------------------------------------------------------------------------------------------
 
-    def __call__(self, request: SendRequest, idempotency_key: str, deadline: Deadline) -> SendAnswer:
-        """Serve a caller's request.
+    def __call__(
+        self, request: SendRequest, idempotency_key: str, deadline: Deadline, asked_at: int | None = None
+    ) -> SendAnswer:
+        """Serve a caller's request. `asked_at`: when it was made (epoch ms), if it waited in the queue.
 
         Raises:
             MessagingError: refused before anything was stored; the key is still free.
@@ -84,9 +86,11 @@ class SendMessage:
         if stored := self.messages.get(message_id):
             return self._again(stored, request, deadline)
         template = self.catalog.get(request.template) if request.template else None
-        contact = self._contact(self.contact_ids.of(Address.parse(request.to)))
-        now = self.clock.now()
-        message = compose(request, message_id, contact, template, now, send_to_ids=self.policy.send_to_ids)
+        to = Address.parse(request.to)
+        contact_id = self.contact_ids.of(to)
+        contact = self.contacts.find(contact_id, self.contact_ids.former(to)) or Contact(contact_id=contact_id)
+        now, send_to_ids = self.clock.now(), self.policy.send_to_ids
+        message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
         sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")
         stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
         if not stored_by_us:  # another worker stored this key's message first
@@ -156,7 +160,7 @@ class SendMessage:
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
-            lost = self.messages.claim(claimed, deadline.at)
+            lost = self.messages.claim(claimed, deadline.at, contact.aliases)
             if lost is None:
                 return self._post(claimed.after, content, sender, deadline)
             if lost.message:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from whatsapp.adapters.dynamodb.contact_store import ContactStore
-from whatsapp.adapters.dynamodb.inbox_store import ContactMovedError, InboxStore
+from whatsapp.adapters.dynamodb.contact_store import ContactMovedError, ContactStore
+from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain.contact import OptWord
 from whatsapp.domain.ports import Clock, Gateway
 from whatsapp.domain.receiving.inbound import InboundMessage

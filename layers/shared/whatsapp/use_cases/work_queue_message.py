@@ -31,6 +31,8 @@ class QueueMessage:
     queue_message_id: str
     receipt_handle: str
     body: str
+    asked_at: int | None = None
+    """When it was first put on a queue (epoch ms), as SQS says, or the redrive of a dead letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,8 @@ class WorkQueueMessage:
         if body.keys() == {"message_id"}:  # a nudge; a request has no such field
             return self.send_message.advance(str(body["message_id"]), deadline)
         request = parse(SendRequest, body)
-        answer = self.send_message(request, request.idempotency_key or received.queue_message_id, deadline)
+        key = request.idempotency_key or received.queue_message_id
+        answer = self.send_message(request, key, deadline, received.asked_at)
         waits = answer.status in (Status.PENDING, Status.RETRYING)
         return self.messages.get(answer.message_id) if waits and answer.message_id else None
 

@@ -1,7 +1,7 @@
 """The send queue and its dead-letter queue in SQS."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +13,10 @@ from whatsapp.domain.sending.message import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+
+ASKED_AT = "asked_at"
+"""The message attribute that says when a request was first put on the queue (epoch ms)."""
 
 
 class SendQueue:
@@ -57,9 +61,9 @@ class SendQueue:
             raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
         return sum(int(number) for number in answer["Attributes"].values())
 
-    def enqueue(self, request: Mapping[str, Any]) -> None:
-        """Put a request to send on the queue."""
-        self._send(self._url, request)
+    def enqueue(self, request: Mapping[str, Any], asked_at: int) -> None:
+        """Put a request to send on the queue again. `asked_at`: when it first was (epoch ms)."""
+        self._send(self._url, request, asked_at=asked_at)
 
     def dead_letter(self, message: Message) -> None:
         """Write a failed message's id and error to the dead-letter queue. It has no address and no text."""
@@ -87,8 +91,37 @@ class SendQueue:
         except (ClientError, BotoCoreError) as error:
             raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
 
-    def _send(self, url: str, body: Mapping[str, object], delay_seconds: int = 0) -> None:
+    def dead_letters(self) -> Iterator[tuple[str, str]]:
+        """Each dead letter's body and receipt handle. Others see it again after `DEAD_LETTER_HIDDEN_S`."""
+        seen: set[str] = set()
+        while True:
+            try:
+                answer = self._client().receive_message(
+                    QueueUrl=self._dead_letter_url,
+                    MaxNumberOfMessages=10,
+                    VisibilityTimeout=periods.DEAD_LETTER_HIDDEN_S,
+                    WaitTimeSeconds=1,
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
+            letters = [one for one in answer.get("Messages", []) if one["MessageId"] not in seen]
+            if not letters:
+                return
+            seen.update(one["MessageId"] for one in letters)
+            yield from ((one["Body"], one["ReceiptHandle"]) for one in letters)
+
+    def delete_dead_letter(self, receipt_handle: str) -> None:
+        """Delete a dead letter for good."""
         try:
-            self._client().send_message(QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds)
+            self._client().delete_message(QueueUrl=self._dead_letter_url, ReceiptHandle=receipt_handle)
+        except (ClientError, BotoCoreError) as error:
+            raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
+
+    def _send(self, url: str, body: Mapping[str, object], delay_seconds: int = 0, asked_at: int | None = None) -> None:
+        said: Any = {ASKED_AT: {"DataType": "Number", "StringValue": str(asked_at)}} if asked_at else {}
+        try:
+            self._client().send_message(
+                QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds, MessageAttributes=said
+            )
         except (ClientError, BotoCoreError) as error:
             raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Put
@@ -9,12 +10,21 @@ from whatsapp.adapters.dynamodb.items import contact_from
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 
-_BINDING = ("next_allowed_at", "last_accepted_at", "last_inbound_at", "opted_out_at", "erased_at")
+_BINDING = ("last_accepted_at", "last_inbound_at", "opted_out_at", "erased_at")
 """When two rows are merged, keep the later of these timestamps."""
+_IN_FLIGHT = ("inflight", "inflight_at", "prev_next", "next_allowed_at", "reply_inflight", "reply_until")
+"""What an alias keeps while a message of its own is in flight: settling that message writes these."""
 _KNOWN = ("user_id", "language", "agent", "opted_in_at", "opt_in_source", "last_outbound_at", "last_outbound_agent")
 """When two rows are merged, the contact's own value of these is kept, else the alias's."""
 
 NOT_SUPPRESSED = {"suppressed_code": None, "suppressed_at": None}
+
+
+_TIES = 5
+
+
+class ContactMovedError(Exception):
+    """The contact's row changed since it was read, or became an alias of another: read it again."""
 
 
 class ContactStore:
@@ -27,9 +37,17 @@ class ContactStore:
     def get(self, contact_id: str) -> Contact | None:
         """The contact's row, read consistently; for an alias, the row that it names."""
         item = self._db.get(self._contacts, {"contact_id": contact_id})
-        if item and item.get("alias_of"):
+        while item and item.get("alias_of"):  # a former spelling's row may be between: it had aliases of its own
             item = self._db.get(self._contacts, {"contact_id": item["alias_of"]})
         return contact_from(item) if item else None
+
+    def find(self, contact_id: str, former_ids: Iterable[str]) -> Contact | None:
+        """As `get`, for an address whose older spellings had contact_ids of their own: those are tied to it first."""
+        for former_id in former_ids:
+            former = self._db.get(self._contacts, {"contact_id": former_id})
+            if former and "alias_of" not in former:
+                self.tie(former_id, contact_id)
+        return self.get(contact_id)
 
     def require(self, contact_id: str) -> Contact:
         """As `get`, for a contact that a caller names.
@@ -44,8 +62,10 @@ class ContactStore:
     def suppress(self, contact_id: str, code: int, now: int) -> None:
         """Record that Twilio proved this address unreachable, unless the patient has written since."""
         written_since = Attr("last_inbound_at").gte(now)
+        contact = self.get(contact_id)  # the address may have been tied to a number since the message was claimed
         try:
-            self._change(contact_id, {"suppressed_code": code, "suppressed_at": now}, ~written_since)
+            values = {"suppressed_code": code, "suppressed_at": now}
+            self._change(contact.contact_id if contact else contact_id, values, ~written_since)
         except ConditionFailed:
             return
 
@@ -68,35 +88,51 @@ class ContactStore:
     def tie(self, second_id: str, contact_id: str) -> None:
         """Make a second address an alias of the contact. If it has a row of its own, that is merged into the contact's.
 
-        Does nothing while a message is in flight on either row, because settling it needs that row unchanged. The next
-        inbound message tries again.
+        It does not wait for messages in flight: an opt-out under the one address must bind the other at once. What is
+        in flight settles on the row that it took, and that row's limit holds for the contact as `tied_until`.
+
+        Raises:
+            ContactMovedError: the rows kept changing.
         """
-        second = self._db.get(self._contacts, {"contact_id": second_id})
-        if second_id == contact_id or (second and (second.get("alias_of") or second.get("inflight"))):
+        if second_id == contact_id:
             return
-        first = self._db.get(self._contacts, {"contact_id": contact_id})
-        if first and (first.get("alias_of") or first.get("inflight")):
+        for _ in range(_TIES):
+            first, second = (self._db.get(self._contacts, {"contact_id": one}) for one in (contact_id, second_id))
+            if "alias_of" in (first or {}) or "alias_of" in (second or {}):
+                return
+            try:
+                self._db.transact(
+                    self._alias(second_id, contact_id, second), self._merge(contact_id, first, second_id, second)
+                )
+            except ConditionFailed:
+                continue
             return
-        # The alias's row keeps no data of its own, so that erasing finds all of it on the contact's row.
-        alias = Put(
-            table=self._contacts,
-            item={"contact_id": second_id, "alias_of": contact_id},
-            condition=_unchanged(second),
-        )
-        try:
-            self._db.transact(alias, self._merge(contact_id, first, second_id, second))
-        except ConditionFailed:
-            return  # another worker was faster; the next inbound message tries again
+        raise ContactMovedError
+
+    def _alias(self, second_id: str, contact_id: str, second: Item | None) -> Put:
+        """The alias's row. It keeps no data of its own, so that erasing finds all of it on the contact's row."""
+        held = second if second and {"inflight", "reply_inflight"} & second.keys() else {}
+        kept = {name: held[name] for name in _IN_FLIGHT if name in held}
+        item = {"contact_id": second_id, "alias_of": contact_id, **kept}
+        return Put(table=self._contacts, item=item, condition=_unchanged(second))
 
     def _merge(self, contact_id: str, first: Item | None, second_id: str, second: Item | None) -> Change:
         old, more = first or {}, second or {}
         merged = {name: max(old.get(name, 0), more[name]) for name in _BINDING if name in more}
         merged |= {name: more[name] for name in _KNOWN if name in more and name not in old}
+        if limits := [more[name] for name in ("next_allowed_at", "tied_until") if name in more]:
+            # Settling what is in flight sets `next_allowed_at`, and may not know of the other row's limit.
+            name = "tied_until" if "inflight" in old or "inflight" in more else "next_allowed_at"
+            merged[name] = max(old.get(name, 0), *limits)
+        if more.get("reply_until", 0) > old.get("reply_until", 0):
+            merged |= {name: more[name] for name in ("reply_inflight", "reply_until")}
+        if words := [*old.get("opt_words", ()), *more.get("opt_words", ())]:
+            merged["opt_words"] = sorted(words, key=lambda word: int(word["at"]))
         return Change(
             table=self._contacts,
             key={"contact_id": contact_id},
             set=merged,
-            add={"aliases": {second_id}},
+            add={"aliases": {second_id, *more.get("aliases", ())}},
             condition=_unchanged(first),
         )
 
@@ -106,6 +142,6 @@ class ContactStore:
 
 def _unchanged(item: Item | None) -> Any:
     """The condition that nothing has changed that a merge depends on."""
-    names = (*_BINDING, "inflight", "alias_of")
+    names = (*_BINDING, *_IN_FLIGHT, "tied_until", "opt_words", "alias_of")
     conditions = [Attr(n).eq(item[n]) if item and n in item else Attr(n).not_exists() for n in names]
     return functools.reduce(operator.and_, conditions)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
-from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED
+from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMovedError
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
@@ -18,10 +18,6 @@ from whatsapp.domain.sending.message import shard_of
 
 _RECONCILE = {"message_id": "reconcile", "entry": "mark"}
 _FIELDS = {f.name for f in fields(InboundMessage)}
-
-
-class ContactMovedError(Exception):
-    """The contact's row changed since it was read, or became an alias of another: read it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

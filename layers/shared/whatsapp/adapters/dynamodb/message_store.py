@@ -3,7 +3,7 @@
 Where the contact's slot takes part (`slots`), both rows change in one transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,14 +85,15 @@ class MessageStore:
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
-    def claim(self, transition: Transition, lease: int) -> ClaimLost | None:
+    def claim(self, transition: Transition, lease: int, aliases: Collection[str] = ()) -> ClaimLost | None:
         """Take the message, and with it the contact's slot or one of the inbound message's replies.
 
-        None: this worker has it, until `lease` (epoch ms).
+        None: this worker has it, until `lease` (epoch ms). `aliases`: the contact's other ids.
         """
         claimed = transition.after
+        slot = self._slots.take(claimed, claimed.claimed_at or 0, lease, aliases)
         try:
-            self._db.transact(self._own(transition), *self._slots.take(claimed, claimed.claimed_at or 0, lease))
+            self._db.transact(self._own(transition), *slot)
         except ConditionFailed as failed:
             return _why_lost(failed)
         return None

@@ -10,6 +10,7 @@
 after an erasure and would restore erased data.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,18 @@ class Slots:
     rate_limit_ms: int
     replies_per_inbound: int
 
-    def take(self, claimed: Message, now: int, lease: int) -> list[Change]:
-        """What a claim needs of the contact, and of the inbound message that a reply answers."""
+    def take(self, claimed: Message, now: int, lease: int, aliases: Collection[str]) -> list[Change]:
+        """What a claim needs of the contact, and of the inbound message that a reply answers.
+
+        `aliases`: the contact's other ids. The inbound message may have been stored under one of them.
+        """
         if claimed.kind is SendKind.REPLY:
-            return [self._take_reply_lane(claimed, now, lease), self._take_place(claimed, now)]
-        free = Attr("inflight").not_exists() & absent_or("next_allowed_at", Attr("next_allowed_at").lte(now))
+            return [self._take_reply_lane(claimed, now, lease), self._take_place(claimed, now, aliases)]
+        free = (
+            Attr("inflight").not_exists()
+            & absent_or("next_allowed_at", Attr("next_allowed_at").lte(now))
+            & absent_or("tied_until", Attr("tied_until").lte(now))
+        )
         change = self._contact(
             claimed,
             _may_be_written_to(claimed) & free,
@@ -79,7 +87,7 @@ class Slots:
             **_speaker(claimed),
         )
 
-    def _take_place(self, claimed: Message, now: int) -> Change:
+    def _take_place(self, claimed: Message, now: int, aliases: Collection[str]) -> Change:
         room = absent_or(
             "replied_by",
             Attr("replied_by").contains(claimed.message_id) | Attr("replied_by").size().lt(self.replies_per_inbound),
@@ -87,7 +95,9 @@ class Slots:
         return Change(
             table=self.messages_table,
             key=message_key(claimed.in_reply_to or ""),
-            condition=Attr("received_at").gt(now - periods.WINDOW) & Attr("contact_id").eq(claimed.contact_id) & room,
+            condition=Attr("received_at").gt(now - periods.WINDOW)
+            & Attr("contact_id").is_in([claimed.contact_id, *sorted(aliases)])
+            & room,
             add={"replied_by": {claimed.message_id}},
         )
 
@@ -112,5 +122,5 @@ def _may_be_written_to(message: Message) -> Any:
     return (
         Attr("alias_of").not_exists()
         & Attr("opted_out_at").not_exists()
-        & absent_or("erased_at", Attr("erased_at").lt(message.created_at))
+        & absent_or("erased_at", Attr("erased_at").lt(message.requested_at))
     )

@@ -96,13 +96,12 @@ class TwilioMedia:
     def _check_host(self, parts: SplitResult) -> None:
         if self._is_emulators(parts):  # its second host
             return
-        is_plain = parts.scheme == "https" and parts.port in (None, 443) and "@" not in parts.netloc
-        if not is_plain:
-            raise MediumRefusedError("redirected to where no content of Twilio's can be")
         if not _CONTENT_HOSTS.fullmatch(parts.hostname or ""):
             # Not final: Twilio may have moved its content to a host that is added later.
             host = re.sub(r"[^a-z0-9.:-]", "?", parts.hostname or "nowhere")[:253]  # it stands in an alert
             raise MediumHostUnknownError(f"redirected to {host}, not known to keep Twilio's content")
+        if parts.scheme != "https" or parts.port not in (None, 443) or "@" in parts.netloc:
+            raise MediumRefusedError("redirected to where no content of Twilio's can be")
 
     @contextmanager
     def _open(self, parts: SplitResult, method: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:

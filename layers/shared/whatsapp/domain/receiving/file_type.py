@@ -36,7 +36,7 @@ def _container(start: bytes, *types: str, holds: bytes = b"") -> _Family:
 
 
 _TEXT = rb"(\xef\xbb\xbf)?\s{0,64}"
-_MS, _OOXML = "application/vnd.ms-", "application/vnd.openxmlformats-officedocument."
+_VND_MS, _OOXML = "application/vnd.ms-", "application/vnd.openxmlformats-officedocument."
 _OFFICE = (f"{_OOXML}wordprocessingml.document", f"{_OOXML}spreadsheetml.sheet", f"{_OOXML}presentationml.presentation")
 _FAMILIES = (
     _of_one_type(rb"\xff\xd8\xff", "image/jpeg"),
@@ -63,7 +63,9 @@ _FAMILIES = (
     _container(rb"\0\0\x01[\xb3\xba]", "video/mpeg"),
     _container(rb"\x1a\x45\xdf\xa3", "video/webm", "audio/webm"),
     # An Office document with a password is an OLE file, too.
-    _container(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword", f"{_MS}excel", f"{_MS}powerpoint", *_OFFICE),
+    _container(
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword", f"{_VND_MS}excel", f"{_VND_MS}powerpoint", *_OFFICE
+    ),
     _container(rb"PK\x03\x04", *_OFFICE, holds=b"[Content_Types].xml"),
 )
 

@@ -16,6 +16,8 @@ from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transitio
 from whatsapp.domain.sending.twilio_codes import row_for
 from whatsapp.domain.templates.template import Template
 
+_FORBIDDEN = MessagingError("opted_out", "the contact opted out or was erased meanwhile")
+
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
@@ -39,6 +41,8 @@ def before_claim(
     """
     if refusal := unreachable(contact, now):
         return refuse(message, refusal, now)
+    if is_forbidden(contact, message):
+        return refuse(message, _FORBIDDEN, now)
     if is_past(message, now):
         return expire(message, now)
     exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
@@ -63,7 +67,7 @@ def slot_taken(
         MessagingError: a new message is refused; `rate_limited` where the caller asked for that.
     """
     if is_forbidden(contact, message):
-        return refuse(message, MessagingError("opted_out", "the contact opted out or was erased meanwhile"), now)
+        return refuse(message, _FORBIDDEN, now)
     opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
@@ -160,7 +164,7 @@ def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
 
 def is_forbidden(contact: Contact, message: Message) -> bool:
     """Whether the contact opted out, or was erased since the message was asked for."""
-    return contact.opted_out_at is not None or contact.was_erased_since(message.asked_at or message.created_at)
+    return contact.opted_out_at is not None or contact.was_erased_since(message.requested_at)
 
 
 def is_past(message: Message, now: int) -> bool:

@@ -16,16 +16,26 @@ from whatsapp.domain.templates.version import TemplateVersion, serving_version
 
 
 def compose(
-    request: SendRequest, message_id: str, contact: Contact, template: Template | None, now: int, *, send_to_ids: bool
+    request: SendRequest,
+    message_id: str,
+    contact: Contact,
+    template: Template | None,
+    now: int,
+    *,
+    send_to_ids: bool,
+    asked_at: int | None = None,
 ) -> Message:
     """The record of a new message to this contact, in their language and with the text that they will read.
+
+    `asked_at`: when its caller asked for it (epoch ms), if it waited in the queue.
 
     Raises:
         MessagingError: `expired`; `too_late` if the moment that it is about has passed, or has by `send_at`;
             `invalid_request` for a `send_at` too far ahead; `unknown_language`; `invalid_variables`; `invalid_address`
             for an id whose number is not known, unless sends to ids are on.
     """
-    send_at, expires_at = _times(request, template, now)
+    asked_at = min(asked_at, now) if asked_at else now
+    send_at, expires_at = _times(request, template, asked_at, now)
     to = _recipient(Address.parse(request.to), contact, send_to_ids=send_to_ids)
     language, text = None, request.text
     if template:
@@ -38,6 +48,7 @@ def compose(
         to=to.value,
         request_hash=request.hash(),
         created_at=now,
+        asked_at=asked_at if asked_at < now else None,
         status=Status.PENDING,
         kind=SendKind.REPLY if request.in_reply_to else SendKind.PROACTIVE,
         template=request.template,
@@ -54,12 +65,12 @@ def compose(
     )
 
 
-def _times(request: SendRequest, template: Template | None, now: int) -> tuple[int | None, int | None]:
+def _times(request: SendRequest, template: Template | None, asked_at: int, now: int) -> tuple[int | None, int | None]:
     send_at, expires_at = _epoch_ms(request.send_at), _epoch_ms(request.expires_at)
     if send_at is not None and send_at > now + periods.SEND_AT_MOST_AHEAD:
         raise MessagingError("invalid_request", "send_at: at most 30 days ahead; ask again when it is nearer")
     if expires_at is None and template and template.expires_after:
-        expires_at = (send_at or now) + int(template.expires_after.total_seconds() * 1000)
+        expires_at = (send_at or asked_at) + int(template.expires_after.total_seconds() * 1000)
         if expires_at <= now:
             raise MessagingError(
                 "expired",

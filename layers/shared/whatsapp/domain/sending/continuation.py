@@ -47,7 +47,7 @@ def continuation_of(
         old,
         message_id=continuation_id_of(old.message_id),
         continues=old.message_id,
-        asked_at=old.asked_at or old.created_at,
+        asked_at=old.requested_at,
         status=Status.PENDING,
         created_at=now,
         status_at=now,

@@ -70,9 +70,14 @@ class Message:
     content_sid: str | None = None
     continues: str | None = None
     asked_at: int | None = None
-    """When the caller asked for the message that this record continues."""
+    """When the caller asked for it, where that was before `created_at`: it came by the queue, or continues a record."""
     continued_as: str | None = None
     error: Failure | None = None
+
+    @property
+    def requested_at(self) -> int:
+        """When the caller asked for it. An erasure since then forbids it."""
+        return self.asked_at or self.created_at
 
     @property
     def is_new(self) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
 
+from whatsapp.domain import periods
+
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 """India has one zone and no summer time, so no time-zone database is needed."""
 
@@ -26,8 +28,6 @@ _ZONE = re.compile(
 )
 _LEAP_YEAR = 2000
 """Stands for the year of a date without one, because 29 February must be possible."""
-_JUST_PASSED = timedelta(hours=1)
-"""A time without its day that has passed by no more than this is a late caller's, not the next day's."""
 
 
 def _abbreviations(names: str) -> Iterator[tuple[str, int]]:
@@ -65,7 +65,7 @@ class Moment:
         moments = [self._on(day) for day in days]
         if self.day:
             return min(moments, key=lambda at: abs(at - reference), default=None)
-        return next((at for at in moments if at >= reference - _JUST_PASSED), None)
+        return next((at for at in moments if at >= reference - timedelta(milliseconds=periods.JUST_PASSED)), None)
 
     def _days(self, today: date) -> list[date]:
         """The days that it may mean, around today, in order."""
