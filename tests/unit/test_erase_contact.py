@@ -69,6 +69,20 @@ def sweep(side: Receiving, minutes: int) -> int:
     return side.erase_contact.sweep(side.deadline)
 
 
+def test_erasure_is_dated_by_a_clock_that_a_read_has_corrected(side: Receiving) -> None:
+    """A new sandbox's own clock may be minutes slow: messages of these minutes would be brought back."""
+    side.receive_message(side.form(1))
+    now = side.clock.now()
+    side.clock.at = now - 10 * 60_000
+
+    def correct() -> None:
+        side.clock.at = now
+
+    with side.before_call("GetItem", correct):
+        side.erase_contact(ME, side.deadline)
+    assert side.contact().erased_at == now
+
+
 def test_nothing_personal_stays(side: Receiving) -> None:
     a_life(side)
     of_asked = message_id_of("asked")

@@ -355,7 +355,7 @@ def test_due_leaves_callbacks_and_inbound_messages_to_their_own_sweeps(app: Unit
 
 
 def test_due_reads_a_page_when_it_is_asked_for(app: UnitApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DynamoDB, "query", partialmethod(DynamoDB.query, limit=2))
+    monkeypatch.setattr(DynamoDB, "pages", partialmethod(DynamoDB.pages, limit=2))
     for number in range(3):
         app.store(f"{number}", due_at=NOON + number, due_shard="send#0")
     found = app.messages.due("send#0", NOON + 2)

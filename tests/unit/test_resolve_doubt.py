@@ -91,6 +91,29 @@ def test_no_candidate_or_two_prove_nothing(app: UnitApp, candidates: int) -> Non
     assert app.contact().inflight == message.slot_holder
 
 
+@pytest.mark.parametrize(
+    ("others_sid", "listed_at", "reads"),
+    [
+        (None, None, []),
+        (None, NOON + periods.LIST_UNTIL + 1, []),
+        (1, NOON, ["Query messages"]),
+        (None, NOON, ["Query messages", "Query messages", "BatchGetItem"]),
+    ],
+)
+def test_history_is_read_only_if_something_listed_may_be_the_message(
+    app: UnitApp, others_sid: int | None, listed_at: int | None, reads: list[str]
+) -> None:
+    """It may have thousands of messages. Whose a listed one is says the index of sids."""
+    message = app.left_at(Status.UNKNOWN)
+    app.store("other", status=Status.SENT, twilio_sid=others_sid and f"SM{others_sid:032x}")
+    app.gateway.messages = [listed(message, date_created=listed_at)] if listed_at else []
+    app.clock.at = NOON + periods.RECONCILE_DOUBT
+    with app.calls() as calls:
+        app.resolve_doubt(message)
+    reading = calls[: calls.index("UpdateItem messages")] if "UpdateItem messages" in calls else calls
+    assert [call for call in reading if call.startswith(("Query", "Batch"))][: len(reads) or 1] == reads
+
+
 def test_candidate_that_is_another_records_is_none(app: UnitApp) -> None:
     message = app.left_at(Status.UNKNOWN)
     app.store("other", status=Status.SENT, twilio_sid=f"SM{1:032x}", text=message.text)

@@ -46,11 +46,11 @@ class EraseContact:
         Raises:
             MessagingError: `not_found`: no contact can have this id.
         """
-        now = self.clock.now()
         if not is_contact_id(contact_id):
             raise MessagingError("not_found", "no contact_id: POST /contacts/lookup gives that of an address")
         contact = self.contacts.get(contact_id)
         contact_id = contact.contact_id if contact else contact_id
+        now = self.clock.now()  # after a read: what a new sandbox's wrong clock says would bring back what was erased
         job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)

@@ -76,8 +76,8 @@ class Reconcile:
 
     def _backfill_missing(self, sweep: Sweep) -> int:
         """Returns how many. What a complete look covered, the next run does not look at again."""
-        until = self.clock.now() - periods.RECONCILE_AFTER
         complete_until = self.inbox.reconciled_until()
+        until = self.clock.now() - periods.RECONCILE_AFTER  # after a read: a new sandbox's clock may be off
         self.metrics.count("ReconcileBehind", int(until - (complete_until or until) > periods.RECONCILE_BEHIND))
         earliest, backfilled = until - periods.RECONCILE_LOOK_BACK, 0
         start = max(min(complete_until or until - periods.RECONCILE_DEEP, until), earliest)

@@ -1,5 +1,6 @@
 """Find out what became of a message whose POST had no clear answer: wait for callbacks, then look in Twilio's list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
@@ -10,6 +11,7 @@ from whatsapp.domain.sending.on_doubt import (
     is_early,
     list_from,
     next_look,
+    of_its_time,
     on_doubt,
     others_span,
     overdue,
@@ -53,6 +55,14 @@ class ResolveDoubt:
             if ended := without_list(message, self.clock.now()):
                 return ended
             raise
-        found = self.messages.of_contact(message.contact_id, *others_span(message))
-        others = [other for other in found if other.message_id != message.message_id]
+        # A whole history is much to read: it matters only if something listed may be this message.
+        listed = [one for one in of_its_time(message, listed) if not self._is_anothers(one.twilio_sid, message)]
+        others = self._others(message) if listed else ()
         return on_doubt(message, listed, others, self.clock.now())
+
+    def _is_anothers(self, twilio_sid: str, message: Message) -> bool:
+        return any(one != message.message_id for one in self.messages.message_ids_for_sid(twilio_sid))
+
+    def _others(self, message: Message) -> Sequence[Message]:
+        found = self.messages.of_contact(message.contact_id, *others_span(message))
+        return [other for other in found if other.message_id != message.message_id]

@@ -158,16 +158,22 @@ class DynamoDB:
     def query_all(
         self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
     ) -> Iterator[Item]:
-        """Every item of a query, page after page as they are asked for."""
-        return chain.from_iterable(self.pages(table, condition, index=index, newest_first=newest_first))
+        """Every item of a query, a thousand a page, read as they are asked for."""
+        return chain.from_iterable(self.pages(table, condition, index=index, newest_first=newest_first, limit=1_000))
 
     def pages(
-        self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
+        self,
+        table: str,
+        condition: ConditionBase,
+        *,
+        index: str | None = None,
+        newest_first: bool = False,
+        limit: int = 100,
     ) -> Iterator[list[Item]]:
         """Every page of a query, each read when it is asked for."""
         start: Item | None = None
         while True:
-            page = self.query(table, condition, index=index, newest_first=newest_first, start=start)
+            page = self.query(table, condition, index=index, newest_first=newest_first, start=start, limit=limit)
             yield page.items
             if not (start := page.next_key):
                 return

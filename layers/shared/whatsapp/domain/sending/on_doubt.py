@@ -75,6 +75,11 @@ def without_list(message: Message, now: int) -> Transition | None:
     return _end(message, now) if is_open and now - _started(message) >= periods.DOUBT_ENDS else None
 
 
+def of_its_time(message: Message, listed: Sequence[TwilioMessage]) -> list[TwilioMessage]:
+    """The listed messages that Twilio took at about the time of the message. Without any, no other record matters."""
+    return [one for one in listed if _is_of_its_time(message, one)]
+
+
 def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
     """The listed messages that may be this one, and are no other record's."""
     return [one for one in _unowned(message, listed, others) if _may_be(message, one)]
@@ -86,7 +91,7 @@ def _unowned(message: Message, listed: Sequence[TwilioMessage], others: Sequence
     So it is sent again only if Twilio certainly has nothing of it.
     """
     owned = {other.twilio_sid for other in others}
-    return [one for one in listed if _is_of_its_time(message, one) and one.twilio_sid not in owned]
+    return [one for one in of_its_time(message, listed) if one.twilio_sid not in owned]
 
 
 def list_from(message: Message) -> int:
