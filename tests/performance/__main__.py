@@ -278,7 +278,7 @@ def rush() -> dict[str, float]:
 def run(environment: Mapping[str, str], program: str, *arguments: str) -> dict[str, float]:
     """What a program of this folder measured in a sandbox."""
     command = [str(LAMBDA_PYTHON), "-P", str(HERE / program), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return measured
 

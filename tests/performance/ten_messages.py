@@ -18,8 +18,14 @@ def records(first: int) -> list[dict[str, Any]]:
     """Ten requests, each to somebody else."""
     variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
     bodies = ({"to": f"+9197{first + n}", "template": "mood_checkin", "variables": variables} for n in range(10))
+    attributes = {"SentTimestamp": str(bootstrap.app().clock.now())}
     return [
-        {"messageId": f"bench-{first + n}", "receiptHandle": "none", "body": json.dumps(body)}
+        {
+            "messageId": f"bench-{first + n}",
+            "receiptHandle": "none",
+            "body": json.dumps(body),
+            "attributes": attributes,
+        }
         for n, body in enumerate(bodies)
     ]
 
