@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from whatsapp.adapters.aws.queue import ASKED_AT
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
-from whatsapp.domain.ports import PublishFailed
+from whatsapp.domain.ports import ASKED_AT, PublishFailed
 from whatsapp.domain.schedule import iso
 from whatsapp.settings import ConfigurationError, Settings
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan

@@ -6,9 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from whatsapp import bootstrap
-from whatsapp.adapters.aws.queue import ASKED_AT
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import Deadline
+from whatsapp.domain.ports import ASKED_AT, Deadline
 from whatsapp.domain.sending.request import refusal
 from whatsapp.observability import logger, metrics
 from whatsapp.use_cases.work_queue_message import QueueMessage

@@ -34,6 +34,8 @@ OUR_ROUTES = {
     ("/contacts/lookup", "post"): "SendFunction",
     ("/contacts/{contact_id}", "delete"): "SendFunction",
     ("/contacts/{contact_id}/conversation", "get"): "SendFunction",
+    ("/hold", "put"): "SendFunction",
+    ("/hold", "delete"): "SendFunction",
     ("/templates", "get"): "TemplateSyncFunction",
     ("/templates/sync", "post"): "TemplateSyncFunction",
 }

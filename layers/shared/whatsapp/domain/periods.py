@@ -188,6 +188,8 @@ RETENTION_LEAST_DAYS = 35
 
 # --- credentials and callers -----------------------------------------------------------------------------------------
 
+INIT_WAITS_S = 5.0
+"""How long a new sandbox waits for what it makes before the first request. Lambda ends an INIT after ten seconds."""
 SECRET_KEPT_S = 900.0
 SECRET_REFRESH_S = 30.0
 """A refused signature or login reads the secret again at most this often."""

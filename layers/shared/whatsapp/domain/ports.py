@@ -176,6 +176,10 @@ class PublishFailed(Exception):
     """The bus, the queue or the topic did not take it. The outbox entry stays in the record."""
 
 
+ASKED_AT = "asked_at"
+"""The queue message's attribute that says when a redriven request was first put on the queue (epoch ms)."""
+
+
 class Queue(Protocol):
     """The send queue. A queue message is only a nudge: the record is the truth."""
 

@@ -8,15 +8,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import PublishFailed
+from whatsapp.domain.ports import ASKED_AT, PublishFailed
 from whatsapp.domain.sending.message import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-
-ASKED_AT = "asked_at"
-"""The message attribute that says when a request was first put on the queue (epoch ms)."""
 
 
 class SendQueue:
