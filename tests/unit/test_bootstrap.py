@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from whatsapp import bootstrap
+from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
 from whatsapp.settings import ConfigurationError
 
@@ -55,7 +56,7 @@ def test_configuration_that_is_wrong_is_told_by_the_request(monkeypatch: pytest.
 
 def test_service_that_hangs_does_not_hold_the_start_for_long(init: UnitApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """INIT has ten seconds, and each request has its own timeouts."""
-    monkeypatch.setattr(bootstrap, "INIT_WAITS_S", 0.05)
+    monkeypatch.setattr(periods, "INIT_WAITS_S", 0.05)
     hangs, made = threading.Event(), list[object]()
     bootstrap.prepare(lambda _: hangs.wait(10), made.append)
     assert made == []

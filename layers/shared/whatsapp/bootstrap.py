@@ -69,7 +69,6 @@ _TIMEOUTS = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
-INIT_WAITS_S = 5.0
 AT_ONCE = 10
 """As many threads as botocore keeps connections."""
 
@@ -378,7 +377,7 @@ def prepare(*parts: Callable[[App], object]) -> None:
     if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
         maker = threading.Thread(target=_make, args=(parts,), daemon=True)
         maker.start()
-        maker.join(INIT_WAITS_S)
+        maker.join(periods.INIT_WAITS_S)
 
 
 def _make(parts: Sequence[Callable[[App], object]]) -> None:
