@@ -95,6 +95,8 @@ LONGEST_WAIT_PAUSE = 5 * MINUTE
 """So soon after an outage everything has gone out."""
 WAITS_FOR = 4 * HOUR
 """A message that has only ever waited fails after this long: Twilio's own queue holds a message no longer."""
+TEMPLATE_LOOK = 15 * MINUTE
+"""What waits for its template looks again after this long: the sync asks about approvals as often."""
 WAITS_FOR_TEMPLATE = DAY
 """A message without `expires_at` waits for its template's approval so long. Meta pauses one for up to six hours."""
 SELF_NUDGE_S = 60

@@ -91,5 +91,15 @@ class Commit:
             lately = self.messages.of_contact(sent.contact_id, at - periods.HOUR, at)
             if sum(m.kind is SendKind.REPLY and m.status in ACCEPTED for m in lately) >= MANY_REPLIES:
                 self.metrics.count("RepliesPerContactHigh")
-        elif before.last_accepted_at and abs(at - before.last_accepted_at) < self.rate_limit_ms:
+        elif (
+            before.last_accepted_at
+            and abs(at - before.last_accepted_at) < self.rate_limit_ms
+            and not _was_another_contact(sent, before.last_accepted_at, before)
+        ):
             self.metrics.count("RateLimitViolations")
+
+
+def _was_another_contact(sent: Message, last_accepted_at: int, contact: Contact) -> bool:
+    """Whether the message was claimed before two addresses were known to be one person's."""
+    overlaps = sent.claimed_at is not None and sent.claimed_at < last_accepted_at
+    return sent.contact_id != contact.contact_id or (bool(contact.aliases) and overlaps)

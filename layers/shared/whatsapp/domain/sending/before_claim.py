@@ -120,7 +120,7 @@ def refuse(message: Message, error: MessagingError, now: int) -> Transition:
     if message.is_new:
         raise error
     if error.code == "template_not_approved" and now < _waits_for_template_until(message):
-        return defer(message, now + periods.PAUSED_LOOK[1], now, error=error.failure)
+        return defer(message, now + periods.TEMPLATE_LOOK, now, error=error.failure)
     outbox = EVENT_AND_ALERT if error.code == "template_not_approved" else EVENT
     failure = Failure(code=error.code, detail=error.detail, twilio_code=error.failure.twilio_code)
     return take(message, DROP, now, error=failure, outbox=outbox)
