@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import provisioners
 
@@ -157,6 +157,20 @@ def run_lambdas_on(python: str) -> None:
     lambda_runtime._detect_runtime_binary = interpreter_for
 
 
+def send_batches_by_the_permission_to_send() -> None:
+    """`SendMessageBatch` is asked for as an action of its own. On AWS `sqs:SendMessage` allows it.
+
+    Source: "Amazon SQS API permissions: Actions and resource reference" in the SQS developer guide.
+    """
+    action_of = iam_actions.extract_iam_action
+
+    def as_on_aws(*request: Any) -> str | None:
+        action = action_of(*request)
+        return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+    iam_actions.extract_iam_action = as_on_aws
+
+
 def be_quick() -> None:
     """Schedules are looked at every 10 s, and a handler that logs nothing is waited for for 50 ms."""
     eventbridge._SCHEDULER_TICK_INTERVAL = 1
@@ -170,6 +184,7 @@ def mend() -> None:
     refer_to_secrets_by_arn()
     read_concurrency_as_number()
     unpack_layers_once()
+    send_batches_by_the_permission_to_send()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])
     be_quick()
 

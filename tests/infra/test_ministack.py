@@ -139,3 +139,10 @@ def test_policies_are_enforced(stack: Stack, ask: Callable[[str], Any]) -> None:
     event = {"Source": "test", "DetailType": "test", "Detail": "{}", "EventBusName": STACK_NAME}
     assert "AccessDenied" in ask(f"{boto3}.client('s3').list_buckets()")["errorMessage"]
     assert ask(f"{boto3}.client('events').put_events(Entries=[{event}])['FailedEntryCount']") == 0
+
+
+def test_who_may_send_a_message_may_send_a_batch(stack: Stack, ask: Callable[[str], Any]) -> None:
+    queue, boto3 = stack.outputs["SendQueueUrl"], "__import__('boto3')"
+    entries = [{"Id": "1", "MessageBody": '{"message_id": "nobody"}', "DelaySeconds": 900}]
+    sent = ask(f"{boto3}.client('sqs').send_message_batch(QueueUrl={queue!r}, Entries={entries})['Successful']")
+    assert [one["Id"] for one in sent] == ["1"]

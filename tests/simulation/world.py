@@ -42,7 +42,7 @@ START = 1_795_000_000_000
 """An evening in November 2026, 16:36 in India."""
 LONGEST = 72 * HOUR
 MOST_CALLS = 12_000
-"""A schedule that makes more port calls than this runs in a circle. A message that waits a day for its template makes 2 500."""
+"""A schedule that makes more port calls than this runs in a circle. A day of waiting for a template takes 2 500."""
 TIMEOUT = 30_000
 KILLED_LATE = 700
 CALLER_TRIES = 8
