@@ -176,12 +176,19 @@ def test_a_bus_that_is_down_holds_no_message_back() -> None:
         world.bus.put_events = publish  # type: ignore[method-assign]  # it is well again
 
 
-@pytest.mark.parametrize("body", [{"message_id": "appt-8831", **REMINDER}, {"message_id": "0" * 32}])
-def test_a_queue_message_that_is_neither_request_nor_nudge_is_kept_and_told(body: dict[str, Any]) -> None:
+def test_a_nudge_of_nothing_is_kept_and_told() -> None:
     with story() as world:
-        world.sqs.put(json.dumps(body))
+        world.sqs.put(json.dumps({"message_id": "0" * 32}))
         world.run()
         assert len(world.sqs.dead) == len(world.sns.alerts) == 1
+
+
+def test_a_request_with_a_field_too_many_is_told_to_its_caller() -> None:
+    with story() as world:
+        world.sqs.put(json.dumps({"message_id": "appt-8831", **REMINDER}))
+        world.run()
+        assert [event["status"] for event in world.bus.events] == ["failed"]
+        assert world.sqs.dead == world.sns.alerts == []
 
 
 def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None:
@@ -189,8 +196,10 @@ def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None
         world.request("first", REMINDER)
         world.hub.at(START + MINUTE, lambda: world.sqs.put(json.dumps({**FOLLOW_UP, "idempotency_key": "first"})))
         world.run()
-        assert not [event for event in world.bus.events if event.get("status") == "failed"]
-        assert len(world.sqs.dead) == len(world.sns.alerts) == 1
+        (failed,) = [event for event in world.bus.events if event.get("status") == "failed"]
+        assert failed["message_id"] != FIRST
+        assert failed["error"]["code"] == "idempotency_conflict"
+        assert world.sqs.dead == world.sns.alerts == []
 
 
 def test_a_doubled_nudge_does_not_use_up_an_attempt() -> None:
