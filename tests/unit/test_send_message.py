@@ -246,6 +246,20 @@ def test_slot_in_flight_defers_until_a_limit_after_its_claim(app: UnitApp) -> No
     assert app.record().scheduled_for == NOON + periods.HOUR
 
 
+def test_while_a_doubt_holds_the_slot_a_waiting_message_says_so_at_most_thrice(app: UnitApp) -> None:
+    """When the slot opens, when its guard ends, when the doubt ends: not at every look."""
+    app.left_at(Status.UNKNOWN)
+    app.send("waits", expires_at=iso(NOON + periods.DAY))
+    app.gateway.down = True
+    message_id = message_id_of("waits")
+    for _ in range(34):  # for nearly three hours
+        app.clock.sleep(300)
+        app.send_message.advance(message_id, app.deadline)
+    told = [event for event in app.bus.events if event.message_id == message_id]
+    assert {event.status for event in told} == {"deferred"}
+    assert len(told) <= 3
+
+
 def test_opt_out_between_reading_and_claim_refuses(app: UnitApp) -> None:
     with app.before_call("TransactWriteItems", lambda: app.patient_writes("STOP")):
         assert error_of(app.send) == "opted_out"

@@ -120,7 +120,7 @@ def _values(of: Message) -> dict[str, Any]:
         ({"next_allowed_at": NOW - HOUR}, 0),
         ({"next_allowed_at": OPENS}, 30 * MINUTE),
         ({"inflight": "x#1", "inflight_at": NOW - 20 * MINUTE}, 40 * MINUTE),
-        ({"inflight": "x#1", "inflight_at": NOW - 2 * HOUR}, 0),
+        ({"inflight": "x#1", "inflight_at": NOW - 2 * HOUR}, HOUR),  # its doubt ends after three
     ],
 )
 def test_the_first_goes_when_the_slot_opens(of_contact: dict[str, Any], opens: int) -> None:

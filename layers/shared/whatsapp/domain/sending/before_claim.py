@@ -71,7 +71,7 @@ def slot_taken(
     opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
-    opens_at = opens if opens > now else _doubt_ends(contact, now)
+    opens_at = free_at(contact, policy.rate_limit_ms, now)
     detail = f"one unprompted message in {_in_words(policy.rate_limit_ms)}: the next may go at {iso(opens_at)}"
     limited = Failure(code="rate_limited", detail=detail, retryable=True)
     if reject and message.is_new:
@@ -189,8 +189,11 @@ def _waits_for_template_until(message: Message) -> int:
     return message.expires_at or max(message.created_at, message.send_at or 0) + periods.WAITS_FOR_TEMPLATE
 
 
-def _doubt_ends(contact: Contact, now: int) -> int:
-    """When at the latest a slot is free whose message is in doubt for longer than the rate limit."""
+def free_at(contact: Contact, rate_limit_ms: int, now: int) -> int:
+    """When the slot is free, as far as is known: now, when it opens, or at the latest when a doubt that holds it ends."""
+    opens = contact.slot_opens_at(now, rate_limit_ms)
+    if opens is None or opens > now:
+        return opens or now
     ends = (contact.next_allowed_at or now, (contact.inflight_at or now) + periods.DOUBT_ENDS)
     return min((at for at in ends if at > now), default=now)
 

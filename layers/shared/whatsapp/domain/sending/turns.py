@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.schedule import QuietHours, earliest
-from whatsapp.domain.sending.before_claim import defer, is_past
+from whatsapp.domain.sending.before_claim import defer, free_at, is_past
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import Transition
@@ -36,8 +36,7 @@ def in_turn(
     """
     own = held.before
     others = [other for other in others if other.message_id != own.message_id]
-    opens_at = max(now, contact.slot_opens_at(now, rate_limit_ms) or now)
-    turns = dict(_turns([own, *others], opens_at, rate_limit_ms, quiet_hours_of))
+    turns = dict(_turns([own, *others], free_at(contact, rate_limit_ms, now), rate_limit_ms, quiet_hours_of))
     moved = [
         defer(other, turns[other.message_id], now, look_at=other.due_at)
         for other in others
