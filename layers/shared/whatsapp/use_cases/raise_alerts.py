@@ -3,6 +3,7 @@
 An incident is stored before the alert is sent, and is due until it was. So a topic that is down only delays it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
@@ -32,9 +33,7 @@ class RaiseAlerts:
         """
         state, failure = message.status.public_status, message.error or _NO_REASON
         incident = Incident(state=state, failure=failure, ids=frozenset({message.message_id}))
-        if self._is_new(incident):
-            self.alerts.about(message)
-            self._alerted(incident)
+        self._raise(incident, lambda: self.alerts.about(message))
 
     def unreadable(self, queue_message_id: str, error: MessagingError) -> None:
         """Alert about a queue message that cannot be read.
@@ -43,9 +42,7 @@ class RaiseAlerts:
             PublishFailed: as in `about`.
         """
         incident = Incident(state="unreadable", failure=error.failure, ids=frozenset({queue_message_id}))
-        if self._is_new(incident):
-            self.alerts.unreadable(queue_message_id, error)
-            self._alerted(incident)
+        self._raise(incident, lambda: self.alerts.unreadable(queue_message_id, error))
 
     def media_host(self, message_id: str, reason: str) -> None:
         """Alert about a file that Twilio keeps at a host that we do not know; the reason names the host.
@@ -55,9 +52,7 @@ class RaiseAlerts:
         """
         failure = Failure(code="unknown_media_host", detail=reason, retryable=True)
         incident = Incident(state="not fetched", failure=failure, ids=frozenset({message_id}))
-        if self._is_new(incident):
-            self.alerts.about_incident(incident)
-            self._alerted(incident)
+        self._raise(incident, lambda: self.alerts.about_incident(incident))
 
     def sweep(self, deadline: Deadline) -> int:
         """Every minute: alert about what followed an hour ago, or could not be told; returns how many alerts.
@@ -84,8 +79,11 @@ class RaiseAlerts:
         self._alerted(incident)
         return True
 
-    def _is_new(self, incident: Incident) -> bool:
-        return self.incidents.note(incident, self.clock.now() + periods.OUTBOX_RETRY)
+    def _raise(self, incident: Incident, tell: Callable[[], None]) -> None:
+        """Store it first. Only a new one is told at once."""
+        if self.incidents.note(incident, self.clock.now() + periods.OUTBOX_RETRY):
+            tell()
+            self._alerted(incident)
 
     def _alerted(self, incident: Incident) -> None:
         self.incidents.alerted(incident, self.clock.now() + periods.ALERT_WINDOW)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain.address import Address
-from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.incident import Incident
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
@@ -40,6 +40,7 @@ _WHAT_TO_DO = {
     "unknown_error": f"Look the code up at Twilio, mend its cause, add a row to the table of codes. Then {_REDRIVE}",
 }
 _ON_CALL = "whoever is on call"
+_NO_REASON = Failure(code="none", detail="no reason known")
 _AUDIENCES = {
     Audience.AUTHORS: "those who word the templates",
     Audience.DEVELOPERS: "the developers",
@@ -115,16 +116,23 @@ def text_about_template(version: TemplateVersion, change: str, serving: Template
 
 def text_about_incident(incident: Incident) -> str:
     """The alert's text: how many, why, which, and what to do."""
-    failure = incident.failure
-    twilio = f", Twilio code {failure.twilio_code}" if failure.twilio_code else ""
     lines = [
         f"What:     {_count(incident)} {incident.state}, of one cause, since the last alert about it",
-        f"Why:      {failure.code}{twilio}: {failure.detail}",
-        f"For:      {_AUDIENCES.get(row_for(failure.twilio_code).alert, _ON_CALL)}",
+        f"Why:      {_why(incident.failure)}",
+        f"For:      {_whom(incident.failure)}",
         f"To do:    {_to_do_about(incident)}",
         *(f"Id:       {one}" for one in sorted(incident.ids)),
     ]
     return "\n".join(lines)
+
+
+def _why(error: Failure) -> str:
+    twilio = f", Twilio code {error.twilio_code}" if error.twilio_code else ""
+    return f"{error.code}{twilio}: {error.detail}"
+
+
+def _whom(error: Failure) -> str:
+    return _AUDIENCES.get(row_for(error.twilio_code).alert, _ON_CALL)
 
 
 def _count(incident: Incident) -> str:
@@ -141,18 +149,16 @@ def _to_do_about(incident: Incident) -> str:
 
 def text_about(message: Message) -> str:
     """The alert's text. It contains no name, no full number and no text of the message."""
-    error = message.error
-    code = error.code if error else "none"
-    twilio = f", Twilio code {error.twilio_code}" if error and error.twilio_code else ""
+    error = message.error or _NO_REASON
     lines = [
         f"What:     {message.template or 'free-form message'} is {message.status.public_status}",
         f"To:       {Address(message.to).masked if message.to else 'erased'} (contact {message.contact_id})",
-        f"Why:      {code}{twilio}: {error.detail if error else 'no reason known'}",
+        f"Why:      {_why(error)}",
         f"Attempts: {message.attempts}",
         f"Message:  {message.message_id}" + (f", Twilio sid {message.twilio_sid}" if message.twilio_sid else ""),
         f"Caller:   {message.agent or 'no agent'}",
-        f"For:      {_AUDIENCES.get(row_for(error.twilio_code).alert, _ON_CALL) if error else _ON_CALL}",
-        f"To do:    {_to_do(message, code)}",
+        f"For:      {_whom(error)}",
+        f"To do:    {_to_do(message, error.code)}",
     ]
     return "\n".join(lines)
 

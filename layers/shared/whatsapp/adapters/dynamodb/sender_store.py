@@ -18,8 +18,7 @@ class SenderStore:
 
     def get(self) -> Sender:
         """The state, read consistently: whoever sends after `hold` has returned finds it held."""
-        item = self._db.get(self._messages, _KEY) or {}
-        return Sender(held_at=item.get("held_at"), unanswered=item.get("unanswered", 0), asks_at=item.get("asks_at"))
+        return _sender(self._db.get(self._messages, _KEY) or {})
 
     def hold(self, now: int) -> int:
         """Hold all sending; returns since when it is held."""
@@ -34,8 +33,7 @@ class SenderStore:
 
     def unanswered(self, now: int) -> Sender:
         """Twilio did not answer a POST. Returns the state after it."""
-        after = self._change(add={"unanswered": 1}, set={"asks_at": now + periods.ASK_AGAIN})
-        return Sender(held_at=after.get("held_at"), unanswered=after["unanswered"], asks_at=after["asks_at"])
+        return _sender(self._change(add={"unanswered": 1}, set={"asks_at": now + periods.ASK_AGAIN}))
 
     def answered(self) -> None:
         """Twilio answered a POST."""
@@ -52,3 +50,7 @@ class SenderStore:
 
     def _change(self, **change: Any) -> Item:
         return self._db.write(Change(table=self._messages, key=_KEY, **change))
+
+
+def _sender(item: Item) -> Sender:
+    return Sender(held_at=item.get("held_at"), unanswered=item.get("unanswered", 0), asks_at=item.get("asks_at"))

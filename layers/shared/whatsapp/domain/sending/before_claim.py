@@ -190,7 +190,7 @@ def _waits_for_template_until(message: Message) -> int:
 
 
 def free_at(contact: Contact, rate_limit_ms: int, now: int) -> int:
-    """When the slot is free, as far as is known: now, when it opens, or at the latest when a doubt that holds it ends."""
+    """When the slot is free: now, when it opens, or when a doubt that holds it ends at the latest."""
     opens = contact.slot_opens_at(now, rate_limit_ms)
     if opens is None or opens > now:
         return opens or now
