@@ -330,7 +330,7 @@ class ReceivingWorld(World):
         if not is_stale:
             return
         due: dict[str, int] = {}
-        for item in self.tables.items("messages"):
+        for item in self.tables["messages"]:
             if (shard := item.get("due_shard")) and shard["S"][:5] in ("erase", "statu", "media", "words"):
                 kind = shard["S"].split("#")[0]
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
@@ -379,12 +379,12 @@ class ReceivingWorld(World):
     def _watch_contacts(self) -> None:
         """After every write: nothing moves back."""
         super()._watch_contacts()
-        for item in self.tables.items("messages"):
+        for item in self.tables["messages"]:
             if item.get("direction", {}).get("S") == "outbound":
                 self._watch_status(item["message_id"]["S"], Status(item["status"]["S"]))
             else:
                 self.stored_at.setdefault(item["message_id"]["S"], self.hub.now)
-        for item in self.tables.items("contacts"):
+        for item in self.tables["contacts"]:
             contact_id, at = item["contact_id"]["S"], int(item.get("last_inbound_at", {"N": "0"})["N"])
             if at < self._windows.get(contact_id, 0) and not {"erased_at", "alias_of"} & item.keys():
                 self.steps_back.append(f"the window of {contact_id} was closed early")
@@ -406,7 +406,7 @@ class ReceivingWorld(World):
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """Every inbound record as it is stored."""
-        items = [_load(item) for item in self.tables.items("messages")]
+        items = [_load(item) for item in self.tables["messages"]]
         return {item["message_id"]: item for item in items if item.get("direction") == "inbound"}
 
     def published_at(self) -> Iterator[tuple[dict[str, Any], int]]:

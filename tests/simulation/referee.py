@@ -139,7 +139,7 @@ def replies_answer(case: Case) -> Iterator[Violation]:
         if message is None or entry.kind == SendKind.PROACTIVE:
             continue
         inbound = next(
-            (i for i in case.world.tables.items("messages") if i["message_id"]["S"] == message.in_reply_to), None
+            (i for i in case.world.tables["messages"] if i["message_id"]["S"] == message.in_reply_to), None
         )
         if inbound is None:
             yield Violation(RATE, f"reply {entry.message_id} answers nothing")
@@ -237,7 +237,7 @@ def nothing_is_stuck(case: Case) -> Iterator[Violation]:
     for contact in case.world.contacts().values():
         if contact.inflight:
             yield Violation(STUCK, f"the slot of {contact.contact_id} is held by {contact.inflight}")
-    for inbound in case.world.tables.items("messages"):
+    for inbound in case.world.tables["messages"]:
         for message_id in inbound.get("replied_by", {}).get("SS", ()):
             if not case.by_message.get(message_id) and case.messages[message_id].status is not Status.UNRESOLVED:
                 yield Violation(STUCK, f"{message_id} keeps its place among the replies, and was not sent")

@@ -14,7 +14,7 @@ from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.domain.templates.version import TemplateVersion
 from whatsapp.settings import Settings
 
-from tests.simulation import aws, dynamodb
+from tests.simulation import aws
 from tests.simulation.twilio import SENDER
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ class SimulatedApp(App):
 
     def client(self, service: str) -> Any:
         """The world's AWS."""
-        if service == "dynamodb":
-            return dynamodb.client()
-        return {"sqs": self.world.sqs, "events": self.world.bus, "sns": self.world.sns}[service]
+        world = self.world
+        return {"dynamodb": world.dynamodb, "sqs": world.sqs, "events": world.bus, "sns": world.sns}[service]
 
     @cached_property
     def clock(self) -> DynamoClock:

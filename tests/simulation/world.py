@@ -1,7 +1,7 @@
 """The world around the product: its doors, the outside it talks to, and virtual time.
 
 The use cases, stores and adapters are the product's own, joined by its own `bootstrap.App`. Only what lies beyond the
-adapters is simulated: DynamoDB by MiniStack's, AWS's other services and Twilio by fakes.
+adapters is simulated: AWS's services and Twilio, by fakes.
 """
 
 import json
@@ -36,6 +36,7 @@ from tests.simulation import aws, dynamodb
 from tests.simulation.faults import Faults, Mode, Rates
 from tests.simulation.hub import HOUR, MINUTE, Crash, Hub, Worker
 from tests.simulation.sandbox import Sandbox, SimulatedApp, approve_templates, settings
+from tests.simulation.tables import Answer
 from tests.simulation.twilio import SENDER, Entry, Twilio
 
 START = 1_795_000_000_000
@@ -81,7 +82,8 @@ class World:
         self.rng = random.Random(seed)
         self.hub = Hub(START)
         self.faults = Faults(random.Random(seed + 1), rates or Rates(), script)
-        self.tables = dynamodb.Tables()
+        self.tables = dynamodb.new_tables()
+        self.dynamodb = dynamodb.Client(self._dynamodb)
         self.twilio = Twilio(self.hub, self.faults, self.call, self._status_callback, self._lane_of)
         self.sqs = aws.Sqs(self.hub, self.faults, self.call, self._queue_message, self._due_of)
         self.bus = aws.Bus(self.call)
@@ -170,7 +172,6 @@ class World:
         tokens = random.Random(self.seed + 2)
         time = SimpleNamespace(time_ns=self._local_ns, sleep=lambda seconds: self.hub.pause(int(seconds * 1000)))
         with ExitStack() as stack:
-            stack.enter_context(patch.object(dynamodb.Line, "call", self._dynamodb, create=True))
             stack.enter_context(patch.object(clock_adapter, "time", time))
             stack.enter_context(patch("secrets.token_hex", lambda n: f"{tokens.getrandbits(8 * n):0{2 * n}x}"))
             stack.enter_context(patch.object(bootstrap, "app", self._app))
@@ -217,12 +218,12 @@ class World:
 
     def messages(self) -> dict[str, Message]:
         """Every outgoing record as it stands."""
-        items = [_load(item) for item in self.tables.items("messages")]
+        items = [_load(item) for item in self.tables["messages"]]
         return {i["message_id"]: message_from(i) for i in items if i.get("direction") == "outbound"}
 
     def contacts(self) -> dict[str, Contact]:
         """Every contact's row as it stands."""
-        return {c["contact_id"]: contact_from(c) for c in map(_load, self.tables.items("contacts"))}
+        return {c["contact_id"]: contact_from(c) for c in map(_load, self.tables["contacts"])}
 
     # --- doors -----------------------------------------------------------------------------------------------------
 
@@ -290,7 +291,7 @@ class World:
             return
         self._stale = False
         due: dict[str, int] = {}
-        for item in self.tables.items("messages"):
+        for item in self.tables["messages"]:
             if shard := item.get("due_shard"):
                 kind = shard["S"].split("#")[0].replace("urgent", "send")  # one sweep for both
                 due[kind] = min(due.get(kind, 1 << 62), int(item["due_at"]["N"]))
@@ -321,11 +322,11 @@ class World:
     def _publish(self) -> None:
         self._invoke("publish", lambda app, deadline: app.publish_waiting(deadline), lambda _: None)
 
-    def _dynamodb(self, operation: str, body: bytes) -> dynamodb.Answer:
-        wire = dynamodb.Wire(self.faults, operation, body)
+    def _dynamodb(self, operation: str, request: dict[str, Any]) -> Answer:
+        wire = dynamodb.Wire(self.faults, self.tables, operation, request)
         stamps: list[int] = []
 
-        def effect() -> dynamodb.Answer:
+        def effect() -> Answer:
             answer = wire.effect()
             stamps.append(self.hub.now)
             if wire.is_write:
@@ -348,7 +349,7 @@ class World:
 
     def _watch_messages(self) -> None:
         for message_id, status in list(self._watched):
-            item = self.tables.item("messages", message_id, "message")
+            item = self.tables["messages"].items.get((message_id, "message"))
             if item and item["status"]["S"] == status:
                 for stall, action in self._watched.pop((message_id, status)):
                     if self.hub.current:
@@ -356,7 +357,7 @@ class World:
                     self.hub.at(self.hub.now, action)
 
     def _watch_contacts(self) -> None:
-        for item in self.tables.items("contacts"):
+        for item in self.tables["contacts"]:
             changes = self.opted_out.setdefault(item["contact_id"]["S"], [(0, False)])
             out = "opted_out_at" in item
             if changes[-1][1] != out:
@@ -365,11 +366,11 @@ class World:
                 self.tied_at.setdefault(item["contact_id"]["S"], self.hub.now)
 
     def _due_of(self, message_id: str) -> str:
-        item = self.tables.item("messages", message_id, "message")
+        item = self.tables["messages"].items.get((message_id, "message"))
         return str(item["due_at"]["N"]) if item and "due_at" in item else ""
 
     def _lane_of(self, message_id: str) -> str:
-        item = self.tables.item("messages", message_id, "message")
+        item = self.tables["messages"].items.get((message_id, "message"))
         return str(item["lane"]["S"]) if item else SendKind.PROACTIVE
 
     def _sandbox(self) -> Sandbox:
