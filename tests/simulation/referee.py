@@ -45,12 +45,14 @@ class Violation:
 
 def judge(world: World) -> list[Violation]:
     """Everything that is wrong in a world that came to rest."""
-    return [violation for rule in (*SAFETY, *AT_REST) for violation in rule(Case(world))]
+    case = Case(world)
+    return [violation for rule in (*SAFETY, *AT_REST) for violation in rule(case)]
 
 
 def judge_safety(world: World) -> list[Violation]:
     """What must hold at any moment, also while things are under way."""
-    return [violation for rule in SAFETY for violation in rule(Case(world))]
+    case = Case(world)
+    return [violation for rule in SAFETY for violation in rule(case)]
 
 
 class Case:
@@ -60,6 +62,7 @@ class Case:
         self.world = world
         self.ledger = sorted(world.twilio.ledger, key=lambda e: e.accepted_at)
         self.messages = world.messages()
+        self.contacts = world.contacts()
         self.contact_ids = ContactIds("simulated")
         self.by_message: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.ledger:
@@ -73,7 +76,7 @@ class Case:
     def row_of(self, address: str, at: int) -> str:
         """The row that an address led to at that time: its own, until it was tied to a number."""
         own = self.contact_ids.of(Address(address))
-        row = self.world.contacts().get(own)
+        row = self.contacts.get(own)
         return row.alias_of if row and row.alias_of and self.world.tied_at[own] <= at else own
 
     def tied_since(self, one: str, other: str) -> int | None:
@@ -81,9 +84,8 @@ class Case:
         first, second = (self.contact_ids.of(Address(address)) for address in (one, other))
         if first == second:
             return 0
-        contacts = self.world.contacts()
         for alias, row in ((first, second), (second, first)):
-            if alias in contacts and contacts[alias].alias_of == row:
+            if alias in self.contacts and self.contacts[alias].alias_of == row:
                 return self.world.tied_at[alias]
         return None
 
@@ -234,7 +236,7 @@ def nothing_is_stuck(case: Case) -> Iterator[Violation]:
             yield Violation(STUCK, f"{message.message_id} is {message.status} and still due")
         if message.outbox:
             yield Violation(LOST, f"{message.message_id} is {message.status}: {set(message.outbox)} untold")
-    for contact in case.world.contacts().values():
+    for contact in case.contacts.values():
         if contact.inflight:
             yield Violation(STUCK, f"the slot of {contact.contact_id} is held by {contact.inflight}")
     for inbound in case.world.tables["messages"]:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -173,6 +175,7 @@ class World:
         time = SimpleNamespace(time_ns=self._local_ns, sleep=lambda seconds: self.hub.pause(int(seconds * 1000)))
         with ExitStack() as stack:
             stack.enter_context(patch.object(clock_adapter, "time", time))
+            stack.enter_context(patch.object(clock_adapter, "parsedate_to_datetime", _read_date))
             stack.enter_context(patch("secrets.token_hex", lambda n: f"{tokens.getrandbits(8 * n):0{2 * n}x}"))
             stack.enter_context(patch.object(bootstrap, "app", self._app))
             stack.enter_context(patch("functions.send.serve.logger", SimpleNamespace(**_LOGGER)))
@@ -404,4 +407,5 @@ class World:
             self.unexpected.append("".join(traceback.format_exception(error)[-6:]))
 
 
+_read_date = lru_cache(maxsize=64)(parsedate_to_datetime)
 _LOGGER = {name: (lambda *_, **__: None) for name in ("info", "warning", "debug", "error")}
