@@ -14,6 +14,10 @@ from tests.simulation.tables import Answer, Request, Table, Tables
 _WRITES = {"PutItem", "UpdateItem", "TransactWriteItems"}
 TABLES = {"messages": "MessagesTable", "contacts": "ContactsTable", "templates": "TemplatesTable"}
 """Our names of the tables, and the template's."""
+SLOW = {"slow": 4_000, "crawling": 12_000}
+"""The longest that a call is on its way in an outage of this kind, and as long on its way back."""
+GAVE_UP_AFTER = 0.15
+"""Of the calls that fail in an outage: how many took effect, although the SDK gave up."""
 
 
 class Client:
@@ -93,6 +97,17 @@ class Wire:
             answer["Items"] = [i for i in answer["Items"] if not self._faults.chance(self._faults.rates.index_lag)]
         return status, answer
 
+    def failing(self, effect: Callable[[], Answer]) -> Answer:
+        """In an outage most calls fail, after the SDK's own tries; some of them have their effect all the same."""
+        if self._faults.chance(0.3):
+            return effect()
+        if self._faults.chance(GAVE_UP_AFTER):
+            effect()
+            self._faults.met.add("write unheard of")
+            raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")
+        error = {"Code": "InternalServerError", "Message": "simulated"}
+        raise ClientError({"Error": error}, self._operation)
+
     def lost(self) -> Answer:
         """The reply was lost: the SDK sends the same request again; now and then that is lost too.
 
@@ -101,6 +116,8 @@ class Wire:
         is_done = self._operation == "TransactWriteItems" and self._done and self._done[0] == 200
         again = self._done if is_done and self._done else self.effect()
         if self._faults.script is None and self._faults.chance(0.3):
+            if self.is_write:
+                self._faults.met.add("write unheard of")
             raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")
         return again
 

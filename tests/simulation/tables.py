@@ -54,7 +54,9 @@ class Tables(dict[str, Table]):
         for name, asked in request["RequestItems"].items():
             table = self[name]
             found = [table.items.get(table.key_of(key)) for key in asked["Keys"]]
-            only = [asked["ExpressionAttributeNames"][n] for n in asked.get("ProjectionExpression", "").split(", ") if n]
+            only = [
+                asked["ExpressionAttributeNames"][n] for n in asked.get("ProjectionExpression", "").split(", ") if n
+            ]
             responses[name] = [_part(item, only) if only else item for item in found if item]
         return 200, {"Responses": responses, "UnprocessedKeys": {}}
 

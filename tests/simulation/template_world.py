@@ -37,8 +37,7 @@ from local.twilio.state import Account
 from local.twilio.state import Content as AtTwilio
 from local.twilio.tasks import Tasks
 from tests.app import SETTINGS, UnitApp
-from tests.simulation import dynamodb
-from tests.simulation.tables import Answer, Request
+from tests.simulation import dynamodb, tables
 
 ACCOUNT_SID, AUTH_TOKEN = "AC" + "1" * 32, "a" * 32
 START = 1_795_340_000_000
@@ -321,7 +320,7 @@ class World:
         wanted = self.catalog.get(name).version(language)
         return next(version for version in self.store.versions(name) if version.version == wanted)
 
-    def _dynamodb(self, operation: str, request: Request) -> Answer:
+    def _dynamodb(self, operation: str, request: tables.Request) -> tables.Answer:
         self.gate(operation)
         answer = self._tables.ask(operation, request)
         self.gate(f"{operation} done")

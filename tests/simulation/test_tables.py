@@ -39,7 +39,10 @@ def test_a_long_query_comes_in_the_same_pages() -> None:
     ministack_tables.make_tables()
     for n in range(7):
         item = {"message_id": f"m{n}", "entry": "message", "due_shard": "send#0", "due_at": n // 3}
-        put = {"TableName": "messages", "Item": {k: {"N": str(v)} if k == "due_at" else {"S": v} for k, v in item.items()}}
+        put = {
+            "TableName": "messages",
+            "Item": {k: {"N": str(v)} if k == "due_at" else {"S": v} for k, v in item.items()},
+        }
         for ask in (tables.ask, ministack_tables.ask):
             ask("PutItem", copy.deepcopy(put))
     for forward in (True, False):
