@@ -79,13 +79,18 @@ def answered_by(call: Any) -> Any:
 
     def answer(model: Any, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         status, parsed = call(model.name, json.loads(params["body"]))
-        return AWSResponse("", status, HTTPHeaders(), None), {  # type: ignore[no-untyped-call]  # botocore has no types
+        return AWSResponse("", status, HTTPHeaders(), None), {
             **parsed,
             "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
         }
 
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    client = boto3.client("dynamodb", region_name="ap-south-1", **keys, config=Config(parameter_validation=False))  # type: ignore[call-overload]  # keys by name
+    client = boto3.client(
+        "dynamodb",
+        region_name="ap-south-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(parameter_validation=False),
+    )
     client.meta.events.register("before-call.dynamodb", answer)  # botocore takes its answer for the service's
     return client
 
