@@ -203,7 +203,7 @@ class App:
 
     @cached_property
     def senders(self) -> SenderStore:
-        return SenderStore(self.db, self.settings.messages_table)
+        return SenderStore(self.db, self.settings.messages_table, self.settings.contacts_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:
