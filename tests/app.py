@@ -90,6 +90,10 @@ class ScriptedTwilio:
         self._answer()
         return [one for one in self.messages if one.to == to and one.date_created >= since]
 
+    def list_sent(self, since: int) -> Iterator[TwilioMessage]:
+        self._answer()
+        yield from (o for o in self.messages if o.direction != "inbound" and o.date_created >= since)
+
     def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
         self._answer()
         inbound = (one for one in self.messages if one.direction == "inbound")
@@ -220,8 +224,8 @@ class UnitApp(App):
             for row in rows:
                 self.dynamodb.put_item(TableName=f"{table}Copy", Item=row)
         fields = {"MessagesTable": "messages_table", "ContactsTable": "contacts_table"}
-        settings = replace(self.settings, **{fields[table]: f"{table}Copy" for table in backup})
-        return replace(self, settings=settings)
+        names: dict[str, Any] = {fields[table]: f"{table}Copy" for table in backup}
+        return replace(self, settings=replace(self.settings, **names))
 
     @contextmanager
     def before_call(self, operation: str, act: Callable[[], object], *, nth: int = 1) -> Iterator[None]:

@@ -3,7 +3,7 @@
 The ledger is the referee's only witness. What Twilio knows is true; what it tells is late, lost, doubled or disordered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,6 +158,15 @@ class Twilio:
 
         found: list[TwilioMessage] = self._call("list", shown, slow=500, lost=_down, refused=_down)
         return found
+
+    def list_sent(self, since: int) -> Iterator[TwilioMessage]:
+        """What the list shows by now of everything that we sent, newest first."""
+
+        def shown() -> list[TwilioMessage]:
+            visible = [e for e in self.ledger if e.listed_at <= self._hub.now and e.accepted_at >= since]
+            return [self._listed(e) for e in sorted(visible, key=lambda e: -e.accepted_at)]
+
+        yield from self._call("list sent", shown, slow=500, lost=_down, refused=_down)
 
     def fetch(self, twilio_sid: str) -> TwilioMessage | None:
         """One message."""

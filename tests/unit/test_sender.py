@@ -71,7 +71,7 @@ def test_each_sweep_counts_whether_sending_is_held(app: UnitApp) -> None:
     assert app.metrics.counts["SendingHeld"] == 1
 
 
-# --- restored tables ---------------------------------------------------------------------------------------------------
+# --- restored tables -------------------------------------------------------------------------------------------------
 
 
 def test_a_copy_of_the_tables_sends_nothing_and_expires_nothing(app: UnitApp) -> None:

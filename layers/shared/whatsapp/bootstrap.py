@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
@@ -349,6 +350,12 @@ class App:
         from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
 
         return self._join(RedriveDeadLetters)
+
+    @cached_property
+    def recover_after_restore(self) -> "RecoverAfterRestore":
+        from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
+
+        return self._join(RecoverAfterRestore, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":

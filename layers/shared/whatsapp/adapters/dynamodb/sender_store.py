@@ -8,6 +8,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.sending.sender import Sender
 
 _KEY = {"message_id": "sender", "entry": "sender"}
+_NO_RECOVERY = {"recovery_of": None, "recovery_at": None}
 
 
 class SenderStore:
@@ -40,11 +41,21 @@ class SenderStore:
 
     def release(self) -> Sender:
         """Let what waits go. Restored tables stay held until they are settled."""
-        return self._sender(self._change(set={"held_at": None}))
+        return self._sender(self._change(set={"held_at": None, **_NO_RECOVERY}))
+
+    def begin_recovery(self, now: int) -> int:
+        """Hold all sending while these tables are settled; returns since when they are."""
+        self.hold(now)
+        not_begun = absent_or("recovery_of", Attr("recovery_of").ne(self._tables))  # a copy has the one of its original
+        try:
+            self._change(set={"recovery_of": self._tables, "recovery_at": now}, condition=not_begun)
+        except ConditionFailed as failed:
+            return int((failed.items[0] or {})["recovery_at"])
+        return now
 
     def release_restored(self) -> None:
         """Let what waits go: the tables are settled, and these are the ones in use from now on."""
-        self._change(set={"held_at": None, "tables": self._tables})
+        self._change(set={"held_at": None, "tables": self._tables, **_NO_RECOVERY})
 
     def unanswered(self, now: int) -> Sender:
         """Twilio did not answer a POST. Returns the state after it."""

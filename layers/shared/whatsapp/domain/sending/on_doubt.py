@@ -126,7 +126,7 @@ def _started(message: Message) -> int:
 def _may_be(message: Message, listed: TwilioMessage) -> bool:
     """Whether time and content agree. Twilio may list a template's message without its body; media alone have none."""
     has_no_body = message.content_sid is not None and listed.body == ""
-    return _is_of_its_time(message, listed) and (has_no_body or _text(listed.body) == _text(message.text or ""))
+    return _is_of_its_time(message, listed) and (has_no_body or same_text(listed.body, message.text or ""))
 
 
 def _is_of_its_time(message: Message, listed: TwilioMessage) -> bool:
@@ -135,9 +135,9 @@ def _is_of_its_time(message: Message, listed: TwilioMessage) -> bool:
     return message.claimed_at - periods.LIST_FROM <= listed.date_created <= message.claimed_at + periods.LIST_UNTIL
 
 
-def _text(body: str) -> str:
-    """A body as it is compared: line ends and white space around it may change on the way."""
-    return "\n".join(body.strip().splitlines())
+def same_text(one: str, other: str) -> bool:
+    """Whether two bodies are one text: line ends and white space around it may change on the way."""
+    return one.strip().splitlines() == other.strip().splitlines()
 
 
 def _is_contested(listed: TwilioMessage, others: Sequence[Message]) -> bool:
