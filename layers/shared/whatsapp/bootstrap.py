@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_doubts import SettleDoubts
     from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
@@ -356,6 +357,12 @@ class App:
         from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
 
         return self._join(RecoverAfterRestore, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
+
+    @cached_property
+    def settle_doubts(self) -> "SettleDoubts":
+        from whatsapp.use_cases.settle_doubts import SettleDoubts
+
+        return self._join(SettleDoubts)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":
