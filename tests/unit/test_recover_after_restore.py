@@ -11,6 +11,7 @@ from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.use_cases.recover_after_restore import Recovery
 
+from commands import restore as command
 from tests.app import PATIENT, SENDER, UnitApp, a_request
 from tests.fakes import NOON
 
@@ -372,3 +373,31 @@ def test_if_contacts_alone_are_restored_the_limit_holds(app: UnitApp) -> None:
     copy = app.restored(backup)
     assert recovered(copy).is_released
     assert copy.send("next").status == "deferred"
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_counts_and_names_nobody(app: UnitApp) -> None:
+    copy, before = sent_since(app)
+    copy.gateway.messages.append(replace(copy.gateway.messages[0], twilio_sid=f"SM{5:032x}", body="other"))
+    dry = command.work(copy, SINCE, dry_run=True)
+    assert "    1  waited, and had gone out: settled" in dry
+    assert f"SM{5:032x}" in dry
+    assert dry.endswith("dry run: nothing was changed; it is done with --yes")
+    opens = iso(copy.clock.now() + periods.RECONCILE_DOUBT)
+    assert command.work(copy, SINCE, dry_run=False).endswith(
+        f"run it again at {opens} or later, when Twilio's list shows all"
+    )
+    later(copy, periods.RECONCILE_DOUBT)
+    done = command.work(copy, SINCE, dry_run=False)
+    assert done.endswith("sending is released")
+    assert before.to not in dry + done
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T12:31:00", "yesterday"])
+def test_the_command_wants_a_moment_with_its_zone(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--since", text])
+    assert "--since" in capsys.readouterr().err
+    assert command.moment("2026-11-24T12:31:00+05:30") == SINCE

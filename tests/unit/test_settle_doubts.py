@@ -4,8 +4,9 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.ports import TwilioUnavailable
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.message import Message, message_id_of
 
+from commands import doubts as command
 from tests.app import UnitApp
 from tests.fakes import NOON
 from tests.unit.test_resolve_doubt import listed, sweep_after, unresolved
@@ -101,3 +102,14 @@ def test_its_successor_is_sent_like_any_other(app: UnitApp) -> None:
     sweep_after(app, 2 * periods.HOUR)
     assert app.send_message.advance(new, app.deadline).status is Status.SENT
     assert len(app.gateway.posts) == 2
+
+
+def test_the_command_finds_all_that_is_in_doubt(app: UnitApp) -> None:
+    old = unresolved(app)
+    app.store("young", status=Status.UNKNOWN, claimed_at=NOON + periods.RESEND, text="x")
+    app.store("sent", status=Status.SENT)
+    at(app, periods.RESEND)
+    said = command.work(app, resend=True)
+    assert f"    1  sent again: Twilio's list lacks them\n         {old.message_id}  continued as " in said
+    assert f"    1  too young: Twilio's list may not show them yet\n         {message_id_of('young')}" in said
+    assert old.to not in said
