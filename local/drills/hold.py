@@ -8,7 +8,8 @@ from local.drills.drill import Drill
 
 TITLE = "Drill: hold and release"
 PARAMETERS = {"RateLimitSeconds": "5"}
-_TEMPLATE = {"template": "follow_up", "variables": {"patient_name": "Asha"}}
+_VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
+_TEMPLATE = {"template": "follow_up", "variables": _VARIABLES}
 _PATIENTS = [f"+9198123450{n:02d}" for n in range(6)]
 
 
