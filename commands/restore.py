@@ -12,11 +12,13 @@ docs/operations.md has the whole procedure.
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
+from whatsapp.domain import periods
 from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
 from whatsapp.domain.schedule import iso
 from whatsapp.settings import ConfigurationError
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do it; without it, nothing is changed")
     parser.add_argument("--function", help=HELP)
     given = parser.parse_args(arguments)
+    if given.since < time.time() * 1000 - periods.RECONCILE_LOOK_BACK:
+        parser.error("--since: at most 30 days ago, because older inbound messages are not stored again")
     try:
         print(work(app_of(given.function), given.since, dry_run=not given.yes))
     except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed, TwilioUnavailable) as error:

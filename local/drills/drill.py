@@ -88,6 +88,15 @@ class Drill:
         self.stack.invoke("SendFunctionName", {"task": "sweep"})
         self.stack.invoke("WebhookFunctionName", {"task": "publish"})
 
+    def patient_writes(self, address: str, body: str) -> None:
+        """A patient writes until they are heard: on a busy machine a webhook may be too slow for Twilio."""
+
+        def is_heard() -> bool:
+            answer = self.twilio.post("inbound", json={"from": address, "body": body}).json()
+            return bool(answer["http_status"] == 200)
+
+        self.wait(f"a patient writes {body!r} and is heard", is_heard)
+
     def sent(self) -> list[dict[str, Any]]:
         """What Twilio accepted from us, oldest first."""
         messages = self.twilio.get("ledger").json()["messages"]

@@ -45,8 +45,7 @@ def play(drill: Drill) -> None:
 
     new = drill.send(_request(_NEW))
     drill.wait("after it, the first reminder goes out, and a new message", lambda: goes(soon) and goes(new))
-    drill.twilio.post("inbound", json={"from": _STOPS, "body": "STOP"})
-    drill.say("patient", "STOP")
+    drill.patient_writes(_STOPS, "STOP")
     refused = drill.send(_request(_STOPS))
     drill.check("nothing is sent to them", refused["error"]["code"] == "opted_out")
 

@@ -395,7 +395,7 @@ def test_the_command_counts_and_names_nobody(app: UnitApp) -> None:
     assert before.to not in dry + done
 
 
-@pytest.mark.parametrize("text", ["2026-11-24T12:31:00", "yesterday"])
+@pytest.mark.parametrize("text", ["2026-11-24T12:31:00", "yesterday", "2026-10-01T00:00:00+05:30"])
 def test_the_command_wants_a_moment_with_its_zone(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["--since", text])

@@ -101,8 +101,10 @@ class RecoverAfterRestore:
 
     def _hear_again(self, since: int, done: Recovery, *, dry_run: bool) -> None:
         """Store what is missing, and let the STOPs and STARTs of what is stored bind again."""
-        until = self.clock.now() - periods.RECONCILE_AFTER
-        received = self.gateway.list_received(since - periods.RECONCILE_OVERLAP)
+        now = self.clock.now()
+        until = now - periods.RECONCILE_AFTER
+        earliest = max(since - periods.RECONCILE_OVERLAP, now - periods.RECONCILE_LOOK_BACK)  # as the reconcile's
+        received = self.gateway.list_received(earliest)
         listed = sorted((one for one in received if self._is_to_us(one)), key=lambda one: one.date_created)
         missing = self.inbox.missing([one.twilio_sid for one in listed if one.date_created <= until])
         if missing and not dry_run:
