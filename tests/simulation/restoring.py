@@ -50,7 +50,7 @@ class RestoringWorld:
         self._listen()
         with self.world.installed() as world:
             populate(world)
-            world.run(START + rng.randint(MINUTE, 3 * HOUR))
+            world.run(START + rng.randint(1_000, rng.choice((30_000, 6 * MINUTE, 3 * HOUR))))
             self._do(lambda app: app.senders.mark())
             self.since, backup = world.hub.now, self._backup()
             world.run(world.hub.now + rng.randint(MINUTE, 5 * HOUR))
