@@ -7,30 +7,28 @@ messages, contacts or both are restored, and the recovery runs until it releases
 """
 
 import argparse
-import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from whatsapp.domain.ports import TwilioMessage
+from whatsapp.bootstrap import App
 from whatsapp.domain.receiving.opt_out import opt_of
-from whatsapp.domain.sending.message import SendKind
 from whatsapp.use_cases.recover_after_restore import Recovery
 
-from tests.simulation import dynamodb
-from tests.simulation.hub import HOUR, MINUTE, Worker
-from tests.simulation.referee import AFTER_FENCE, LIMIT
+from tests.simulation.hub import HOUR, MINUTE, Crash, Worker
+from tests.simulation.promises import HELD_AFTER, LIMIT
 from tests.simulation.schedules import populate, random_world
-from tests.simulation.twilio import SENDER, Entry
-from tests.simulation.world import START, Request, World
+from tests.simulation.script import Request
+from tests.simulation.tables import Item
+from tests.simulation.twilio import Entry
+from tests.simulation.world import START, World
 
-KEYS = {"messages": ("message_id", "entry"), "contacts": ("contact_id",)}
 RESTORE_TAKES = 30 * MINUTE
 MOST_RUNS = 60
 HANGS_FOR = 20 * MINUTE
-Backup = dict[str, list[dict[str, Any]]]
+Backup = dict[str, dict[tuple[str, ...], Item]]
 
 
 class RestoringWorld:
@@ -42,22 +40,21 @@ class RestoringWorld:
         self.restored: tuple[str, ...] = ()
         self.recoveries: list[Recovery] = []
         self.errors = 0
-        self._said: list[TwilioMessage] = []
 
     def play(self) -> None:
         """The whole schedule."""
         rng = self.world.rng
-        self._listen()
+        self._repeat_nothing()
         with self.world.installed() as world:
             populate(world)
             world.run(START + rng.randint(1_000, rng.choice((30_000, 6 * MINUTE, 3 * HOUR))))
             self._do(lambda app: app.senders.mark())
             self.since, backup = world.hub.now, self._backup()
             world.run(world.hub.now + rng.randint(MINUTE, 5 * HOUR))
-            self.restored = rng.choice(
-                (("messages", "contacts"), ("messages", "contacts"), ("contacts",), ("messages",))
-            )
-            self._do(lambda app: app.senders.hold(app.clock.now()))
+            both = ("messages", "contacts")
+            self.restored = rng.choice((both, both, ("contacts",), ("messages",)))
+            while self._do(lambda app: app.senders.hold(app.clock.now())) is None:
+                pass
             self.held_at = world.hub.now
             world.pass_time(RESTORE_TAKES)
             self._restore(backup)
@@ -66,48 +63,24 @@ class RestoringWorld:
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        """Twilio lists what patients wrote; callers repeat nothing that was asked for before the restore."""
-        world, inbound, request = self.world, self.world.inbound, self.world.request
-
-        def heard(sid: str, address: str, text: str) -> None:
-            at = world.hub.now
-            self._said.append(
-                TwilioMessage(
-                    twilio_sid=sid,
-                    status="received",
-                    direction="inbound",
-                    from_=address,
-                    to=SENDER,
-                    body=text,
-                    date_created=at // 1000 * 1000,
-                )
-            )
-            inbound(sid, address, text)
+    def _repeat_nothing(self) -> None:
+        """Callers repeat nothing that was asked for before the restore, and no other operator releases the hold."""
+        world, request, release = self.world, self.world.request, self.world._release
 
         def asked(key: str, body: dict[str, Any], *, queued: bool = False) -> Request:
-            if self.held_at and key in world.requests:
-                return world.requests[key]
-            return request(key, body, queued=queued)
+            is_repeated = self.held_at and key in world.script.requests
+            return world.script.requests[key] if is_repeated else request(key, body, queued=queued)
 
-        def received(since: int, until: int | None = None) -> Iterator[TwilioMessage]:
-            shown = [one for one in reversed(self._said) if since <= one.date_created <= (until or one.date_created)]
-            yield from world.call("list received", lambda: shown, slow=300, lost=lambda: shown, refused=lambda: shown)
-
-        vars(world).update(inbound=heard, request=asked)
-        vars(world.twilio).update(list_received=received)
+        vars(world).update(request=asked, _release=lambda hold: None if self.held_at else release(hold))
 
     def _backup(self) -> Backup:
-        return {table: json.loads(json.dumps(self.world.tables.items(table))) for table in KEYS}
+        return {table: dict(self.world.tables[table].items) for table in ("messages", "contacts")}
 
     def _restore(self, backup: Backup) -> None:
         for table in self.restored:
-            for item in self.world.tables.items(table):
-                key = {name: item[name] for name in KEYS[table]}
-                dynamodb.apply("DeleteItem", {"TableName": table, "Key": key})
-            for item in backup[table]:
-                copy = {**item, "tables": {"S": "others"}} if "tables" in item else item
-                dynamodb.apply("PutItem", {"TableName": table, "Item": copy})
+            copies = {key: _of_a_copy(item) for key, item in backup[table].items()}
+            self.world.tables[table].items.clear()
+            self.world.tables[table].items.update(copies)
         self.world._stale = True
 
     def _recover(self) -> None:
@@ -120,20 +93,23 @@ class RestoringWorld:
                     return
             self.world.pass_time(5 * MINUTE)
 
-    def _do(self, work: Any) -> Any:
+    def _do(self, work: Callable[[App], Any]) -> Any:
         """An operator's process, which is ended when it hangs. None: it failed."""
-        world, results = self.world, []
+        world, results = self.world, list[Any]()
         sandbox = world._sandbox()
-        worker = Worker("operator", sandbox, world.hub.now + HANGS_FOR)
+        worker = Worker("operator", 0, sandbox, world.hub.now + HANGS_FOR)
 
         def run() -> None:
+            result = None
             try:
-                results.append(work(sandbox.app))
-            except BaseException as error:  # noqa: BLE001 - whatever the faults made of it, it is run again
-                self.errors += 1
-                results.append(None)
-                world._failed(error) if isinstance(error, Exception) else world._sandboxes.remove(sandbox)
+                result = work(sandbox.app) or True
+            except Crash:
+                world._sandboxes.remove(sandbox)
+            except Exception as error:  # noqa: BLE001 - whatever the faults made of it, it is run again
+                world._failed(error)
+            self.errors += result is None
             sandbox.busy = False
+            results.append(result)
 
         world.hub.start(worker, run)
         while not results and world.hub.next_at is not None:
@@ -144,59 +120,58 @@ class RestoringWorld:
     # --- what is judged --------------------------------------------------------------------------------------------
 
     def violations(self) -> Iterator[str]:
-        """What broke, by the ledger."""
+        """What broke, by the ledger and the script."""
         ledger = sorted(self.world.twilio.ledger, key=lambda entry: entry.accepted_at)
         if not self.released_at:
             yield f"stuck: not released after {len(self.recoveries)} runs and {self.errors} errors"
-        for message_id, entries in self._by_message(ledger).items():
-            if len(entries) > 1:
-                yield f"duplicate: record {message_id} has {len(entries)} messages at Twilio"
-        for message_id, count in self._arrivals(ledger).items():
-            if count > 1:
-                yield f"duplicate: request {message_id} reached the patient {count} times"
+        yield from self._twice(ledger)
         yield from self._too_close(ledger)
         yield from self._sent_while_held()
         yield from self._after_stop()
 
-    def _by_message(self, ledger: list[Entry]) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = defaultdict(list)
-        for entry in ledger:
-            found[entry.message_id].append(entry)
-        return found
-
-    def _arrivals(self, ledger: list[Entry]) -> Counter[str]:
-        """How often each request reached its patient, under any record."""
-        messages = self.world.messages()
-
-        def first(message_id: str) -> str:
-            message = messages.get(message_id)
-            return first(message.continues) if message and message.continues else message_id
-
-        return Counter(first(entry.message_id) for entry in ledger if not entry.failed)
+    def _twice(self, ledger: list[Entry]) -> Iterator[str]:
+        records = Counter(entry.message_id for entry in ledger)
+        arrived = Counter(self._request_of(entry).key for entry in ledger if not entry.failed)
+        for name, counts in (("record", records), ("request", arrived)):
+            yield from (f"duplicate: {name} {one} went {count} times" for one, count in counts.items() if count > 1)
 
     def _too_close(self, ledger: list[Entry]) -> Iterator[str]:
-        proactive = [entry for entry in ledger if entry.kind == SendKind.PROACTIVE]
-        for to in {entry.to for entry in proactive}:
-            for earlier, later in pairwise(entry for entry in proactive if entry.to == to):
-                if later.accepted_at - earlier.accepted_at < LIMIT and later.accepted_at > self.held_at:
-                    gap = (later.accepted_at - earlier.accepted_at) / 1000
-                    yield f"rate violation: {later.message_id} went {gap:.1f} s after another"
+        by_number: dict[str, list[Entry]] = defaultdict(list)
+        for entry in ledger:
+            if "in_reply_to" not in self._request_of(entry).body:
+                by_number[entry.to].append(entry)
+        for entries in by_number.values():
+            for earlier, later in pairwise(entries):
+                gap = later.accepted_at - earlier.accepted_at
+                if gap < LIMIT and later.accepted_at > self.held_at:
+                    yield f"rate violation: {later.message_id} went {gap / 1000:.1f} s after another"
 
     def _sent_while_held(self) -> Iterator[str]:
         for post in self.world.twilio.posts:
-            if self.held_at + AFTER_FENCE + 20_000 < post.at < (self.released_at or post.at + 1):
+            if self.held_at + HELD_AFTER < post.at < (self.released_at or post.at + 1):
                 yield f"held: {post.message_id} was posted"
 
     def _after_stop(self) -> Iterator[str]:
         """Whose last word before the restore was STOP gets nothing after the release until they write START."""
-        for number in {said.from_ for said in self._said}:
-            words = [(said.date_created, opt_of(said.body, None)) for said in self._said if said.from_ == number]
-            before = [opt for at, opt in words if opt and at < self.held_at]
-            later = [at for at, opt in words if opt == "in" and at >= self.held_at]
+        said = self.world.script.said.values()
+        for number in {one.address for one in said}:
+            words = [(one.at, opt_of(one.text, None)) for one in said if one.address == number]
+            before = [opt for at, opt in sorted(words, key=lambda word: word[0]) if opt and at < self.held_at]
+            starts = [at for at, opt in words if opt == "in" and at >= self.held_at]
             for post in self.world.twilio.posts:
-                is_lifted = later and min(later) <= post.at
+                is_lifted = starts and min(starts) <= post.at
                 if before[-1:] == ["out"] and post.to == number and post.at > self.released_at > 0 and not is_lifted:
                     yield f"stop: {post.message_id} was posted after a STOP"
+
+    def _request_of(self, entry: Entry) -> Request:
+        request = self.world.script.request_of(entry.message_id)
+        assert request, entry.message_id
+        return request
+
+
+def _of_a_copy(item: Item) -> Item:
+    """A row as it stands in a table with another name."""
+    return {**item, "tables": {"S": "others"}} if "tables" in item else item
 
 
 def main(arguments: list[str]) -> int:

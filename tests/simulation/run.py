@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing import get_context
 
+from tests.simulation.case import DUPLICATE, LOST, RATE, STUCK, WRONG
 from tests.simulation.defects import Defect
-from tests.simulation.referee import DUPLICATE, LOST, RATE, STUCK, WRONG, judge
+from tests.simulation.referee import judge
 from tests.simulation.schedules import populate, random_world
 
 SHOWN = 20

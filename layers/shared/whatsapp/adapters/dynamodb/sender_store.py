@@ -46,11 +46,10 @@ class SenderStore:
     def begin_recovery(self, now: int) -> int:
         """Hold all sending while these tables are settled; returns since when they are."""
         self.hold(now)
-        not_begun = absent_or("recovery_of", Attr("recovery_of").ne(self._tables))  # a copy has the one of its original
-        try:
-            self._change(set={"recovery_of": self._tables, "recovery_at": now}, condition=not_begun)
-        except ConditionFailed as failed:
-            return int((failed.items[0] or {})["recovery_at"])
+        item = self._db.get(self._messages, _KEY) or {}
+        if item.get("recovery_of") == self._tables:  # a copy has the one of its original
+            return int(item["recovery_at"])
+        self._change(set={"recovery_of": self._tables, "recovery_at": now})
         return now
 
     def release_restored(self) -> None:
