@@ -11,6 +11,7 @@ from whatsapp.domain.sending.lifecycle import (
     DOUBT,
     FAIL,
     READ,
+    RECOGNISE,
     RETRY,
     STEPS,
     STOP,
@@ -56,7 +57,7 @@ def test_a_step_sets_status_and_time_and_clears_what_the_old_status_needed(step:
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_an_earlier_error_stays_until_the_message_is_accepted_or_stopped(step: Step) -> None:
-    is_over = step in (ACCEPT, STOP, DELIVER, READ)
+    is_over = step in (ACCEPT, RECOGNISE, STOP, DELIVER, READ)
     assert take(message(error=ERROR), step, NOW).after.error == (None if is_over else ERROR)
 
 

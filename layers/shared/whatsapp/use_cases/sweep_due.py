@@ -70,6 +70,13 @@ class SweepDue:
         Raises:
             ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
         """
+        sender = self.senders.get()
+        self.metrics.count("SendingHeld", int(sender.is_held))
+        if sender.is_restored:  # what looks as if it had expired or waited may be at Twilio
+            self.metrics.count("DueStale", 0)
+            return {"acted": 0, "stale": 0}
+        if not sender.is_marked:
+            self.senders.mark()
         now = self.clock.now()
         sweep = Sweep(clock=self.clock, deadline=deadline)
         acted = stale = backlog = 0
@@ -85,7 +92,6 @@ class SweepDue:
                 if not due or (kind == "send" and places.is_full):
                     break
         self.metrics.count("DueStale", stale)
-        self.metrics.count("SendingHeld", int(self.senders.get().held_at is not None))
         sweep.raise_errors("the sweep could not do everything")
         return {"acted": acted, "stale": stale}
 
