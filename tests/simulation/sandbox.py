@@ -111,6 +111,10 @@ class Bucket:
         """Nothing of theirs is in it."""
         self._call("delete_objects", lambda: None, slow=500, lost=no_bucket, refused=no_bucket)
 
+    def url(self, key: str) -> str:
+        """A link to nothing."""
+        return f"https://bucket.simulated/{key}"
+
 
 def no_bucket() -> Any:
     raise ClientError({"Error": {"Code": "SlowDown", "Message": "simulated"}}, "simulated")
