@@ -20,14 +20,14 @@ from tests.simulation import aws
 from tests.simulation.twilio import SENDER, Gateway
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.lambdas import Lambdas
 
 
 @dataclass(frozen=True)
 class SimulatedApp(App):
     """The product in one sandbox, with the world for its outside."""
 
-    world: "World"
+    world: "Lambdas"
     hearing: dict[str, Callable[..., None]] = field(default_factory=dict)
     """What listens to botocore's events in this sandbox."""
     run_all: Any = map
