@@ -79,10 +79,10 @@ def answered_by(call: Any) -> Any:
 
     def answer(model: Any, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
         status, parsed = call(model.name, json.loads(params["body"]))
-        return AWSResponse("", status, HTTPHeaders(), None), {
-            **parsed,
-            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
-        }
+        parsed["ResponseMetadata"] = {"HTTPStatusCode": status, "HTTPHeaders": {}}
+        if status >= 300:
+            parsed["Error"] = {"Code": parsed["__type"], "Message": parsed["message"]}
+        return AWSResponse("", status, HTTPHeaders(), None), parsed
 
     client = boto3.client(
         "dynamodb",
