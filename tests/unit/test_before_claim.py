@@ -18,7 +18,6 @@ from whatsapp.domain.sending.before_claim import (
     expire,
     fence,
     is_forbidden,
-    is_past,
     paused,
     refuse,
     slot_taken,
@@ -140,7 +139,7 @@ def test_a_contact_that_may_be_written_to() -> None:
 )
 def test_it_expires_at_its_last_moment(expires_at: int | None, is_expired: bool) -> None:
     stored = waiting(Status.DEFERRED, expires_at=expires_at)
-    assert is_past(stored, NOW) is is_expired
+    assert stored.is_past(NOW) is is_expired
     assert judge(stored) == (taken(stored, EXPIRE, outbox=EVENT) if is_expired else None)
 
 
@@ -273,13 +272,10 @@ def test_a_message_that_would_expire_looks_whether_a_refund_frees_the_slot(
 
 
 def test_a_reply_needs_no_slot_of_the_rate_limit() -> None:
-    """Its own slot is looked at in the claim; opt-out and erasure bind it all the same."""
+    """Its own slot is looked at in the claim."""
     held = contact(inflight="other#1", inflight_at=NOW, next_allowed_at=NOW + HOUR)
     assert slot_taken(waiting(kind=REPLY), held, POLICY, NOW, 0.5) is None
     assert slot_taken(new(kind=REPLY), held, POLICY, NOW, 0.5, reject=True) is None
-    forbidden = slot_taken(waiting(kind=REPLY), contact(opted_out_at=NOW), POLICY, NOW, 0.5)
-    assert forbidden is not None
-    assert forbidden.step is DROP
 
 
 @pytest.mark.parametrize(
@@ -316,13 +312,6 @@ def test_a_message_is_deferred_unless_its_caller_asked_otherwise() -> None:
     held = slot_taken(new(), contact(next_allowed_at=NOW + MINUTE), POLICY, NOW, 0.5)
     assert held is not None
     assert held.step is DEFER
-
-
-@pytest.mark.parametrize("of_contact", [{"opted_out_at": NOW}, {"erased_at": NOW}])
-def test_the_contacts_row_forbids_the_claim(of_contact: dict[str, Any]) -> None:
-    stored = waiting()
-    held = slot_taken(stored, contact(next_allowed_at=NOW + MINUTE, **of_contact), POLICY, NOW, 0.5)
-    assert held == taken(stored, DROP, outbox=EVENT, error=FORBIDDEN)
 
 
 @pytest.mark.parametrize(
