@@ -74,7 +74,7 @@ def _reminder(to: str, due: datetime, *, expires: bool) -> dict[str, object]:
         "therapist_name": "Dr. Rao",
         "session_time": (due + timedelta(hours=4)).isoformat(timespec="seconds"),
     }
-    request = {
+    request: dict[str, object] = {
         "to": to,
         "template": "session_reminder",
         "variables": variables,

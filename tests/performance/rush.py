@@ -91,7 +91,7 @@ def answered_by(call: Any) -> Any:
         aws_secret_access_key="local",
         config=Config(parameter_validation=False),
     )
-    client.meta.events.register("before-call.dynamodb", answer)  # botocore takes its answer for the service's
+    client.meta.events.register("before-call.dynamodb", answer)  # type: ignore[arg-type]  # taken for the service's
     return client
 
 
