@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
-from whatsapp.adapters.dynamodb.client import _load
+from whatsapp.adapters.dynamodb.notation import load as _load
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds

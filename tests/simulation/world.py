@@ -19,8 +19,9 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp import bootstrap
 from whatsapp.adapters.dynamodb import clock as clock_adapter
-from whatsapp.adapters.dynamodb.client import Contention, _load
+from whatsapp.adapters.dynamodb.client import Contention
 from whatsapp.adapters.dynamodb.items import contact_from, message_from
+from whatsapp.adapters.dynamodb.notation import load as _load
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds

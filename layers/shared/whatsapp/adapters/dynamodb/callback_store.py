@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
 from whatsapp.adapters.dynamodb.items import kept_until
 from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate
@@ -41,7 +41,7 @@ class CallbackStore:
 
     def unfinished(self, shard: str, until: int) -> Iterator[StatusUpdate]:
         """Callbacks that should have been processed by that time, page by page."""
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [_entry(item) for item in page if item["entry"].startswith("status#")]
             yield from (_update_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_at"))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
 from whatsapp.domain import periods
@@ -61,14 +61,14 @@ class MessageStore:
 
         A hint: the index lags, conditions decide.
         """
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             found = self._outbound([item["message_id"] for item in page if item["entry"] == "message"])
             yield from sorted((m for m in found if m.due_at and m.due_shard == shard), key=lambda m: m.due_at or 0)
 
     def of_contact(self, contact_id: str, since: int, until: int) -> Sequence[Message]:
         """The contact's outgoing messages created in that span, both ends included."""
-        span = Key("contact_id").eq(contact_id) & Key("at").between(since, until)
+        span = Attr("contact_id").eq(contact_id) & Attr("at").between(since, until)
         ids = [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
         return self._outbound([message_id for message_id in ids if is_message_id(message_id)])
 
@@ -80,7 +80,7 @@ class MessageStore:
 
     def message_ids_for_sid(self, twilio_sid: str) -> Sequence[str]:
         """The ids of the messages with this sid: one at most, if Twilio's sids are unique."""
-        found = self._db.query_all(self._messages, Key("twilio_sid").eq(twilio_sid), index="sid")
+        found = self._db.query_all(self._messages, Attr("twilio_sid").eq(twilio_sid), index="sid")
         return [item["message_id"] for item in found]
 
     # --- steps -----------------------------------------------------------------------------------------------------
