@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.schedule import QuietHours
 
 

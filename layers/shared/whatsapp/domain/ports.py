@@ -1,8 +1,9 @@
 """What the use cases need of the outside. `bootstrap` joins each port to its adapter; the simulation to its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from whatsapp.domain.dataclass import dataclass
 
 if TYPE_CHECKING:  # what each function needs of these, it loads itself
     from whatsapp.domain.errors import MessagingError

@@ -1,13 +1,13 @@
 """Stores a transition with its outbox, then drains the outbox. Every step of a message but its claim is taken here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import when_overtaken

@@ -5,9 +5,9 @@ worker dies: the stored entry stays, and a sweep delivers it. Consumers dedupe o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
 from whatsapp.domain.ports import Alerts, EventBus, Metrics, PublishFailed, Queue

@@ -1,11 +1,10 @@
 """A status callback: store it once, then move the message forward, never back."""
 
-from dataclasses import dataclass
-
 from whatsapp.adapters.dynamodb.callback_store import CallbackStore
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics, StatusUpdate
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import ACCEPT, Status

@@ -4,7 +4,7 @@ One record stands for at most one message at Twilio. What is in doubt is held, n
 """
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import ClaimLost, MessageStore
@@ -13,6 +13,7 @@ from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import (
     Clock,

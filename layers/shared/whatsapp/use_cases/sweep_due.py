@@ -1,13 +1,13 @@
 """Every minute: take each message that is due one step on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import count, islice
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
 from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind

@@ -154,7 +154,7 @@ class JsonClient:
         except TimeoutError:
             raise ConnectTimeoutError(endpoint_url=self._url) from None
         except ssl.SSLError as error:
-            raise SSLError(endpoint_url=self._url, error=error.reason) from None
+            raise SSLError(endpoint_url=self._url, error=error) from None
         except OSError:
             raise EndpointConnectionError(endpoint_url=self._url) from None
         connection.sock.settimeout(periods.AWS_READ_S)

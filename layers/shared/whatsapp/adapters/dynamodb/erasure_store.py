@@ -1,10 +1,11 @@
 """Erasure in DynamoDB: its jobs, and messages without anything personal."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import shard_of
 
 _PERSONAL_ON_CONTACTS = (

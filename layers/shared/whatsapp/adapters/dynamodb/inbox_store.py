@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any, Literal
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
@@ -11,6 +11,7 @@ from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMove
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, last_of, recent_words

@@ -4,7 +4,7 @@ Where the contact's slot takes part (`slots`), both rows change in one transacti
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
@@ -12,6 +12,7 @@ from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_f
 from whatsapp.adapters.dynamodb.slots import Slots
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.lifecycle import CLAIM, DEFER, FENCE, Slot
 from whatsapp.domain.sending.message import Message, SendKind, is_message_id, shard_of
 from whatsapp.domain.sending.transition import Transition

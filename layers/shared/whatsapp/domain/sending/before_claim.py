@@ -3,11 +3,11 @@
 A message that is not stored yet is refused by an error, which stores nothing; a stored one by a transition.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import OutgoingPost
 from whatsapp.domain.schedule import QuietHours, earliest, iso

@@ -6,9 +6,9 @@ address at that time which no record owns.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
 from whatsapp.domain.sending.before_claim import is_past

@@ -3,10 +3,11 @@
 Decisions are pure: they take what is known and return a transition. `use_cases/commit.py` stores it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
