@@ -250,7 +250,7 @@ def test_services_are_those_that_the_product_calls() -> None:
     assert set(SERVICES) == {"dynamodb", "events", "secretsmanager", "sqs", "ssm"}
 
 
-# --- all that the stores do --------------------------------------------------------------------------------------------
+# --- all that the stores do -----------------------------------------------------------------------------------------
 
 
 def story(app: UnitApp) -> list[Any]:
