@@ -10,8 +10,9 @@ from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
 from whatsapp.domain.sending.before_claim import is_past
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind
-from whatsapp.domain.sending.transition import Transition
+from whatsapp.domain.sending.transition import Transition, asked_from
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
@@ -144,6 +145,8 @@ class SweepDue:
         return Due.NOTHING if has_moved_on else when_due(message, turns, self.clock.now())
 
     def _postpone(self, message: Message) -> Message | None:
+        if message.status is Status.SENT and not message.outbox:  # not delivered yet: its status is asked for later
+            return self.messages.postpone(message, asked_from(message), "status")
         return self.messages.postpone(message, self.clock.now() + periods.POSTPONED)
 
 

@@ -19,15 +19,18 @@ class CallbackStore:
         self._messages = messages_table
         self._retention_days = retention_days
 
-    def put(self, update: StatusUpdate, now: int) -> bool:
-        """Store a callback once. True if it has to be processed: it is new, or an earlier delivery did not finish."""
+    def put(self, update: StatusUpdate, now: int, *, is_done: bool = False) -> bool:
+        """Store a callback once. True if it is new, or an earlier delivery of it did not finish.
+
+        `is_done`: it changes nothing, so no sweep has to finish it.
+        """
+        marker = {"due_shard": shard_of("publish", update.message_id), "due_at": now + periods.OUTBOX_RETRY}
         item = {
             **_key(update),
             "update": {name: value for name, value in asdict(update).items() if value is not None},
             "noted_at": now,
-            "due_shard": shard_of("publish", update.message_id),
-            "due_at": now + periods.OUTBOX_RETRY,
             "ttl": kept_until(now, self._retention_days),
+            **({} if is_done else marker),
         }
         try:
             self._db.write(Put(table=self._messages, item=item, condition=Attr("message_id").not_exists()))

@@ -128,8 +128,10 @@ class MessageStore:
         self, message: Message, *, left: frozenset[str] = frozenset(), due_at: int | None, shard: str = "send"
     ) -> Message | None:
         """Store what is left in the outbox, and when the message is due next. None if it changed since it was read."""
-        due_shard = _shard(message, due_at, shard) if due_at else None
-        return self._mark(message, {"announce": left, "due_at": due_at, "due_shard": due_shard})
+        values: dict[str, Any] = {"announce": left}
+        if due_at != message.due_at:  # an entry of the index that stays costs nothing
+            values |= {"due_at": due_at, "due_shard": _shard(message, due_at, shard) if due_at else None}
+        return self._mark(message, values)
 
     # --- building blocks -------------------------------------------------------------------------------------------
 
