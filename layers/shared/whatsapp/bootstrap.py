@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
     from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
     from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+    from whatsapp.adapters.dynamodb.send_reader import SendReader
     from whatsapp.adapters.dynamodb.sender_store import SenderStore
     from whatsapp.adapters.dynamodb.template_store import TemplateStore
     from whatsapp.adapters.twilio.content import TwilioContent
@@ -195,6 +196,13 @@ class App:
         from whatsapp.adapters.dynamodb.sender_store import SenderStore
 
         return SenderStore(self.db, self.settings.messages_table)
+
+    @cached_property
+    def reader(self) -> "SendReader":
+        from whatsapp.adapters.dynamodb.send_reader import SendReader
+
+        s = self.settings
+        return SendReader(self.db, s.messages_table, s.contacts_table, s.templates_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:

@@ -116,13 +116,34 @@ class DynamoDB:
             how |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         items: list[Item] = []
         for start in range(0, len(keys), 100):
-            request: Any = {table: {"Keys": [dump(key) for key in keys[start : start + 100]], **how}}
-            while request:
-                answer = self._retrying(partial(self._client.batch_get_item, RequestItems=request))
-                items += map(load, answer["Responses"].get(table, []))
-                if request := answer.get("UnprocessedKeys"):  # throttled: AWS asks for a pause
-                    self._sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
+            found = self._batch({table: {"Keys": [dump(key) for key in keys[start : start + 100]], **how}})
+            items += [item for _, item in found]
         return items
+
+    def get_each(self, wanted: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, Item]:
+        """Up to a hundred items of any tables in one call, read consistently: those that are there, by their names.
+
+        `wanted`: table and key by name.
+        """
+        request: dict[str, Any] = {}
+        for table, key in wanted.values():
+            request.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(dump(key))
+        found = list(self._batch(request))
+        return {
+            name: item
+            for name, (table, key) in wanted.items()
+            for in_table, item in found
+            if in_table == table and key.items() <= item.items()
+        }
+
+    def _batch(self, request: Any) -> Iterator[tuple[str, Item]]:
+        """What is there of up to a hundred keys, with its table."""
+        while request:
+            answer = self._retrying(partial(self._client.batch_get_item, RequestItems=request))
+            for table, items in answer["Responses"].items():
+                yield from ((table, load(item)) for item in items)
+            if request := answer.get("UnprocessedKeys"):  # throttled: AWS asks for a pause
+                self._sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
 
     def query(
         self,

@@ -6,7 +6,7 @@ from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, Dyn
 from whatsapp.domain import periods
 from whatsapp.domain.sending.sender import Sender
 
-_KEY = {"message_id": "sender", "entry": "sender"}
+SENDER_KEY = {"message_id": "sender", "entry": "sender"}
 
 
 class SenderStore:
@@ -18,7 +18,7 @@ class SenderStore:
 
     def get(self) -> Sender:
         """The state, read consistently: whoever sends after `hold` has returned finds it held."""
-        return _sender(self._db.get(self._messages, _KEY) or {})
+        return sender_from(self._db.get(self._messages, SENDER_KEY) or {})
 
     def hold(self, now: int) -> int:
         """Hold all sending; returns since when it is held."""
@@ -33,7 +33,7 @@ class SenderStore:
 
     def unanswered(self, now: int) -> Sender:
         """Twilio did not answer a POST. Returns the state after it."""
-        return _sender(self._change(add={"unanswered": 1}, set={"asks_at": now + periods.ASK_AGAIN}))
+        return sender_from(self._change(add={"unanswered": 1}, set={"asks_at": now + periods.ASK_AGAIN}))
 
     def answered(self) -> None:
         """Twilio answered a POST."""
@@ -49,8 +49,9 @@ class SenderStore:
         return True
 
     def _change(self, **change: Any) -> Item:
-        return self._db.write(Change(table=self._messages, key=_KEY, **change))
+        return self._db.write(Change(table=self._messages, key=SENDER_KEY, **change))
 
 
-def _sender(item: Item) -> Sender:
+def sender_from(item: Item) -> Sender:
+    """The sender's state from its item."""
     return Sender(held_at=item.get("held_at"), unanswered=item.get("unanswered", 0), asks_at=item.get("asks_at"))
