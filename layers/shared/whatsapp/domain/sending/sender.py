@@ -1,7 +1,6 @@
 """Whether our sender may send at all: someone holds it, or Twilio does not answer. Then messages wait; none is lost."""
 
-from dataclasses import dataclass
-
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 
 MOST_UNANSWERED = 3
