@@ -119,11 +119,21 @@ class Drill:
 
     def records(self) -> list[dict[str, Any]]:
         """Every outgoing record as it is stored."""
-        pages = self.stack.aws("dynamodb").get_paginator("scan")
-        found = pages.paginate(
-            TableName=self.stack.outputs["MessagesTableName"],
-            FilterExpression="direction = :out",
-            ExpressionAttributeValues={":out": {"S": "outbound"}},
+        return self._stored("outbound")
+
+    def received(self) -> int:
+        """How many messages of patients are stored."""
+        return len(self._stored("inbound"))
+
+    def _stored(self, direction: str) -> list[dict[str, Any]]:
+        found = (
+            self.stack.aws("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=self.stack.outputs["MessagesTableName"],
+                FilterExpression="direction = :direction",
+                ExpressionAttributeValues={":direction": {"S": direction}},
+            )
         )
         return [item for page in found for item in page["Items"]]
 
