@@ -8,6 +8,7 @@ reminders expire meanwhile.
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from local.drills.drill import Drill
 
@@ -68,13 +69,13 @@ def play(drill: Drill) -> None:
     drill.check("three alerts at most, with the alarm", len(alerts) + 1 <= 3)
 
 
-def _reminder(to: str, due: datetime, *, expires: bool) -> dict[str, object]:
+def _reminder(to: str, due: datetime, *, expires: bool) -> dict[str, Any]:
     variables = {
         "patient_name": "Asha",
         "therapist_name": "Dr. Rao",
         "session_time": (due + timedelta(hours=4)).isoformat(timespec="seconds"),
     }
-    request = {
+    request: dict[str, Any] = {
         "to": to,
         "template": "session_reminder",
         "variables": variables,
