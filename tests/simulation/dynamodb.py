@@ -48,8 +48,7 @@ class Client:
         status, answer = self._call(operation, request)
         if status < 300:
             return answer
-        error = {"Code": answer["__type"], "Message": answer["message"]}
-        raise ClientError({**answer, "Error": error}, operation)  # type: ignore[typeddict-item]  # as botocore has it
+        raise ClientError({**answer, "Error": {"Code": answer["__type"], "Message": answer["message"]}}, operation)  # type: ignore[typeddict-item]  # as botocore has it
 
 
 @cache
@@ -105,8 +104,7 @@ class Wire:
             effect()
             self._faults.met.add("write unheard of")
             raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")
-        error = {"Code": "InternalServerError", "Message": "simulated"}
-        raise ClientError({"Error": error}, self._operation)
+        raise ClientError({"Error": {"Code": "InternalServerError", "Message": "simulated"}}, self._operation)
 
     def lost(self) -> Answer:
         """The reply was lost: the SDK sends the same request again; now and then that is lost too.

@@ -30,6 +30,7 @@ def simulate_receiving(seed: int, defect: Defect | None = None, *, verbose: bool
         written=len(world.received.written),
         failures=[(seed, [str(v) for v in violations])] if violations else [],
         kinds=Counter(v.kind for v in violations),
+        met=Counter(world.faults.met),
     )
 
 

@@ -30,6 +30,8 @@ class Tally:
     failures: list[tuple[int, list[str]]] = field(default_factory=list)
     """Seeds, and what was wrong."""
     kinds: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
+    """In how many schedules each kind of fault was met."""
 
     def add(self, other: "Tally") -> None:
         """Sum up."""
@@ -40,6 +42,7 @@ class Tally:
         self.written += other.written
         self.failures += other.failures
         self.kinds += other.kinds
+        self.met += other.met
 
     def counts(self) -> str:
         """Every kind of violation with its number."""
@@ -63,6 +66,7 @@ def simulate(seed: int, defect: Defect | None = None, *, verbose: bool = False) 
         accepted=len(world.twilio.ledger),
         failures=[(seed, [str(v) for v in violations])] if violations else [],
         kinds=Counter(v.kind for v in violations),
+        met=Counter(world.faults.met),
     )
 
 

@@ -20,14 +20,14 @@ from tests.simulation import aws
 from tests.simulation.twilio import SENDER, Gateway
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.lambdas import Lambdas
 
 
 @dataclass(frozen=True)
 class SimulatedApp(App):
     """The product in one sandbox, with the world for its outside."""
 
-    world: "World"
+    world: "Lambdas"
     hearing: dict[str, Callable[..., None]] = field(default_factory=dict)
     """What listens to botocore's events in this sandbox."""
     run_all: Any = map
@@ -110,6 +110,10 @@ class Bucket:
     def delete_all(self, contact_id: str) -> None:
         """Nothing of theirs is in it."""
         self._call("delete_objects", lambda: None, slow=500, lost=no_bucket, refused=no_bucket)
+
+    def url(self, key: str) -> str:
+        """A link to nothing."""
+        return f"https://bucket.simulated/{key}"
 
 
 def no_bucket() -> Any:

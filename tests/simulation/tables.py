@@ -123,7 +123,7 @@ class Tables(dict[str, Table]):
             table.items[table.key_of(action["Item"])] = action["Item"]
             return
         key = table.key_of(action["Key"])
-        old = table.items.get(key, action["Key"])
+        old: Item = table.items.get(key) or action["Key"]
         new = dict(old)
         for change in _update(action["UpdateExpression"]):
             change(old, new, action)
@@ -200,8 +200,10 @@ class _Reader:
         left = self.operand()
         word = self.take()
         if word == "BETWEEN":
-            bounds = [self.operand(), self.take("AND") and self.operand()]
-            return lambda item, request: _between(left(item, request), *[bound(item, request) for bound in bounds])
+            low = self.operand()
+            self.take("AND")
+            high = self.operand()
+            return lambda item, request: _between(left(item, request), low(item, request), high(item, request))
         if word == "IN":
             values = self._arguments()
             return lambda item, request: _is_one_of(left(item, request), [value(item, request) for value in values])
@@ -298,7 +300,9 @@ def _update(text: str) -> Sequence[Update]:
 
 
 def _set(reader: _Reader) -> Update:
-    name, value = reader.name(), reader.take("=") and reader.operand()
+    name = reader.name()
+    reader.take("=")
+    value = reader.operand()
     return lambda old, new, request: new.update({name(request): value(old, request)})
 
 

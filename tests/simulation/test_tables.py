@@ -10,6 +10,7 @@ import pytest
 
 from tests import ministack_tables
 from tests.simulation import receiving_run, run
+from tests.simulation.schedules import random_world
 from tests.simulation.tables import Answer, Request, Tables
 
 _ask = Tables.ask
@@ -35,7 +36,7 @@ def test_every_answer_of_a_schedule_is_ministacks(simulate: Any) -> None:
 
 
 def test_a_long_query_comes_in_the_same_pages() -> None:
-    tables = run.random_world(1).tables
+    tables = random_world(1).tables
     ministack_tables.make_tables()
     for n in range(7):
         item = {"message_id": f"m{n}", "entry": "message", "due_shard": "send#0", "due_at": n // 3}

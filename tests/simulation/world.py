@@ -1,7 +1,6 @@
 """The world around the product: what callers, patients and operators do. `Lambdas` has the functions and the time."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import _load
@@ -115,7 +114,11 @@ class World(Lambdas):
             if answer is not None:
                 self.script.tie(second, number, self.hub.now)
 
-        self._invoke("tie", lambda app, _: (app.contacts.tie(second_id, contact_id),), told)
+        def tie(app: App, _: Deadline) -> bool:
+            app.contacts.tie(second_id, contact_id)
+            return True
+
+        self._invoke("tie", tie, told)
 
     # --- operators -------------------------------------------------------------------------------------------------
 
@@ -197,8 +200,11 @@ class World(Lambdas):
             if answer is None:
                 self.hub.at(self.hub.now + 1_000, lambda: self._release(hold))
 
-        self._invoke("release", lambda app, _: (app.senders.release(),), released)
+        def release(app: App, _: Deadline) -> bool:
+            app.senders.release()
+            return True
+
+        self._invoke("release", release, released)
 
 
-Act = Callable[[], None]
-__all__ = ["START", "Act", "World"]
+__all__ = ["START", "World"]

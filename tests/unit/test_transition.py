@@ -180,6 +180,7 @@ def test_the_event_of_a_status_names_all_that_callers_know() -> None:
         ({"expires_at": NOW - 1}, f"{ID}#deferred#{NOW}", "2026-11-24T12:30:00+05:30", True),
         ({"scheduled_for": None, "expires_at": NOW}, f"{ID}#deferred", None, False),
         ({"status": Status.CANCELED, "expires_at": NOW}, f"{ID}#canceled", None, False),
+        ({"status": Status.UNKNOWN, "expires_at": NOW}, f"{ID}#unknown#overdue", None, False),
         ({"status": Status.UNRESOLVED}, f"{ID}#unknown", None, False),
     ],
 )

@@ -32,8 +32,6 @@ AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
 CLOCK_ERROR = 2 * SECOND
 """How far a sandbox's corrected clock may be off."""
-INIT_WAITS_S = 5.0
-"""How long a starting sandbox waits for its parts. AWS gives INIT ten seconds."""
 SQS_LONGEST_DELAY_S = 900
 SQS_LONGEST_VISIBILITY_S = 43_200
 

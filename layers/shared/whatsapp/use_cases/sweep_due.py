@@ -9,7 +9,6 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
-from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind
 from whatsapp.domain.sending.transition import Transition
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
@@ -120,7 +119,7 @@ class SweepDue:
         nudged: list[tuple[str, int]] = []
 
         def claim(message: Message) -> Message | None:
-            may_be_nudged = message.is_waiting and not is_past(message, self.clock.now())
+            may_be_nudged = message.is_waiting and not message.is_past(self.clock.now())
             return None if may_be_nudged and not places.take() else self._postpone(message)
 
         def act(message: Message) -> bool:

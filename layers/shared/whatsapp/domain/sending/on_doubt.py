@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
-from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.continuation import resend as resent
 from whatsapp.domain.sending.lifecycle import END_DOUBT, OVERDUE, Status
 from whatsapp.domain.sending.message import Message
@@ -33,7 +32,7 @@ def is_early(message: Message, now: int) -> LookAgain | None:
 
 def overdue(message: Message, now: int) -> Transition | None:
     """Its time has passed, and whether it went is not known yet: its caller hears that once. The doubt goes on."""
-    if message.status is Status.UNRESOLVED or not is_past(message, now) or _is_overdue(message):
+    if message.status is Status.UNRESOLVED or not message.is_past(now) or _is_overdue(message):
         return None
     error = Failure(code="expired", detail="`expires_at` has passed, and whether it went is not known yet")
     return take(message, OVERDUE, now, due_at=now + periods.MINUTE, error=error, outbox=EVENT)
@@ -41,7 +40,7 @@ def overdue(message: Message, now: int) -> Transition | None:
 
 def next_look(message: Message, at: int, now: int) -> int:
     """When a message in doubt is looked at: then (epoch ms), or when its time passes."""
-    if message.expires_at is None or message.expires_at <= now or message.status is Status.UNRESOLVED:
+    if message.expires_at is None or message.is_past(now) or message.status is Status.UNRESOLVED:
         return at
     return min(at, message.expires_at)
 

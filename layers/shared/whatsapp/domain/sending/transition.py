@@ -115,7 +115,7 @@ def status_changed(message: Message) -> MessageStatusChanged:
         twilio_sid=message.twilio_sid,
         template=message.template,
         scheduled_for=iso(at) if at else None,
-        will_expire=bool(at and message.expires_at and at >= message.expires_at),
+        will_expire=at is not None and message.is_past(at),
         error=message.error,
         continues=message.continues,
         continued_as=message.continued_as,
