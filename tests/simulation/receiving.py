@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from whatsapp.adapters.dynamodb.client import _load
+from whatsapp.adapters.dynamodb.notation import load as _load
 from whatsapp.adapters.twilio.form import read_inbound
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import MediumUnavailableError, TwilioMessage

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import _load
 from whatsapp.adapters.dynamodb.items import contact_from, message_from
+from whatsapp.adapters.dynamodb.notation import load as _load
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds

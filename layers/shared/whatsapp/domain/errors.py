@@ -1,7 +1,8 @@
 """What can go wrong, in our own stable words: callers branch on `code`; Twilio's code stands beside it."""
 
 import re
-from dataclasses import dataclass
+
+from whatsapp.domain.dataclass import dataclass
 
 _FIELD_NAME = re.compile("[a-z][a-z0-9_]{0,39}", re.ASCII)
 

@@ -1,7 +1,6 @@
 """What people are alerted about: a cause, and all that it has struck since the last alert about it."""
 
-from dataclasses import dataclass
-
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 
 

@@ -7,7 +7,7 @@ went out before, and that finds everything settled. Each run may be repeated.
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactMovedError, ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
@@ -17,6 +17,7 @@ from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, Gateway, TwilioMessage
 from whatsapp.domain.receiving.inbound import sender_of

@@ -1,10 +1,10 @@
 """Find out what became of a message whose POST had no clear answer: wait for callbacks, then look in Twilio's list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Gateway, StatusUpdate, TwilioUnavailable
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.on_doubt import (

@@ -1,9 +1,10 @@
 """An operator settles what is in doubt by Twilio's list, and has sent again what the list certainly lacks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message

@@ -1,16 +1,17 @@
 """Every minute: take each message that is due one step on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import count, islice
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind
-from whatsapp.domain.sending.transition import Transition
+from whatsapp.domain.sending.transition import Transition, asked_from
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
@@ -149,6 +150,8 @@ class SweepDue:
         return Due.NOTHING if has_moved_on else when_due(message, turns, self.clock.now())
 
     def _postpone(self, message: Message) -> Message | None:
+        if message.status is Status.SENT and not message.outbox:  # not delivered yet: its status is asked for later
+            return self.messages.postpone(message, asked_from(message), "status")
         return self.messages.postpone(message, self.clock.now() + periods.POSTPONED)
 
 

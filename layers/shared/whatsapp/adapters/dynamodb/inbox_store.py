@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any, Literal
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMovedError
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, last_of, recent_words
@@ -96,7 +97,7 @@ class InboxStore:
 
     def due(self, shard: str, until: int) -> Iterator[InboundMessage]:
         """The messages of a shard that are due by that time, page by page. A hint: the index lags."""
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
             yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
@@ -107,7 +108,7 @@ class InboxStore:
 
     def unsettled(self, shard: str, until: int) -> Iterator[WordsJob]:
         """The contacts of a shard whose STOP and START are to be settled by that time. A hint: the index lags."""
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page]
             found = self._db.get_many(self._messages, keys)

@@ -7,7 +7,7 @@ from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, Dyn
 from whatsapp.domain import periods
 from whatsapp.domain.sending.sender import Sender
 
-_KEY = {"message_id": "sender", "entry": "sender"}
+SENDER_KEY = {"message_id": "sender", "entry": "sender"}
 _NO_RECOVERY = {"recovery_of": None, "recovery_at": None}
 
 
@@ -25,7 +25,7 @@ class SenderStore:
 
     def get(self) -> Sender:
         """The state, read consistently: whoever sends after `hold` has returned finds it held."""
-        return self._sender(self._db.get(self._messages, _KEY) or {})
+        return self.sender_from(self._db.get(self._messages, SENDER_KEY) or {})
 
     def mark(self) -> None:
         """Say which tables these are, unless they say so already."""
@@ -41,12 +41,12 @@ class SenderStore:
 
     def release(self) -> Sender:
         """Let what waits go. Restored tables stay held until they are settled."""
-        return self._sender(self._change(set={"held_at": None, **_NO_RECOVERY}))
+        return self.sender_from(self._change(set={"held_at": None, **_NO_RECOVERY}))
 
     def begin_recovery(self, now: int) -> int:
         """Hold all sending while these tables are settled; returns since when they are."""
         self.hold(now)
-        item = self._db.get(self._messages, _KEY) or {}
+        item = self._db.get(self._messages, SENDER_KEY) or {}
         if item.get("recovery_of") == self._tables:  # a copy has the one of its original
             return int(item["recovery_at"])
         self._change(set={"recovery_of": self._tables, "recovery_at": now})
@@ -57,13 +57,13 @@ class SenderStore:
 
         `settled_at`: when the run began that found all of it settled. Requests of the time between may be in a queue.
         """
-        item = self._db.get(self._messages, _KEY) or {}
+        item = self._db.get(self._messages, SENDER_KEY) or {}
         lost = {"lost_from": since, "lost_until": item.get("recovery_at", settled_at), "settled_at": settled_at}
         self._change(set={"held_at": None, "tables": self._tables, **lost, **_NO_RECOVERY})
 
     def unanswered(self, now: int) -> Sender:
         """Twilio did not answer a POST. Returns the state after it."""
-        return self._sender(self._change(add={"unanswered": 1}, set={"asks_at": now + periods.ASK_AGAIN}))
+        return self.sender_from(self._change(add={"unanswered": 1}, set={"asks_at": now + periods.ASK_AGAIN}))
 
     def answered(self) -> None:
         """Twilio answered a POST."""
@@ -79,9 +79,10 @@ class SenderStore:
         return True
 
     def _change(self, **change: Any) -> Item:
-        return self._db.write(Change(table=self._messages, key=_KEY, **change))
+        return self._db.write(Change(table=self._messages, key=SENDER_KEY, **change))
 
-    def _sender(self, item: Item) -> Sender:
+    def sender_from(self, item: Item) -> Sender:
+        """The state, from its item."""
         tables = item.get("tables")
         return Sender(
             held_at=item.get("held_at"),

@@ -4,8 +4,9 @@ The message store builds each write's condition from this table, and `docs/lifec
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
 from enum import StrEnum
+
+from whatsapp.domain.dataclass import dataclass
 
 
 class Status(StrEnum):

@@ -6,9 +6,9 @@ address which no record owns: nothing of that time, and nothing later with its w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
 from whatsapp.domain.sending.continuation import resend as resent

@@ -6,9 +6,10 @@ is ever sent again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import TwilioMessage
 from whatsapp.domain.sending.lifecycle import RECOGNISE, SUSPECT, Status

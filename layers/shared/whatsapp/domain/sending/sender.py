@@ -1,8 +1,7 @@
 """Whether our sender may send at all: someone holds it, or Twilio does not answer. Then messages wait; none is lost."""
 
-from dataclasses import dataclass
-
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.message import Message
 
