@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
 from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
@@ -37,16 +36,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--function", help=HELP)
     given = parser.parse_args(arguments)
     try:
-        print(work(app_of(given.function), boto3.client("dynamodb"), resend=given.resend))
+        print(work(app_of(given.function), resend=given.resend))
     except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed, TwilioUnavailable) as error:
         print(f"doubts: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def work(app: App, dynamodb: "DynamoDBClient", *, resend: bool) -> str:
+def work(app: App, *, resend: bool) -> str:
     """Settle all doubts; returns what became of each."""
-    found = in_doubt(dynamodb, app.settings.messages_table)
+    found = in_doubt(app.client("dynamodb"), app.settings.messages_table)
     done = app.settle_doubts(found, resend=resend)
     lines = [f"{len(done.settled):5}  settled by Twilio's list"]
     lines += [f"         {message_id}  {status}" for message_id, status in done.settled.items()]

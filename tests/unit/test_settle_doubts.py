@@ -109,7 +109,7 @@ def test_the_command_finds_all_that_is_in_doubt(app: UnitApp) -> None:
     app.store("young", status=Status.UNKNOWN, claimed_at=NOON + periods.RESEND, text="x")
     app.store("sent", status=Status.SENT)
     at(app, periods.RESEND)
-    said = command.work(app, app.dynamodb, resend=True)
+    said = command.work(app, resend=True)
     assert f"    1  sent again: Twilio's list lacks them\n         {old.message_id}  continued as " in said
     assert f"    1  too young: Twilio's list may not show them yet\n         {message_id_of('young')}" in said
     assert old.to not in said
