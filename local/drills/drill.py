@@ -100,8 +100,15 @@ class Drill:
 
     def sent(self) -> list[dict[str, Any]]:
         """What Twilio accepted from us, oldest first."""
-        messages = self.twilio.get("ledger").json()["messages"]
-        return [message for message in messages if message["direction"] != "inbound"]
+        return [message for message in self._ledger() if message["direction"] != "inbound"]
+
+    def written(self) -> int:
+        """How many messages patients wrote."""
+        return sum(message["direction"] == "inbound" for message in self._ledger())
+
+    def _ledger(self) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = self.twilio.get("ledger").json()["messages"]
+        return messages
 
     def enqueue(self, requests: Iterable[dict[str, Any]]) -> None:
         """Requests on the send queue."""
