@@ -100,8 +100,15 @@ class Drill:
 
     def sent(self) -> list[dict[str, Any]]:
         """What Twilio accepted from us, oldest first."""
-        messages = self.twilio.get("ledger").json()["messages"]
-        return [message for message in messages if message["direction"] != "inbound"]
+        return [message for message in self._ledger() if message["direction"] != "inbound"]
+
+    def written(self) -> int:
+        """How many messages patients wrote."""
+        return sum(message["direction"] == "inbound" for message in self._ledger())
+
+    def _ledger(self) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = self.twilio.get("ledger").json()["messages"]
+        return messages
 
     def enqueue(self, requests: Iterable[dict[str, Any]]) -> None:
         """Requests on the send queue."""
@@ -119,11 +126,21 @@ class Drill:
 
     def records(self) -> list[dict[str, Any]]:
         """Every outgoing record as it is stored."""
-        pages = self.stack.aws("dynamodb").get_paginator("scan")
-        found = pages.paginate(
-            TableName=self.stack.outputs["MessagesTableName"],
-            FilterExpression="direction = :out",
-            ExpressionAttributeValues={":out": {"S": "outbound"}},
+        return self._stored("outbound")
+
+    def received(self) -> int:
+        """How many messages of patients are stored."""
+        return len(self._stored("inbound"))
+
+    def _stored(self, direction: str) -> list[dict[str, Any]]:
+        found = (
+            self.stack.aws("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=self.stack.outputs["MessagesTableName"],
+                FilterExpression="direction = :direction",
+                ExpressionAttributeValues={":direction": {"S": direction}},
+            )
         )
         return [item for page in found for item in page["Items"]]
 

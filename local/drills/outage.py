@@ -1,18 +1,19 @@
 """Twilio is out of reach while 500 reminders are due: first nobody listens, then it answers 503, then it hangs.
 
-The hour of such an outage is shortened to some six minutes: the product's own times are as they are. Three POSTs go
+The hour of such an outage is shortened to some eight minutes; the product's own times are as they are. Three POSTs go
 unanswered; after these nothing is posted, and one worker a minute asks whether Twilio answers again. Twenty of the
-reminders expire meanwhile.
+reminders expire meanwhile. The pace is four a second, not 80, because one machine plays all of AWS.
 """
 
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from local.drills.drill import Drill
 
 TITLE = "Drill: an outage of Twilio's"
-PARAMETERS: dict[str, str] = {}
+PARAMETERS = {"SendsPerSecond": "4", "SendConcurrency": "2"}
 _REMINDERS, _EXPIRING = 500, 20
 _STORED_WITHIN_S = 240
 _REFUSED_S, _HANGS_S = 130, 130
@@ -24,6 +25,7 @@ _ENDED_WITHIN_S = 600
 def play(drill: Drill) -> None:
     """Store the reminders, close Twilio's port when they are due, let it answer 503 and hang, and count."""
     drill.hear_alerts()
+    drill.stack.tell_twilio(read_receipts=False)
     due = datetime.now(UTC) + timedelta(seconds=_STORED_WITHIN_S)
     patients = [f"+91981235{number:04d}" for number in range(_REMINDERS)]
     drill.enqueue(_reminder(to, due, expires=n < _EXPIRING) for n, to in enumerate(patients))
@@ -68,13 +70,13 @@ def play(drill: Drill) -> None:
     drill.check("three alerts at most, with the alarm", len(alerts) + 1 <= 3)
 
 
-def _reminder(to: str, due: datetime, *, expires: bool) -> dict[str, object]:
+def _reminder(to: str, due: datetime, *, expires: bool) -> dict[str, Any]:
     variables = {
         "patient_name": "Asha",
         "therapist_name": "Dr. Rao",
         "session_time": (due + timedelta(hours=4)).isoformat(timespec="seconds"),
     }
-    request: dict[str, object] = {
+    request: dict[str, Any] = {
         "to": to,
         "template": "session_reminder",
         "variables": variables,

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 import httpx
+from botocore.exceptions import BotoCoreError
 
 from local.drills.drill import Drill
 from local.stack import StackError
@@ -20,7 +21,8 @@ TITLE = "Drill: a rotation of Twilio's token"
 PARAMETERS: dict[str, str] = {}
 _CACHED_S = 900
 _BEFORE_S, _AFTER_S = 20, 60
-_PAUSE_S = 0.5
+_PAUSE_S = 1.0
+_TRIES = 4
 
 
 def play(drill: Drill) -> None:
@@ -43,11 +45,16 @@ def play(drill: Drill) -> None:
         drill.say("on call", "previous_auth_token is removed")
         time.sleep(_AFTER_S)
     drill.say("load", f"ended: {load}")
-    drill.check("0 failed", load.failed == 0)
-    drill.check("each message was accepted at once", set(load.sent) == {"sent"})
-    drill.check("each webhook of a patient's message was answered by 200", set(load.heard) == {"200"})
-    drill.check("Twilio has each message once", len(drill.sent()) == load.sent.total())
-    drill.wait("each status callback was taken", lambda: set(drill.statuses()) <= {"delivered", "read"}, seconds=120)
+    drill.check("0 failed, no login and no signature was refused", load.failed == 0 and not load.refused)
+    took = load.sent.total()
+    drill.wait("each message is delivered, or read", lambda: _all_arrived(drill, took), seconds=120)
+    drill.check("Twilio has each once", len(drill.sent()) == len({m["to"] for m in drill.sent()}) == took)
+    drill.wait("each message of a patient is stored", lambda: drill.received() == drill.written(), seconds=600)
+
+
+def _all_arrived(drill: Drill, took: int) -> bool:
+    statuses = drill.statuses()
+    return statuses["delivered"] + statuses["read"] == statuses.total() == took
 
 
 class Load:
@@ -56,10 +63,17 @@ class Load:
     def __init__(self, drill: Drill) -> None:
         self.sent: Counter[str] = Counter()
         self.heard: Counter[str] = Counter()
-        self.failed = 0
+        self.asked_again = self.failed = 0
         self._drill = drill
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(work,)) for work in (self._send, self._write)]
+
+    @property
+    def refused(self) -> bool:
+        """Whether something was not just slow, as a busy machine makes a send or a webhook."""
+        return not (
+            self.sent.keys() <= {"sent", "retrying", "delivered", "read"} and self.heard.keys() <= {"200", "None"}
+        )
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -72,14 +86,23 @@ class Load:
             thread.join()
 
     def __str__(self) -> str:
-        return f"sends {dict(self.sent)}, patients' messages {dict(self.heard)}, failed {self.failed}"
+        return (
+            f"sends {dict(self.sent)}, patients' messages {dict(self.heard)}, "
+            f"asked again {self.asked_again}, failed {self.failed}"
+        )
 
     def _run(self, work: Any) -> None:
         numbers = count()
         while not self._ended.wait(_PAUSE_S):
-            try:
-                work(next(numbers))
-            except (StackError, httpx.HTTPError):
+            number = next(numbers)
+            for _ in range(_TRIES):
+                try:
+                    work(number)
+                except (StackError, httpx.HTTPError, BotoCoreError):
+                    self.asked_again += 1  # a caller that gets no answer asks again, with the same key
+                else:
+                    break
+            else:
                 self.failed += 1
 
     def _send(self, number: int) -> None:

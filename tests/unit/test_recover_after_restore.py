@@ -96,7 +96,7 @@ def test_what_had_gone_out_is_not_sent_again(app: UnitApp) -> None:
 def test_without_the_recovery_it_would_be(app: UnitApp) -> None:
     """What the recovery is for: the restored record waits."""
     copy, _ = sent_since(app)
-    copy.senders.release_restored()
+    copy.senders.release_restored(SINCE, copy.clock.now())
     sweep(copy)
     assert len(copy.gateway.posts) == 2
 
@@ -190,6 +190,52 @@ def test_a_copy_of_the_request_that_was_still_queued_is_the_one_that_went(app: U
     assert recovered(copy).is_released
     went = asked_at < (app.record().accepted_at or 0)
     assert copy.record().status is (Status.DELIVERED if went else Status.DEFERRED)
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "status"),
+    [
+        (SINCE - periods.MINUTE - 1, Status.SENT),
+        (SINCE - periods.MINUTE, Status.UNRESOLVED),
+        (SINCE + 5 * periods.MINUTE, Status.UNRESOLVED),
+        (NOON + 40 * periods.MINUTE, Status.UNRESOLVED),
+        (NOON + 40 * periods.MINUTE + 1, Status.SENT),
+        (None, Status.SENT),
+    ],
+)
+def test_a_copy_that_comes_out_of_a_queue_after_the_release_may_have_gone(
+    app: UnitApp, asked_at: int | None, status: Status
+) -> None:
+    """A dead letter that is redriven, say. Its record was lost, and so it is not known to have gone out."""
+    app.sweep_due(app.deadline)
+    later(app, periods.MINUTE)
+    copy = app.restored(app.backup())
+    copy.clock.at = NOON + 40 * periods.MINUTE
+    assert recovered(copy).is_released
+    later(copy, periods.HOUR)
+    copy.send_message(a_request(on_unknown="resend"), "m", copy.deadline, asked_at)
+    assert copy.record().status is status
+    for _ in range(4):
+        later(copy, periods.HOUR)
+        sweep(copy)
+    assert len(copy.gateway.posts) == (status is Status.SENT)
+    assert len(copy.alerts.told) == (status is Status.UNRESOLVED)
+
+
+def test_such_a_copy_is_sent_again_only_if_the_list_lacks_it(app: UnitApp) -> None:
+    app.sweep_due(app.deadline)
+    later(app, periods.MINUTE)
+    copy = app.restored(app.backup())
+    assert recovered(copy).is_released
+    later(copy, 2 * periods.HOUR)
+    copy.send_message(a_request(), "m", copy.deadline, SINCE)
+    shown = entry(copy.record(), 1, date_created=SINCE + periods.HOUR)
+    copy.gateway.messages = [shown]
+    assert copy.settle_doubts([copy.record().message_id], resend=True).open == [copy.record().message_id]
+    copy.gateway.messages = []
+    assert list(copy.settle_doubts([copy.record().message_id], resend=True).resent) == [copy.record().message_id]
+    sweep(copy)
+    assert len(copy.gateway.posts) == 1
 
 
 def test_of_two_alike_neither_is_sent_again(app: UnitApp) -> None:

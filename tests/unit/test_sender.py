@@ -91,7 +91,7 @@ def test_releasing_a_hold_does_not_release_a_copy(app: UnitApp) -> None:
     copy = app.restored(app.backup())
     copy.senders.hold(NOON)
     assert copy.senders.release().is_held
-    copy.senders.release_restored()
+    copy.senders.release_restored(NOON, NOON)
     assert not copy.senders.get().is_held
     assert copy.send(to="+919812300099").status == "sent"
 

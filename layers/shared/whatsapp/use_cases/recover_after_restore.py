@@ -94,7 +94,7 @@ class RecoverAfterRestore:
             self._settle(contact, listed, since, done, dry_run=dry_run)
         self._free_slots(done, dry_run=dry_run)
         if done.release_at is not None and began >= done.release_at and not done.missing:
-            self.senders.release_restored()
+            self.senders.release_restored(since, began)
             done.is_released = True
         return done
 

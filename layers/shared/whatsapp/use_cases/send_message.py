@@ -45,6 +45,7 @@ from whatsapp.domain.sending.before_claim import (
 from whatsapp.domain.sending.compose import compose, content_of, templated
 from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
+from whatsapp.domain.sending.on_restore import perhaps_lost
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.sending.sender import Sender
 from whatsapp.domain.sending.transition import Transition
@@ -150,6 +151,8 @@ class SendMessage:
         for _ in range(_CLAIM_TRIES):
             now = self.clock.now()
             message = replace(message, contact_id=contact.contact_id)
+            if sender.is_restored and not message.is_new:
+                return message  # it may have gone out: the recovery says
             try:
                 template = self._template(message.template)
                 if message.continues and self._went_after_all(message.continues):
@@ -167,6 +170,8 @@ class SendMessage:
                     return self._wait_in_turn(held, contact, now, deadline)
             except MessagingError as error:
                 return self.commit(refuse(message, error, now))
+            if sender.may_have_lost(message):
+                return self.commit(perhaps_lost(message, now))
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)

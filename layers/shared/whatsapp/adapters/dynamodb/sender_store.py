@@ -52,9 +52,14 @@ class SenderStore:
         self._change(set={"recovery_of": self._tables, "recovery_at": now})
         return now
 
-    def release_restored(self) -> None:
-        """Let what waits go: the tables are settled, and these are the ones in use from now on."""
-        self._change(set={"held_at": None, "tables": self._tables, **_NO_RECOVERY})
+    def release_restored(self, since: int, settled_at: int) -> None:
+        """Let what waits go: these tables, restored to `since`, are the ones in use from now on.
+
+        `settled_at`: when the run began that found all of it settled. Requests of the time between may be in a queue.
+        """
+        item = self._db.get(self._messages, SENDER_KEY) or {}
+        lost = {"lost_from": since, "lost_until": item.get("recovery_at", settled_at), "settled_at": settled_at}
+        self._change(set={"held_at": None, "tables": self._tables, **lost, **_NO_RECOVERY})
 
     def unanswered(self, now: int) -> Sender:
         """Twilio did not answer a POST. Returns the state after it."""
@@ -83,6 +88,9 @@ class SenderStore:
             held_at=item.get("held_at"),
             is_restored=tables not in (None, self._tables),
             is_marked=tables is not None,
+            lost_from=item.get("lost_from"),
+            lost_until=item.get("lost_until"),
+            settled_at=item.get("settled_at"),
             unanswered=item.get("unanswered", 0),
             asks_at=item.get("asks_at"),
         )

@@ -76,12 +76,21 @@ def suspect(message: Message, entry: TwilioMessage, now: int) -> Transition | No
     """It may be what the list shows: it is never sent again by itself. None: that is so already."""
     if message.status is Status.UNRESOLVED and message.on_unknown == "hold":
         return None
+    return _suspect(message, (message.claimed_at if message.is_in_doubt else None) or entry.date_created, now)
+
+
+def perhaps_lost(message: Message, now: int) -> Transition:
+    """Its request came out of a queue again, and its record may be one that was lost: it is not sent by itself."""
+    return _suspect(message, message.requested_at, now)
+
+
+def _suspect(message: Message, posted_at: int, now: int) -> Transition:
+    """`posted_at`: since when Twilio's list may show it."""
     error = Failure(
         code="twilio_unavailable",
         detail="the tables were restored, and it may have gone out before: look it up before you send it anew",
     )
-    claimed_at = message.claimed_at if message.is_in_doubt else entry.date_created
-    return take(message, SUSPECT, now, error=error, outbox=EVENT_AND_ALERT, claimed_at=claimed_at, on_unknown="hold")
+    return take(message, SUSPECT, now, error=error, outbox=EVENT_AND_ALERT, claimed_at=posted_at, on_unknown="hold")
 
 
 def _may_be(restored: Restored, entry: TwilioMessage, since: int) -> bool:
