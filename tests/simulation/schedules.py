@@ -42,6 +42,7 @@ THEMES: tuple[Rates, ...] = (
     Rates(call=0.08, post=0.2),
     Rates(call=0.03, callback_lost=1),
     Rates(call=0.02, post=0.6, callback_lost=1, list_lag=0.9),
+    Rates(call=0.01, post=0.8, callback_lost=1),
     Rates(call=0.01, post=0.6, accepted_late=0.7, late_failure=0.6, callback_lost=0.05),
 )
 """What schedules are about: nothing wrong, or much of one kind, since rare things must meet to do harm."""
@@ -66,6 +67,8 @@ def populate(world: World) -> None:
         replies = _inbound_messages(world, patient, span)
         for number in range(rng.randint(1, 4)):
             _message(world, patient, f"{patient.number}-{number}", START + rng.randint(0, span), replies)
+        if rng.random() < 0.15:
+            _twins(world, patient, START + rng.randint(0, span))
         if rng.random() < 0.25:
             _tie(world, patient, START + rng.randint(0, span))
         _words(world, patient, span)
@@ -173,6 +176,16 @@ def _say(world: World, patient: Patient, at: int, text: str, late: int = 0) -> s
     sid = f"SM{world.rng.getrandbits(128):032x}"
     world.hub.at(at, lambda: world.inbound(sid, patient.number, text, late))
     return sid
+
+
+def _twins(world: World, patient: Patient, at: int) -> None:
+    """Two replies with the same words: where both are in doubt, Twilio's list does not tell them apart."""
+    sid = _say(world, patient, at, "hello")
+    answer = {"to": patient.number, "text": "see you then", "in_reply_to": sid, "on_unknown": "resend"}
+    for twin in ("one", "other"):
+        at += world.rng.choice((3_000, 20_000, 4 * MINUTE))
+        key = f"{patient.number}-twin-{twin}"
+        world.hub.at(at, lambda key=key: world.request(key, answer))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 
 def _tie(world: World, patient: Patient, at: int) -> None:
