@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from base64 import b64encode
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -51,7 +52,7 @@ def batch(seed: str, size: int = 10) -> Any:
 
 
 def _queue_message(body: Any) -> Any:
-    attributes = {"SentTimestamp": "1795521600000"}
+    attributes = {"SentTimestamp": str(int(time.time() * 1000))}
     key = body["idempotency_key"]
     return {"messageId": key, "receiptHandle": "none", "body": json.dumps(body), "attributes": attributes}
 

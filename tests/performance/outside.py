@@ -23,10 +23,10 @@ from urllib.request import urlopen
 
 import certifi
 
-from local.aws import server_environment
+from tests import ministack_tables
 from tests.app import SETTINGS, UnitApp
 from tests.performance import units
-from tests.simulation import dynamodb
+from tests.simulation.dynamodb import Client
 
 AWS_S, TWILIO_S = 0.005, 0.1
 """What one call takes."""
@@ -82,21 +82,21 @@ class Asked:
 
     def _clear(self) -> None:
         self._calls: Counter[str] = Counter()
-        self._units: Counter[str] = Counter()
+        self._units = {"read_units": 0.0, "write_units": 0.0}
         self._callback_urls: list[str] = []
 
     def call(self, name: str, callback_url: str = "", **units: float) -> None:
         """One call, with what it consumed."""
         with self._lock:
             self._calls[name] += 1
-            self._units.update(units)
+            for name, consumed in units.items():
+                self._units[name] += consumed
             self._callback_urls += [callback_url] if callback_url else []
 
     def take(self) -> dict[str, Any]:
         """Everything so far; the counts begin anew."""
         with self._lock:
-            taken = {"calls": dict(self._calls), "callback_urls": self._callback_urls}
-            taken |= {name: self._units[name] for name in ("read_units", "write_units")}
+            taken = {"calls": dict(self._calls), "callback_urls": self._callback_urls, **self._units}
             self._clear()
         return taken
 
@@ -128,11 +128,14 @@ def _other_service(operation: str, request: dict[str, Any]) -> Any:
         case "PutEvents":
             return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n, _ in enumerate(request["Entries"])]}
         case "SendMessageBatch":
-            return {"Successful": [{"Id": one["Id"], "MessageId": one["Id"]} for one in request["Entries"]], "Failed": []}
+            return {
+                "Successful": [{"Id": one["Id"], "MessageId": one["Id"]} for one in request["Entries"]],
+                "Failed": [],
+            }
         case "SendMessage":
             return {"MessageId": "1"}
         case "GetQueueAttributes":
-            return {"Attributes": dict.fromkeys(request["AttributeNames"], "0")}
+            return {"Attributes": {str(name): "0" for name in request["AttributeNames"]}}
         case _:
             raise ValueError(f"the bench knows no {operation}")
 
@@ -190,10 +193,8 @@ def _serve(directory: Path) -> None:
 
 
 def _prepare_tables() -> None:
-    dynamodb.Tables()
-    dynamodb.Line.call = staticmethod(lambda operation, body: dynamodb.apply(operation, json.loads(body)))
-    app = UnitApp(TABLES, dynamodb.client())
-    app.approve()
+    ministack_tables.make_tables()
+    UnitApp(TABLES, Client(ministack_tables.ask)).approve()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What the reconcile reads of each inbound message while a day passes: nothing is missing, as on nearly every day."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +7,11 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.ports import Deadline, TwilioMessage
 from whatsapp.domain.receiving.inbound import InboundForm
 
+from tests import ministack_tables
 from tests.app import SENDER, UnitApp
 from tests.performance.outside import TABLES
 from tests.performance.units import apply
-from tests.simulation import dynamodb
+from tests.simulation.dynamodb import Client
 
 MINUTE = 60_000
 A_DAY = 24 * 60
@@ -25,17 +25,16 @@ def reads_of_an_inbound_message() -> float:
 
 
 def _units_of_a_day(every: int | None) -> float:
-    dynamodb.Tables()
+    ministack_tables.make_tables()
     read, counts = 0.0, False
 
-    def call(operation: str, body: bytes) -> Any:
+    def call(operation: str, request: dict[str, Any]) -> Any:
         nonlocal read
-        answer, consumed = apply(operation, json.loads(body))
+        answer, consumed = apply(operation, request)
         read += consumed.read if counts else 0
         return answer
 
-    dynamodb.Line.call = staticmethod(call)
-    app = UnitApp(replace(TABLES, public_url="https://api.example"), dynamodb.client())
+    app = UnitApp(replace(TABLES, public_url="https://api.example"), Client(call))
     for minute in range(A_DAY):
         if every and minute % every == 0:
             _write(app, minute)

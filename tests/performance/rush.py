@@ -84,9 +84,14 @@ def answered_by(call: Any) -> Any:
             parsed["Error"] = {"Code": parsed["__type"], "Message": parsed["message"]}
         return AWSResponse("", status, HTTPHeaders(), None), parsed
 
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    client = boto3.client("dynamodb", region_name="ap-south-1", **keys, config=Config(parameter_validation=False))  # type: ignore[call-overload]  # keys by name
-    client.meta.events.register("before-call.dynamodb", answer)  # botocore takes its answer for the service's
+    client = boto3.client(
+        "dynamodb",
+        region_name="ap-south-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(parameter_validation=False),
+    )
+    client.meta.events.register("before-call.dynamodb", answer)  # type: ignore[arg-type]  # taken for the service's
     return client
 
 

@@ -1,7 +1,7 @@
 """Run in a sandbox: import a handler, say `ready`, and serve the events that then come as JSON on the standard input.
 
-`python serve.py MODULE RESULTS`; `empty` imports nothing. Ends at once, without the interpreter's teardown, which Lambda
-never sees.
+`python serve.py MODULE RESULTS`; `empty` imports nothing. Ends at once, without the interpreter's teardown, which
+Lambda never sees.
 """
 
 import importlib
@@ -11,6 +11,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
 class Context:
@@ -27,7 +28,7 @@ class Context:
 
 if __name__ == "__main__":
     module, results = sys.argv[1:]
-    handler = None if module == "empty" else importlib.import_module(module).lambda_handler
+    handler: Any = None if module == "empty" else importlib.import_module(module).lambda_handler
     imported = sorted(sys.modules)
     print("ready", flush=True)
     events = json.loads(sys.stdin.read())

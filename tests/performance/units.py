@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ministack.services import dynamodb as ministack
 
-from tests.simulation import dynamodb
+from tests import ministack_tables
 
 READS = frozenset({"GetItem", "BatchGetItem", "Query"})
 
@@ -17,9 +17,9 @@ class Consumed(NamedTuple):
     write: float
 
 
-def apply(operation: str, request: dict[str, Any]) -> tuple[dynamodb.Answer, Consumed]:
+def apply(operation: str, request: dict[str, Any]) -> tuple[tuple[int, dict[str, Any]], Consumed]:
     """One request to the embedded DynamoDB: its answer, and what it consumed, indexes included."""
-    status, answer = dynamodb.apply(operation, request | {"ReturnConsumedCapacity": "INDEXES"})
+    status, answer = ministack_tables.ask(operation, request | {"ReturnConsumedCapacity": "INDEXES"})
     consumed = answer.pop("ConsumedCapacity", [])
     units = sum(one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed]))
     if operation == "BatchGetItem":  # the embedded one does not say

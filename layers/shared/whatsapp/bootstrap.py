@@ -52,9 +52,11 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_doubts import SettleDoubts
     from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep_due import SweepDue
@@ -203,7 +205,7 @@ class App:
 
     @cached_property
     def senders(self) -> SenderStore:
-        return SenderStore(self.db, self.settings.messages_table)
+        return SenderStore(self.db, self.settings.messages_table, self.settings.contacts_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:
@@ -349,6 +351,18 @@ class App:
         from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
 
         return self._join(RedriveDeadLetters)
+
+    @cached_property
+    def recover_after_restore(self) -> "RecoverAfterRestore":
+        from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
+
+        return self._join(RecoverAfterRestore, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
+
+    @cached_property
+    def settle_doubts(self) -> "SettleDoubts":
+        from whatsapp.use_cases.settle_doubts import SettleDoubts
+
+        return self._join(SettleDoubts)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":

@@ -29,7 +29,7 @@ def call(service: str, target: str, request: dict[str, Any]) -> dict[str, Any]:
     headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target}
     signed = AWSRequest("POST", ENDPOINT + "/", headers=headers, data=json.dumps(request))
     SigV4Auth(CREDENTIALS, service, REGION).add_auth(signed)
-    answer = HTTP.request("POST", signed.url, body=signed.data, headers=dict(signed.headers.items()))
+    answer = HTTP.request("POST", ENDPOINT + "/", body=signed.data, headers=dict(signed.headers.items()))
     content = json.loads(answer.data or b"{}")
     if answer.status != 200:
         raise RuntimeError(content)

@@ -1,5 +1,7 @@
-"""The webhook as most would write it: Powertools' resolver, pydantic, boto3's resource, Twilio's validator; two calls, no
-secret fetched. It checks the signature, stores the message and publishes it, and promises nothing beyond that."""
+"""The webhook as most would write it: Powertools' resolver, pydantic, boto3's resource, Twilio's validator.
+
+It checks the signature, stores the message and publishes it, in two calls. It fetches no secret, and promises no more.
+"""
 
 import base64
 import os

@@ -32,8 +32,6 @@ AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
 CLOCK_ERROR = 2 * SECOND
 """How far a sandbox's corrected clock may be off."""
-INIT_WAITS_S = 5.0
-"""How long a starting sandbox waits for its parts. AWS gives INIT ten seconds."""
 SQS_LONGEST_DELAY_S = 900
 SQS_LONGEST_VISIBILITY_S = 43_200
 
@@ -138,6 +136,8 @@ RECONCILE_DEEP = 6 * HOUR
 RECONCILE_LOOK_BACK = 30 * DAY
 """Less than the least retention: an item that was deleted for its age would look as if it never came."""
 RECONCILE_BEHIND = 30 * MINUTE
+RECOVERY_RECONCILES = 30 * MINUTE
+"""How long the recovery after a restore stores what is missing in one go. It runs where no Lambda ends it."""
 TAPPED_REPLY = 7 * DAY
 """A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
 

@@ -4,8 +4,8 @@ There are three passes (at once, after 15 minutes, after two hours), because the
 flight; more follow until nothing is left to erase.
 """
 
-import json
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
@@ -19,6 +19,7 @@ from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, PublishF
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
+from whatsapp.domain.sending.request import object_in
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.sweep import Sweep
 
@@ -144,8 +145,5 @@ class EraseContact:
 def _addresses_of(letter: str) -> Iterator[Address]:
     """The addresses in a dead letter: a request's `to`, and every number that stands anywhere in it."""
     yield from addresses_in(letter)
-    try:
-        to = json.loads(letter)["to"]
-        yield Address.parse(to)
-    except (ValueError, KeyError, TypeError, RecursionError, MessagingError):
-        return
+    with suppress(MessagingError):
+        yield Address.parse(str(object_in(letter).get("to")))

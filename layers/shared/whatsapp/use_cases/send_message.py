@@ -195,7 +195,7 @@ class SendMessage:
 
     def _paused(self, sender: Sender, now: int) -> Failure | None:
         """Why nothing is sent now. Where Twilio was down, one worker a minute asks it, and goes on if it answers."""
-        if sender.held_at is None and sender.is_down:
+        if not sender.is_held and sender.is_down:
             if self.senders.may_ask(now) and self.gateway.is_answering():
                 return None
             self.metrics.count("TwilioDown")

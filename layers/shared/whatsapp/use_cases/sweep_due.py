@@ -9,7 +9,6 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
-from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind
 from whatsapp.domain.sending.transition import Transition
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
@@ -70,6 +69,13 @@ class SweepDue:
         Raises:
             ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
         """
+        sender = self.senders.get()
+        self.metrics.count("SendingHeld", int(sender.is_held))
+        if sender.is_restored:  # what looks as if it had expired or waited may be at Twilio
+            self.metrics.count("DueStale", 0)
+            return {"acted": 0, "stale": 0}
+        if not sender.is_marked:
+            self.senders.mark()
         now = self.clock.now()
         sweep = Sweep(clock=self.clock, deadline=deadline)
         acted = stale = backlog = 0
@@ -85,7 +91,6 @@ class SweepDue:
                 if not due or (kind == "send" and places.is_full):
                     break
         self.metrics.count("DueStale", stale)
-        self.metrics.count("SendingHeld", int(self.senders.get().held_at is not None))
         sweep.raise_errors("the sweep could not do everything")
         return {"acted": acted, "stale": stale}
 
@@ -114,7 +119,7 @@ class SweepDue:
         nudged: list[tuple[str, int]] = []
 
         def claim(message: Message) -> Message | None:
-            may_be_nudged = message.is_waiting and not is_past(message, self.clock.now())
+            may_be_nudged = message.is_waiting and not message.is_past(self.clock.now())
             return None if may_be_nudged and not places.take() else self._postpone(message)
 
         def act(message: Message) -> bool:

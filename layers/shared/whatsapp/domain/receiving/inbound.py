@@ -1,7 +1,7 @@
 """A patient's message: as Twilio's form shows it, and as it is stored."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from whatsapp.domain.address import Address
@@ -56,13 +56,9 @@ class InboundMedium:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InboundForm:
-    """An inbound webhook, verified and read. Optional fields that were missing or unreadable are None."""
+class InboundContent:
+    """What the patient wrote. Optional fields that were missing or unreadable are None."""
 
-    twilio_sid: str
-    from_: Address
-    to: str
-    """Which of our senders was written to, as `+E164`."""
     text: str = field(default="", repr=False)
     kind: Kind = "text"
     button_text: str | None = None
@@ -77,15 +73,30 @@ class InboundForm:
     frequently_forwarded: bool = False
     referral: Referral | None = field(default=None, repr=False)
     profile_name: str | None = field(default=None, repr=False)
-    replied_to_sid: str | None = None
-    external_user_id: Address | None = None
-    opt_out_type: str | None = None
     more: dict[str, str] = field(default_factory=dict, repr=False)
     """Twilio's fields that no other attribute holds. All fields of the content, where its kind is not known."""
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """Its fields by name."""
+        return {f.name: getattr(self, f.name) for f in fields(InboundContent)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InboundMessage:
+class InboundForm(InboundContent):
+    """An inbound webhook, verified and read."""
+
+    twilio_sid: str
+    from_: Address
+    to: str
+    """Which of our senders was written to, as `+E164`."""
+    replied_to_sid: str | None = None
+    external_user_id: Address | None = None
+    opt_out_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage(InboundContent):
     """An inbound message's record; its event is made from it, so that publishing twice publishes the same."""
 
     message_id: str
@@ -94,20 +105,6 @@ class InboundMessage:
     """Which of our senders was written to; None on older records."""
     address: str = field(repr=False)
     received_at: int
-    text: str = field(default="", repr=False)
-    kind: Kind = "text"
-    button_text: str | None = None
-    button_payload: str | None = None
-    choice: Choice | None = field(default=None, repr=False)
-    flow: dict[str, Any] | None = field(default=None, repr=False)
-    """The answers of a WhatsApp Flow; may be empty."""
-    reaction: Reaction | None = field(default=None, repr=False)
-    media: tuple[InboundMedium, ...] = ()
-    location: Location | None = field(default=None, repr=False)
-    forwarded: bool = False
-    frequently_forwarded: bool = False
-    referral: Referral | None = field(default=None, repr=False)
-    profile_name: str | None = field(default=None, repr=False)
     in_reply_to: str | None = None
     in_reply_to_template: str | None = None
     user_id: str | None = None
@@ -119,7 +116,6 @@ class InboundMessage:
     """The same where it counts: no later word was known, or Twilio's dates proved it the last."""
     opt_again: bool | None = None
     """It was proved the last after a word that came later had counted: it is published a second time."""
-    more: dict[str, str] = field(default_factory=dict, repr=False)
     due_shard: str | None = None
     due_at: int | None = None
     """The outbox marker: `publish#…` until the message is on the bus, then `media#…` while media wait."""

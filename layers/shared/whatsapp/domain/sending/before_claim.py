@@ -43,7 +43,7 @@ def before_claim(
         return refuse(message, refusal, now)
     if is_forbidden(contact, message):
         return refuse(message, _FORBIDDEN, now)
-    if is_past(message, now):
+    if message.is_past(now):
         return expire(message, now)
     exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
     at = earliest(now, message.send_at, None if exempt else policy.quiet_hours)
@@ -57,17 +57,13 @@ def before_claim(
 def slot_taken(
     message: Message, contact: Contact, policy: SendPolicy, now: int, spread: float, *, reject: bool = False
 ) -> Transition | None:
-    """The contact's row stands against the claim: opted out, erased, or the slot is taken. None if it is free.
-
-    A reply does not need the slot.
+    """The contact's slot is taken. None: it is free, or the message is a reply, which does not need it.
 
     `spread`: a random number from 0 to 1, so that not all waiting messages look again at one moment.
 
     Raises:
         MessagingError: a new message is refused; `rate_limited` where the caller asked for that.
     """
-    if is_forbidden(contact, message):
-        return refuse(message, _FORBIDDEN, now)
     opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
@@ -165,11 +161,6 @@ def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
 def is_forbidden(contact: Contact, message: Message) -> bool:
     """Whether the contact opted out, or was erased since the message was asked for."""
     return contact.opted_out_at is not None or contact.was_erased_since(message.requested_at)
-
-
-def is_past(message: Message, now: int) -> bool:
-    """Whether the message has expired."""
-    return message.expires_at is not None and message.expires_at <= now
 
 
 def unreachable(contact: Contact, now: int) -> MessagingError | None:

@@ -41,7 +41,7 @@ def continuation_of(
     old: Message, now: int, *, attempts: int = 0, template_only: bool = False, waiting_since: int | None = None
 ) -> Message | None:
     """The new record; None if the old one was stopped, has expired, or is continued already."""
-    if old.stop or old.continued_as or (old.expires_at is not None and old.expires_at <= now):
+    if old.stop or old.continued_as or old.is_past(now):
         return None
     new = replace(
         old,

@@ -89,6 +89,10 @@ class Message:
         """Not at Twilio, and may still go."""
         return self.status in WAITING
 
+    def is_past(self, at: int) -> bool:
+        """Whether it has expired by then."""
+        return self.expires_at is not None and self.expires_at <= at
+
     @property
     def next_try_at(self) -> int | None:
         """The earliest time a waiting message can go, as far as is known."""

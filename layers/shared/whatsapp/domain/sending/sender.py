@@ -15,10 +15,19 @@ class Sender:
 
     held_at: int | None = None
     """Since when someone holds all sending."""
+    is_restored: bool = False
+    """The tables are a restored copy, and `RecoverAfterRestore` has not released it yet."""
+    is_marked: bool = False
+    """Whether the tables say which ones they are. A copy of them is known by that."""
     unanswered: int = 0
     """POSTs in a row that Twilio did not answer, as far as is known."""
     asks_at: int | None = None
     """From then on one worker asks whether Twilio answers again."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is sent until someone releases it."""
+        return self.held_at is not None or self.is_restored
 
     @property
     def is_down(self) -> bool:
@@ -28,6 +37,9 @@ class Sender:
     @property
     def pause(self) -> Failure | None:
         """Why nothing is sent; None: it may go."""
+        if self.is_restored:
+            detail = "the tables were restored: `python -m commands.restore` releases sending once it has settled them"
+            return Failure(code="sender_paused", detail=detail, retryable=True)
         if self.held_at is not None:
             return Failure(code="sender_paused", detail="sending is held: DELETE /hold releases it", retryable=True)
         if self.is_down:

@@ -9,7 +9,7 @@ from typing import Any
 from whatsapp.domain import periods
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
+from whatsapp.domain.sending.lifecycle import ACCEPT, DELIVER, READ, RECOGNISE, STOP, Status, Step
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
 
@@ -17,6 +17,7 @@ NOTHING: frozenset[str] = frozenset()
 EVENT = frozenset({"event"})
 EVENT_AND_ALERT = frozenset({"event", "alert"})
 EVERYONE = frozenset({"event", "alert", "dlq"})
+_CLEARS_ERROR = (ACCEPT, RECOGNISE, STOP, DELIVER, READ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,9 @@ def take(
             "due_at": min(looks, default=None),
             "outbox": outbox,
             "scheduled_for": None,
-            "error": None if step in (ACCEPT, STOP) or step.target in (Status.DELIVERED, Status.READ) else before.error,
+            "error": None
+            if step in (ACCEPT, RECOGNISE, STOP) or step.target in (Status.DELIVERED, Status.READ)
+            else before.error,
             "continued_as": successor.message_id if successor else before.continued_as,
             **changes,
         },
@@ -112,7 +115,7 @@ def status_changed(message: Message) -> MessageStatusChanged:
         twilio_sid=message.twilio_sid,
         template=message.template,
         scheduled_for=iso(at) if at else None,
-        will_expire=bool(at and message.expires_at and at >= message.expires_at),
+        will_expire=at is not None and message.is_past(at),
         error=message.error,
         continues=message.continues,
         continued_as=message.continued_as,

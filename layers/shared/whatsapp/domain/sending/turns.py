@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.schedule import QuietHours, earliest
-from whatsapp.domain.sending.before_claim import defer, free_at, is_past
+from whatsapp.domain.sending.before_claim import defer, free_at
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import Transition
@@ -55,7 +55,7 @@ def _turns(
         left.remove(first)
         turn = goes_at[first.message_id]
         yield first.message_id, turn
-        if not is_past(first, turn):  # what expires before its turn takes nobody else's
+        if not first.is_past(turn):  # what expires before its turn takes nobody else's
             at = turn + rate_limit_ms
 
 
@@ -69,4 +69,4 @@ def _is_news(message: Message, turn: int) -> bool:
     told = message.scheduled_for
     if message.status is not Status.DEFERRED or told is None:
         return False
-    return turn - told > periods.TURN_MOVES or (not is_past(message, told) and is_past(message, turn))
+    return turn - told > periods.TURN_MOVES or (not message.is_past(told) and message.is_past(turn))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from whatsapp.domain.errors import Failure
-from whatsapp.domain.sending.before_claim import expire, is_past
+from whatsapp.domain.sending.before_claim import expire
 from whatsapp.domain.sending.lifecycle import GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, SendKind
 from whatsapp.domain.sending.transition import EVERYONE, Transition, take
@@ -45,7 +45,7 @@ class Turns:
 def when_due(message: Message, turns: Turns, now: int) -> Transition | Due:
     """Judge a message that is due."""
     if message.is_waiting:
-        if is_past(message, now):
+        if message.is_past(now):
             return expire(message, now)
         return Due.NUDGE if turns.has(message) else Due.NOTHING
     if message.status is Status.CLAIMED:
