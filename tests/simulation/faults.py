@@ -53,7 +53,7 @@ class Rates:
     redelivered: float = 0.08
     redelivered_late: float = 0.1
     """Of the queue messages that come again: how many come hours later."""
-    backlog: float = 0.06
+    backlog: float = 0.1
     """Of the queue messages: how many wait for minutes, since the queue is not worked fast enough."""
     skewed: float = 0.25
 

@@ -180,7 +180,7 @@ def outages_end(case: Case) -> Iterator[Violation]:
             outages = [(o.begins, o.ends) for o in case.world.faults.outages]
             holds = [(hold.confirmed_at, hold.released_at) for hold in case.script.holds]
             waited = any(begins < message.expires_at and since < ends for begins, ends in (*outages, *holds))
-            if not waited and message.created_at < since:
+            if not waited and (message.claimed_at or message.created_at) < since:
                 yield Violation(STUCK, f"{message.message_id} expired by {why}, long after its end")
 
 

@@ -95,10 +95,10 @@ def _operators(world: World) -> None:
     if rng.random() < 0.08:
         at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         world.hub.at(at, lambda: world.hold(at + rng.choice((2 * MINUTE, 20 * MINUTE, 3 * HOUR))))
-    if rng.random() < 0.08:
-        _rotate(world, START + rng.choice((0, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
-    if rng.random() < 0.08:
-        at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
+    if rng.random() < 0.12:
+        _rotate(world, START + rng.choice((MINUTE, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
+    if rng.random() < 0.15:
+        at = START + rng.choice((0, 0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         name, lasts = rng.choice(list(TEMPLATES)), rng.choice((5 * MINUTE, 40 * MINUTE, 3 * HOUR, 6 * HOUR))
         world.hub.at(at, lambda: world.pause_template(name, at + lasts))
     for _ in range(rng.choice((0, 0, 1, 2))):
@@ -144,7 +144,7 @@ def _erase(world: World, patient: Patient, at: int) -> None:
     request = {"to": patient.number, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
     if rng.random() < 0.5:
         send_at = {"send_at": _iso(at + rng.randint(MINUTE, 3 * HOUR))} if rng.random() < 0.5 else {}
-        before = at - rng.choice((4_000, 60_000, HOUR))
+        before = at - rng.choice((4_000, 20_000, MINUTE, 5 * MINUTE, HOUR))
         queued = rng.random() < 0.7
         key = f"{patient.number}-before-erasure"
         world.hub.at(before, lambda: world.request(key, {**request, **send_at}, queued=queued))
