@@ -82,7 +82,7 @@ def _outages(world: World) -> None:
     """Something around us does not work, for minutes or hours."""
     rng = world.rng
     for what, hows in OUTAGES.items():
-        if rng.random() < 0.08:
+        if rng.random() < 0.12:
             begins = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 3 * HOUR)))
             lasts = rng.choice((rng.randint(MINUTE, 10 * MINUTE), HOUR, 3 * HOUR))
             world.faults.outages = (*world.faults.outages, Outage(what, begins, begins + lasts, rng.choice(hows)))
