@@ -99,12 +99,11 @@ class Commit:
         elif (
             before.last_accepted_at
             and abs(at - before.last_accepted_at) < self.rate_limit_ms
-            and not _was_another_contact(sent, before.last_accepted_at, before)
+            and not _was_another_contact(sent, before)
         ):
             self.metrics.count("RateLimitViolations")
 
 
-def _was_another_contact(sent: Message, last_accepted_at: int, contact: Contact) -> bool:
-    """Whether the message was claimed before two addresses were known to be one person's."""
-    overlaps = sent.claimed_at is not None and sent.claimed_at < last_accepted_at
-    return sent.contact_id != contact.contact_id or (bool(contact.aliases) and overlaps)
+def _was_another_contact(sent: Message, contact: Contact) -> bool:
+    """Whether two addresses became one person's after the claim, which heeds `tied_until`."""
+    return sent.contact_id != contact.contact_id or (contact.tied_until or 0) > (sent.claimed_at or 0)

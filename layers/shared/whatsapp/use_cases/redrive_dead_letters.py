@@ -139,6 +139,8 @@ class RedriveDeadLetters:
             return Action.DROP, "its failure is final: the orchestrator got the event"
         if message.is_past(self.clock.now()):
             return Action.DROP, "it has expired"
+        if message.outbox:
+            return Action.LEAVE, "its failure is not published yet: look again in a few minutes"
         return Action.RENEW, "it was certainly not sent"
 
 

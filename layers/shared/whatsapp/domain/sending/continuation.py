@@ -68,5 +68,6 @@ def continuation_of(
 
 
 def _continued(old: Message, now: int, step: Step) -> Transition | None:
-    successor = continuation_of(old, now)
+    """None also while its end is not published yet: the step would empty the outbox."""
+    successor = None if old.outbox else continuation_of(old, now)
     return take(old, step, now, successor=successor) if successor else None
