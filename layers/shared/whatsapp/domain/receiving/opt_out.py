@@ -1,4 +1,4 @@
-"""Detects STOP and START messages: by what all of their words mean together (`opt_out_words.py`)."""
+"""Detects STOP and START messages by the meaning of all their words (`opt_out_words.py`)."""
 
 import re
 import unicodedata
@@ -97,7 +97,7 @@ def _written_at(word: OptWord) -> int:
 
 
 def effective_opt(word: OptWord, contact: Contact) -> Literal["out", "in"] | None:
-    """What the word changes now: nothing if the contact has sent a later one, since a message may come late.
+    """The change that the word makes now: none if the contact has sent a later one, since a message may come late.
 
     While a STOP and a START are not settled, STOP stands. Only a START sent by the patient overrides a STOP;
     `opted_in_at` set through the API does not.

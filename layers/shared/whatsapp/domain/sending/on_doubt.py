@@ -85,7 +85,7 @@ def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Seq
 
 
 def _unowned(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
-    """The listed messages of its time that are no other record's, whatever they say: any may be this one.
+    """The listed messages of its time that no other record owns, with any text: each may be this one.
 
     So it is sent again only if Twilio certainly has nothing of it.
     """
@@ -104,7 +104,7 @@ def others_span(message: Message) -> tuple[int, int]:
 
 
 def update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
-    """What Twilio says of a message, in the form of a callback."""
+    """A message's status in Twilio's list, in the form of a callback."""
     return StatusUpdate(
         message_id=message.message_id,
         attempt=message.attempt or "",
