@@ -30,6 +30,7 @@ LEAST_KILLED = 0.95
 """Of the decisions' mutants, the explained ones included."""
 
 DECISIONS = (
+    "domain/receiving/opt_out.py",
     "domain/sending/lifecycle.py",
     "domain/sending/twilio_codes.py",
     "domain/sending/transition.py",
@@ -43,6 +44,7 @@ DECISIONS = (
 )
 CONDITIONS = ("adapters/dynamodb/slots.py", "adapters/dynamodb/message_store.py")
 TESTS = (
+    "test_opt_out",
     "test_lifecycle",
     "test_message",
     "test_twilio_codes",

@@ -72,10 +72,10 @@ def opt_of(text: str, opt_out_type: str | None) -> Literal["out", "in"] | None:
     return None
 
 
-def recent_words(contact: Contact, *more: OptWord) -> tuple[OptWord, ...]:
+def recent_words(contact: Contact, new: OptWord) -> tuple[OptWord, ...]:
     """The contact's STOPs and STARTs that may have been written in another order than they came."""
-    words = (*contact.opt_words, *more)
-    newest = max((word.at for word in words), default=0)
+    words = (*contact.opt_words, new)
+    newest = max(word.at for word in words)
     return tuple(word for word in words if newest - word.at < periods.WORDS_UNORDERED)
 
 
