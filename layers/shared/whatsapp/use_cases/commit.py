@@ -64,7 +64,7 @@ class Commit:
         return after
 
     def drain(self, message: Message, next_due: int | None = None) -> Message:
-        """Deliver what the outbox names, and store what is left. `next_due`: when a waiting message is due again."""
+        """Deliver the outbox, and store the entries that are left. `next_due`: when a waiting message is due again."""
         if not message.outbox:
             return message
         left = self.outbox.deliver(message)
@@ -82,7 +82,7 @@ class Commit:
         return self.messages.get(message.message_id) or message
 
     def _keep_proof(self, message: Message, row: Row) -> None:
-        """What a code proves about the contact or the template, as they were when the message went."""
+        """Store a code's proof about the contact or the template, as they were when the message went."""
         at = message.claimed_at or self.clock.now()
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, at)
