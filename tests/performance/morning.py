@@ -108,7 +108,7 @@ class SendQueue(RecordingQueue):
 
     def take(self, most: int) -> list[tuple[int, str, int]]:
         """What can be taken now, the longest waiting first: number, body, when it was put."""
-        taken = []
+        taken: list[tuple[int, str, int]] = []
         while len(taken) < most and self.waiting_bodies and self.waiting_bodies[0][0] <= self.now():
             _, number, body, put_at = heappop(self.waiting_bodies)
             taken.append((number, body, put_at))

@@ -64,6 +64,7 @@ def morning(minutes: list[dict[str, float]]) -> Any:
 
 if __name__ == "__main__":
     kind, data, out = sys.argv[1:]
-    made = {"ratios": ratios, "morning": morning}[kind](json.loads(Path(data).read_text()))
+    drawn = json.loads(Path(data).read_text())
+    made = ratios(drawn) if kind == "ratios" else morning(drawn)
     made.tight_layout()
     made.savefig(out, metadata={"Date": None})

@@ -1,6 +1,7 @@
 """An outgoing message's record."""
 
 import hashlib
+import os
 import re
 import secrets
 from dataclasses import field
@@ -12,7 +13,10 @@ from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
 MAX_ATTEMPTS = 3
-SHARDS = 4
+_FEWEST_SHARDS = 4
+SHARDS = max(_FEWEST_SHARDS, int(given if (given := os.environ.get("DUE_SHARDS", "")).isdecimal() else 0))
+"""Over how many partitions of the `due` index what waits is spread. It may grow while messages wait, never shrink: what
+waits in a shard that nobody sweeps is never found. `Settings` refuses what is no number."""
 
 
 class SendKind(StrEnum):
