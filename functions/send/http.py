@@ -96,7 +96,7 @@ def hold() -> dict[str, Any]:
 
 @api.delete("/hold")
 def release() -> dict[str, Any]:
-    """Let what waits go, within minutes."""
+    """Release the hold: waiting messages go within minutes. Restored tables stay held until they are settled."""
     return {"held": bootstrap.app().senders.release().is_held}
 
 

@@ -1,6 +1,7 @@
 """The command for doubts against the embedded stack, as it is run on AWS. A doubt is old enough here at once."""
 
 import os
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -13,7 +14,7 @@ from tests.product import Product
 
 def run(product: Product, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     given = [*arguments, "--function", product.stack.outputs["SendFunctionName"]]
-    old_enough = dict.fromkeys(("RECONCILE_DOUBT", "DOUBT_HORIZON", "RESEND"), 0)
+    old_enough: Any = dict.fromkeys(("RECONCILE_DOUBT", "DOUBT_HORIZON", "RESEND"), 0)
     with (
         patch.dict(os.environ, server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint)),
         patch.multiple(periods, **old_enough),

@@ -178,7 +178,7 @@ def test_pages_batches_and_projections(db: tuple[DynamoDB, str]) -> None:
 
 def both(environment: None, service: str, operation: str, **request: Any) -> list[Any]:
     """What each client makes of one call: the answer without what differs by nature, or the error."""
-    seen = []
+    seen: list[Any] = []
     for boto3_only in CLIENTS.values():
         made = clients.client(service, boto3_only=boto3_only)
         try:
@@ -293,7 +293,7 @@ def test_a_whole_story_leaves_the_same(product: Product, environment: None, monk
     told, kept = [], []
     aws = product.stack.aws("dynamodb")
     for name, boto3_only in CLIENTS.items():
-        names = tables(aws, name)
+        names: Any = tables(aws, name)
         attempts = count(1)
         monkeypatch.setattr(message, "secrets", SimpleNamespace(token_hex=lambda _, ids=attempts: f"{next(ids):012x}"))
         random.seed(1)

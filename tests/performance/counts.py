@@ -35,7 +35,7 @@ def counted() -> dict[str, Any]:
         asked = operations(server, send, webhook)
         counts: dict[str, Any] = {
             "operations": {
-                name: {what: one[what] for what in ("calls", "read_units", "write_units")}
+                name: {what: one[what] for what in ("calls", "read_units", "write_units", "log_bytes")}
                 for name, one in asked.items()
             },
             "imports": {

@@ -14,6 +14,7 @@ from tests.simulation.hub import HOUR, MINUTE, Hub
 SEND_QUEUE, DEAD_LETTERS = "https://sqs.simulated/send", "https://sqs.simulated/dead"
 VISIBILITY = 180_000
 MOST_RECEIVES = 5
+LONGEST_BACKLOG = 30 * MINUTE
 COMES_AGAIN_WITHIN = 12 * HOUR
 
 
@@ -136,7 +137,10 @@ class Sqs:
         """A message from outside of the product, or through it."""
         now = self._hub.now
         nudge = Nudge(message_id=self._new_id(), body=body, sent_at=now, asked_at=asked_at or now)
-        nudge.visible_at = self._hub.now + delay + self._faults.between(5, 1_000)
+        nudge.visible_at = now + delay + self._faults.between(5, 1_000)
+        if self._faults.chance(self._faults.rates.backlog):
+            nudge.visible_at += self._faults.rng.randint(MINUTE, LONGEST_BACKLOG)
+            self._faults.met.add("queue message minutes late")
         self._later(nudge)
         if self._faults.chance(self._faults.rates.redelivered):
             is_late = self._faults.chance(self._faults.rates.redelivered_late)

@@ -9,13 +9,15 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.deploy import read_template
 from tests.simulation.faults import Faults
-from tests.simulation.tables import Answer, Request, Table, Tables
+from tests.simulation.hub import MINUTE, Hub
+from tests.simulation.tables import Answer, Item, Request, Table, Tables
 
 _WRITES = {"PutItem", "UpdateItem", "TransactWriteItems"}
 TABLES = {"messages": "MessagesTable", "contacts": "ContactsTable", "templates": "TemplatesTable"}
 """Our names of the tables, and the template's."""
 SLOW = {"slow": 4_000, "crawling": 12_000}
 """The longest that a call is on its way in an outage of this kind, and as long on its way back."""
+LONGEST_INDEX_LAG = MINUTE
 GAVE_UP_AFTER = 0.15
 """Of the calls that fail in an outage: how many took effect, although the SDK gave up."""
 
@@ -70,9 +72,10 @@ def new_tables() -> Tables:
 class Wire:
     """What may befall a call on its way to DynamoDB and back, in DynamoDB's own words."""
 
-    def __init__(self, faults: Faults, tables: Tables, operation: str, request: Request) -> None:
+    def __init__(self, faults: Faults, tables: Tables, hub: Hub, operation: str, request: Request) -> None:
         self._faults = faults
         self._tables = tables
+        self._hub = hub
         self._operation = operation
         self._request = request
         self._done: Answer | None = None
@@ -90,11 +93,21 @@ class Wire:
         return self._operation in _WRITES
 
     def effect(self) -> Answer:
-        """Do it. An index may lag: what it lists now and then lacks an item that is due."""
-        status, answer = self._done = self._tables.ask(self._operation, self._request)
-        if self._request.get("IndexName") == "due" and self._faults.rates.index_lag:
-            answer["Items"] = [i for i in answer["Items"] if not self._faults.chance(self._faults.rates.index_lag)]
+        """Do it. An index may lag: what it lists now and then lacks an item that was just written."""
+        status, answer = self._done = self._tables.ask(self._operation, self._request, self._hub.now)
+        if "IndexName" in self._request and self._faults.rates.index_lag:
+            answer["Items"] = [item for item in answer["Items"] if not self._is_late(item)]
         return status, answer
+
+    def _is_late(self, item: Item) -> bool:
+        """Whether the index does not show an item yet. Of what is due it may omit any: the next sweep looks again."""
+        if not self._faults.chance(self._faults.rates.index_lag):
+            return False
+        table = self._tables[self._request["TableName"]]
+        is_new = self._hub.now - table.written_at.get(table.key_of(item), 0) < LONGEST_INDEX_LAG
+        if is_new:
+            self._faults.met.add(f"index {self._request['IndexName']} late")
+        return is_new or self._request["IndexName"] == "due"
 
     def failing(self, effect: Callable[[], Answer]) -> Answer:
         """In an outage most calls fail, after the SDK's own tries; some of them have their effect all the same."""

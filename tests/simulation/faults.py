@@ -53,6 +53,8 @@ class Rates:
     redelivered: float = 0.08
     redelivered_late: float = 0.1
     """Of the queue messages that come again: how many come hours later."""
+    backlog: float = 0.1
+    """Of the queue messages: how many wait for minutes, since the queue is not worked fast enough."""
     skewed: float = 0.25
 
 
@@ -68,6 +70,7 @@ CALM = Rates(
     index_lag=0,
     redelivered=0,
     redelivered_late=0,
+    backlog=0,
     skewed=0,
 )
 

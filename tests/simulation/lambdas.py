@@ -303,7 +303,7 @@ class Lambdas:
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _dynamodb(self, operation: str, request: dict[str, Any]) -> Answer:
-        wire = dynamodb.Wire(self.faults, self.tables, operation, request)
+        wire = dynamodb.Wire(self.faults, self.tables, self.hub, operation, request)
         stamps: list[int] = []
 
         def effect() -> Answer:

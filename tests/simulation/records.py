@@ -15,6 +15,7 @@ from tests.simulation.world import CONTACT_IDS
 LIST_SEEN_BY = 65 * MINUTE
 LATE = 2 * MINUTE
 """Our webhook and our workers may be this late in noting that somebody was met."""
+GOES_ON_WITHIN = 20 * MINUTE
 PASSES = (20003, 63041)
 """The codes of a token that is being rotated, and of a paused template."""
 PERSONAL = ("address", "user_id", "agent", "language", "last_inbound_at", "last_outbound_agent")
@@ -165,6 +166,24 @@ def what_passes_fails_nothing(case: Case) -> Iterator[Violation]:
                 yield Violation(WRONG, f"{message.message_id} failed by {code}, which passes")
 
 
+def outages_end(case: Case) -> Iterator[Violation]:
+    """What waited for Twilio, or for a hold, goes on soon after its end: it does not expire long after.
+
+    In quiet hours it may, because the outage made it miss the day.
+    """
+    if case.world.settings.quiet_hours:
+        return
+    for message in case.messages.values():
+        why = message.error.code if message.error else None
+        if message.status is Status.EXPIRED and message.expires_at and why in ("twilio_unavailable", "sender_paused"):
+            since = message.expires_at - GOES_ON_WITHIN
+            outages = [(o.begins, o.ends) for o in case.world.faults.outages]
+            holds = [(hold.confirmed_at, hold.released_at) for hold in case.script.holds]
+            waited = any(begins < message.expires_at and since < ends for begins, ends in (*outages, *holds))
+            if not waited and (message.claimed_at or message.created_at) < since:
+                yield Violation(STUCK, f"{message.message_id} expired by {why}, long after its end")
+
+
 def the_erased_are_forgotten(case: Case) -> Iterator[Violation]:
     """Of what was asked for before an erasure nothing personal is left: not here, not in a letter, not at Twilio."""
     for erasure in case.script.erasures:
@@ -200,5 +219,6 @@ AT_REST: tuple[Rule, ...] = (
     all_is_told,
     events_are_true,
     what_passes_fails_nothing,
+    outages_end,
     the_erased_are_forgotten,
 )

@@ -42,6 +42,7 @@ THEMES: tuple[Rates, ...] = (
     Rates(call=0.08, post=0.2),
     Rates(call=0.03, callback_lost=1),
     Rates(call=0.02, post=0.6, callback_lost=1, list_lag=0.9),
+    Rates(call=0.01, post=0.8, callback_lost=1),
     Rates(call=0.01, post=0.6, accepted_late=0.7, late_failure=0.6, callback_lost=0.05),
 )
 """What schedules are about: nothing wrong, or much of one kind, since rare things must meet to do harm."""
@@ -66,6 +67,8 @@ def populate(world: World) -> None:
         replies = _inbound_messages(world, patient, span)
         for number in range(rng.randint(1, 4)):
             _message(world, patient, f"{patient.number}-{number}", START + rng.randint(0, span), replies)
+        if rng.random() < 0.15:
+            _twins(world, patient, START + rng.randint(0, span))
         if rng.random() < 0.25:
             _tie(world, patient, START + rng.randint(0, span))
         _words(world, patient, span)
@@ -79,7 +82,7 @@ def _outages(world: World) -> None:
     """Something around us does not work, for minutes or hours."""
     rng = world.rng
     for what, hows in OUTAGES.items():
-        if rng.random() < 0.08:
+        if rng.random() < 0.12:
             begins = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 3 * HOUR)))
             lasts = rng.choice((rng.randint(MINUTE, 10 * MINUTE), HOUR, 3 * HOUR))
             world.faults.outages = (*world.faults.outages, Outage(what, begins, begins + lasts, rng.choice(hows)))
@@ -92,10 +95,10 @@ def _operators(world: World) -> None:
     if rng.random() < 0.08:
         at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         world.hub.at(at, lambda: world.hold(at + rng.choice((2 * MINUTE, 20 * MINUTE, 3 * HOUR))))
-    if rng.random() < 0.08:
-        _rotate(world, START + rng.choice((0, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
-    if rng.random() < 0.08:
-        at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
+    if rng.random() < 0.12:
+        _rotate(world, START + rng.choice((MINUTE, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
+    if rng.random() < 0.15:
+        at = START + rng.choice((0, 0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         name, lasts = rng.choice(list(TEMPLATES)), rng.choice((5 * MINUTE, 40 * MINUTE, 3 * HOUR, 6 * HOUR))
         world.hub.at(at, lambda: world.pause_template(name, at + lasts))
     for _ in range(rng.choice((0, 0, 1, 2))):
@@ -141,7 +144,7 @@ def _erase(world: World, patient: Patient, at: int) -> None:
     request = {"to": patient.number, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
     if rng.random() < 0.5:
         send_at = {"send_at": _iso(at + rng.randint(MINUTE, 3 * HOUR))} if rng.random() < 0.5 else {}
-        before = at - rng.choice((4_000, 60_000, HOUR))
+        before = at - rng.choice((4_000, 20_000, MINUTE, 5 * MINUTE, HOUR))
         queued = rng.random() < 0.7
         key = f"{patient.number}-before-erasure"
         world.hub.at(before, lambda: world.request(key, {**request, **send_at}, queued=queued))
@@ -173,6 +176,16 @@ def _say(world: World, patient: Patient, at: int, text: str, late: int = 0) -> s
     sid = f"SM{world.rng.getrandbits(128):032x}"
     world.hub.at(at, lambda: world.inbound(sid, patient.number, text, late))
     return sid
+
+
+def _twins(world: World, patient: Patient, at: int) -> None:
+    """Two replies with the same words: where both are in doubt, Twilio's list does not tell them apart."""
+    sid = _say(world, patient, at, "hello")
+    answer = {"to": patient.number, "text": "see you then", "in_reply_to": sid, "on_unknown": "resend"}
+    for twin in ("one", "other"):
+        at += world.rng.choice((3_000, 20_000, 4 * MINUTE))
+        key = f"{patient.number}-twin-{twin}"
+        world.hub.at(at, lambda key=key: world.request(key, answer))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 
 def _tie(world: World, patient: Patient, at: int) -> None:

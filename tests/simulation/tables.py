@@ -27,6 +27,7 @@ class Table:
         self.keys = _names(definition["KeySchema"])
         self.indexes = {i["IndexName"]: _names(i["KeySchema"]) for i in definition.get("GlobalSecondaryIndexes", ())}
         self.items: dict[tuple[str, ...], Item] = {}
+        self.written_at: dict[tuple[str, ...], int] = {}
 
     def key_of(self, item: Item) -> tuple[str, ...]:
         """Under which it stands; every key of ours is a string."""
@@ -39,8 +40,11 @@ class Table:
 class Tables(dict[str, Table]):
     """Some tables, and the operations on them. Each answers with an HTTP status and a body, as DynamoDB does."""
 
-    def ask(self, operation: str, request: Request) -> Answer:
+    now = 0
+
+    def ask(self, operation: str, request: Request, now: int = 0) -> Answer:
         """Carry out one request."""
+        self.now = now
         work: Callable[[Request], Answer] = getattr(self, f"_{operation}")
         return work(request)
 
@@ -119,10 +123,11 @@ class Tables(dict[str, Table]):
 
     def _apply(self, kind: str, action: Request) -> None:
         table = self[action["TableName"]]
+        key = table.key_of(action["Item" if kind == "Put" else "Key"])
+        table.written_at[key] = self.now
         if kind == "Put":
-            table.items[table.key_of(action["Item"])] = action["Item"]
+            table.items[key] = action["Item"]
             return
-        key = table.key_of(action["Key"])
         old: Item = table.items.get(key) or action["Key"]
         new = dict(old)
         for change in _update(action["UpdateExpression"]):

@@ -20,9 +20,9 @@ _ask = Tables.ask
 def test_every_answer_of_a_schedule_is_ministacks(simulate: Any) -> None:
     asked: Counter[str] = Counter()
 
-    def both(tables: Tables, operation: str, request: Request) -> Answer:
+    def both(tables: Tables, operation: str, request: Request, now: int) -> Answer:
         expected = ministack_tables.ask(operation, copy.deepcopy(request))
-        answer = _ask(tables, operation, request)
+        answer = _ask(tables, operation, request, now)
         assert _comparable(answer) == _comparable(expected), f"{operation} {request}"
         asked[operation] += 1
         return answer

@@ -242,9 +242,11 @@ def test_error_has_its_code_and_what_came_with_it(client: JsonClient, aws: Aws, 
 
 
 def test_codes_that_are_retried_are_boto3s() -> None:
-    standard = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES, *TransientRetryableChecker._TRANSIENT_ERROR_CODES}
+    throttled: Any = ThrottledRetryableChecker
+    passing: Any = TransientRetryableChecker
+    standard = {*throttled._THROTTLED_ERROR_CODES, *passing._TRANSIENT_ERROR_CODES}
     assert standard - {"EC2ThrottledException"} == json_client._RETRIED
-    assert set(TransientRetryableChecker._TRANSIENT_STATUS_CODES) == json_client._RETRIED_STATUSES
+    assert set(passing._TRANSIENT_STATUS_CODES) == json_client._RETRIED_STATUSES
 
 
 BROKEN = [

@@ -157,11 +157,11 @@ def test_other_steps_do_not_need_the_due_time(app: UnitApp) -> None:
 
 
 def test_fence_writes_what_goes_out(app: UnitApp) -> None:
-    claimed = app.store(status=Status.CLAIMED, attempt="a", due_at=LEASE, due_shard="send#0", text="Hello")
+    claimed = app.store(status=Status.CLAIMED, attempt="a", due_at=LEASE, due_shard="urgent#0", text="Hello")
     assert holds(app, fence(claimed, POST, NOON))
     sending = app.record()
     assert (sending.status, sending.text, sending.content_sid) == (Status.SENDING, "Hello Asha", "HX1")
-    assert (sending.due_at, sending.due_shard) == (LEASE, shard_of("urgent", sending.contact_id))
+    assert (sending.due_at, sending.due_shard) == (LEASE, "urgent#0")
 
 
 def test_step_is_stored_as_decided(app: UnitApp) -> None:

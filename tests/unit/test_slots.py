@@ -131,6 +131,16 @@ def test_claim_lost_to_another_worker_shows_the_message_as_it_left_it(app: UnitA
     assert lost == ClaimLost(message=mine)
 
 
+def test_claim_of_a_message_that_is_gone_is_lost_and_takes_no_slot(app: UnitApp, tables: Any) -> None:
+    """Its time to live has passed since it was read."""
+    read = app.store()
+    set_contact(app, next_allowed_at=NOON - 5)
+    key = {name: {"S": value} for name, value in message_key(read.message_id).items()}
+    tables.delete_item(TableName=app.settings.messages_table, Key=key)
+    assert try_claim(app, read) == ClaimLost()
+    assert row(app, *SLOT) == {"next_allowed_at": NOON - 5}
+
+
 # --- the claim of a reply ------------------------------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ class EraseContact:
             raise MessagingError("not_found", "no contact_id: POST /contacts/lookup gives that of an address")
         contact = self.contacts.get(contact_id)
         contact_id = contact.contact_id if contact else contact_id
-        now = self.clock.now()  # after a read: what a new sandbox's wrong clock says would bring back what was erased
+        now = self.clock.now()  # after a read, which corrects a new sandbox's clock: too early, it would miss messages
         job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)
@@ -75,7 +75,7 @@ class EraseContact:
         return done
 
     def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
-        """Erase what is left of a contact, under each of its contact_ids. True: it counts as one."""
+        """Erase the rest of a contact, under each of its contact_ids. True: it counts as one."""
         contact = self.contacts.get(job.contact_id)
         contact_ids = (job.contact_id, *sorted(contact.aliases if contact else ()))
         is_all_erased = self._delete_dead_letters(contact_ids, deadline)

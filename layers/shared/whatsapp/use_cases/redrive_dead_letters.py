@@ -1,4 +1,4 @@
-"""Plans what to do with a dead letter once its cause is repaired, and does it. Doing it twice does no harm.
+"""Redrives dead letters once their cause is repaired. Redriving twice does no harm.
 
 The stored record decides, not the letter: a message that is or may be at Twilio is never sent again. A message that
 certainly was not sent goes out as a new record that continues the old one.
@@ -24,7 +24,7 @@ _SENT_ANEW = REPAIRABLE | {"twilio_unavailable"}
 
 
 class Action(StrEnum):
-    """What a redrive does with one letter."""
+    """What happens to one letter."""
 
     NUDGE = "nudge"
     """The message still waits: nudge it, delete the letter."""
@@ -50,7 +50,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a redrive would do with a letter, and why. `message` is its record, if there is one."""
+    """The action for one letter, and why. `message` is its record, if there is one."""
 
     action: Action
     why: str
@@ -61,7 +61,7 @@ class Plan:
     asked_at: int = 0
     """When that request was first put on the queue (epoch ms). An erasure since then forbids it."""
     labels: RequestLabels | None = None
-    """What a request without a record says of itself, as far as it can be read."""
+    """The labels of a request without a record, as far as they can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +139,8 @@ class RedriveDeadLetters:
             return Action.DROP, "its failure is final: the orchestrator got the event"
         if message.is_past(self.clock.now()):
             return Action.DROP, "it has expired"
+        if message.outbox:
+            return Action.LEAVE, "its failure is not published yet: look again in a few minutes"
         return Action.RENEW, "it was certainly not sent"
 
 

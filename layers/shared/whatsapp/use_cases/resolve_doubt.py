@@ -1,4 +1,4 @@
-"""Find out what became of a message whose POST had no clear answer: wait for callbacks, then look in Twilio's list."""
+"""Resolve a message whose POST had no clear answer: wait for callbacks, then look in Twilio's list."""
 
 from collections.abc import Sequence
 

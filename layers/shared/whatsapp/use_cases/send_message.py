@@ -1,6 +1,6 @@
 """The outgoing story: claim the contact's slot, fence, look once more, POST once, settle by evidence.
 
-One record stands for at most one message at Twilio. What is in doubt is held, never posted again.
+One record stands for at most one message at Twilio. A message in doubt is held, never posted again.
 """
 
 import random
@@ -108,7 +108,7 @@ class SendMessage:
         return answer_for(sent)
 
     def advance(self, message_id: str, deadline: Deadline) -> Message:
-        """Take a waiting message as far as it goes now: what a nudge asks for.
+        """Serve a nudge: take a waiting message as far as it goes now.
 
         Raises:
             MessagingError: `not_found`.
@@ -204,7 +204,7 @@ class SendMessage:
         outcome = send()
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
         after = self.commit(settled, contact)
-        self._note(sender, outcome)
+        self._count_unanswered(sender, outcome)
         return after
 
     # --- its parts -------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class SendMessage:
             self.metrics.count("TwilioDown")
         return sender.pause
 
-    def _note(self, sender: Sender, outcome: Outcome) -> None:
+    def _count_unanswered(self, sender: Sender, outcome: Outcome) -> None:
         """Count POSTs in a row that Twilio did not answer."""
         if isinstance(outcome, (InDoubt, NotSent)):
             if self.senders.unanswered(self.clock.now()).is_down:
@@ -226,7 +226,7 @@ class SendMessage:
             self.senders.answered()
 
     def _wait_in_turn(self, held: Transition, contact: Contact, now: int, deadline: Deadline) -> Message:
-        """Store why the message does not go now. A deferral counts who goes before it, and tells whom it overtakes."""
+        """Store why the message does not go now. A deferral moves to its turn, and with it those that it overtakes."""
         if held.step is not DEFER or held.before.kind is SendKind.REPLY:
             return self.commit(held)
         others = self.messages.waiting_of(contact, now)
@@ -234,7 +234,7 @@ class SendMessage:
         message = self.commit(own)
         for other in moved:
             if deadline.at - self.clock.now() < periods.SWEEP_NEEDS:
-                break  # these are told when the sweep comes to them
+                break  # the sweep moves these when they are due
             self.commit(other)
         return message
 
@@ -248,7 +248,7 @@ class SendMessage:
         return predecessor is not None and predecessor.status in ACCEPTED - {Status.UNDELIVERED}
 
     def _after_lost_claim(self, message: Message, contact: Contact, lost: ClaimLost) -> tuple[Message, Contact, bool]:
-        """What the next try starts from, and whether this one waited."""
+        """The message and the contact of the next try, and whether this one waited."""
         if lost.inbound_refused:
             return replace(message, kind=SendKind.PROACTIVE), contact, False
         if lost.reply_in_flight:

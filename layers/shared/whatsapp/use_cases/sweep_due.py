@@ -24,9 +24,9 @@ BATCH = 10
 
 
 class Places:
-    """The places in the send queue until the next sweep, a minute from now, behind what it holds already.
+    """The places in the send queue until the next sweep, a minute from now, behind its backlog.
 
-    The queue is worked at `per_second`. What has no place is left for a later sweep.
+    The queue is worked at `per_second`. A message without a place is left for a later sweep.
     Threads may share it.
     """
 
@@ -49,9 +49,9 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepDue:
-    """Nudges what may go, expires what may not, takes back what a dead worker held, resolves what is in doubt.
+    """Nudges and expires waiting messages, takes back the claims of dead workers, resolves doubts.
 
-    `sends_per_second`: what one sender and the queue's workers carry.
+    `sends_per_second`: the rate of one sender and of the queue's workers.
     """
 
     messages: MessageStore
@@ -96,7 +96,7 @@ class SweepDue:
         return {"acted": acted, "stale": stale}
 
     def _seen(self, kind: str, now: int, sweep: Sweep) -> Iterator[Sequence[Message]]:
-        """What waits in the shards of a kind, the longest due first. Also what another sweep has just postponed."""
+        """The messages in the shards of a kind, the longest due first, those that a sweep just postponed included."""
         shards = [self.messages.due(f"{kind}#{n}", now + periods.POSTPONED) for n in range(SHARDS)]
         found = merge(*shards, key=lambda message: message.due_at or 0)
         while sweep.has_time(periods.SWEEP_NEEDS) and (seen := list(islice(found, READ_AT_ONCE))):
@@ -156,6 +156,6 @@ class SweepDue:
 
 
 def _urgency(message: Message) -> tuple[bool, bool, int, int]:
-    """Replies, then what expires first, then the longest due."""
+    """Replies, then the first to expire, then the longest due."""
     expires_at = message.expires_at
     return message.kind is not SendKind.REPLY, expires_at is None, expires_at or 0, message.due_at or 0

@@ -47,8 +47,8 @@ class WorkQueueMessage:
     def __call__(self, received: QueueMessage, deadline: Deadline) -> bool:
         """Work it. True if SQS can delete it.
 
-        What cannot be read is a dead letter and an alert, since there is nobody else to tell. A request that is refused
-        is an event for its caller, and pages nobody.
+        An unreadable queue message becomes a dead letter and an alert, since no caller is known. A refused request
+        becomes an event for its caller, and alerts no one.
         """
         body: Mapping[str, Any] = {}
         try:
@@ -125,5 +125,5 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _is_request(body: Mapping[str, Any]) -> bool:
-    """Whether it is meant as one. What is not, such as an event of another service, has no caller to tell."""
+    """Whether it is meant as one. Anything else, such as an event of another service, has no caller."""
     return not body.keys().isdisjoint(SendRequest.model_fields)

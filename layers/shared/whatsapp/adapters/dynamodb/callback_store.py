@@ -1,4 +1,4 @@
-"""Status callbacks in DynamoDB: each is an entry beside its message, marked until it is processed."""
+"""Status callbacks in DynamoDB: each is an entry beside its message; what changes it is marked until processed."""
 
 from collections.abc import Iterator
 from dataclasses import asdict

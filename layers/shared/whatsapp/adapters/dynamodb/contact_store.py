@@ -134,8 +134,7 @@ class ContactStore:
         merged |= {name: more[name] for name in _KNOWN if name in more and name not in old}
         if limits := [more[name] for name in ("next_allowed_at", "tied_until") if name in more]:
             # Settling what is in flight sets `next_allowed_at`, and may not know of the other row's limit.
-            name = "tied_until" if "inflight" in old or "inflight" in more else "next_allowed_at"
-            merged[name] = max(old.get(name, 0), *limits)
+            merged["tied_until"] = max(old.get("tied_until", 0), *limits)
         if more.get("reply_until", 0) > old.get("reply_until", 0):
             merged |= {name: more[name] for name in ("reply_inflight", "reply_until")}
         if words := [*old.get("opt_words", ()), *more.get("opt_words", ())]:

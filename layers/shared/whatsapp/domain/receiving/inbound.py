@@ -16,7 +16,7 @@ MAX_EVENT_FLOW = 32_000
 """Bytes of a flow's answers, as JSON, that an event may carry."""
 
 UNKNOWN_TYPE = "application/octet-stream"
-"""What nobody told, or what the bytes do not bear out."""
+"""The type where Twilio names none, or where the bytes contradict it."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _OTHER_NAMES = {
     "application/vcard": "text/vcard",
@@ -40,9 +40,9 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio tells it, by `media_type`; in older records of stored files, by their bytes."""
+    """As Twilio names it, by `media_type`; in older records of stored files, by their bytes."""
     stored_type: str | None = None
-    """What the stored file is, where its bytes do not bear out what was told."""
+    """The stored file's type, where its bytes contradict `content_type`."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
     """Its key in our bucket."""
@@ -52,7 +52,7 @@ class InboundMedium:
 
     @property
     def known_type(self) -> str:
-        """What it is, as far as is known."""
+        """Its type, as far as is known."""
         return self.stored_type or self.content_type
 
 

@@ -1,4 +1,4 @@
-"""Decides, before a message is claimed: may it go now, and as what?
+"""Decides, before the claim, whether a message may go now, or is refused, expired or deferred.
 
 A message that is not stored yet is refused by an error, which stores nothing; a stored one by a transition.
 """
@@ -24,7 +24,7 @@ _FORBIDDEN = MessagingError("opted_out", "the contact opted out or was erased me
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """What a deployment decides."""
+    """The deployment's parameters for sending."""
 
     rate_limit_ms: int
     quiet_hours: QuietHours | None = None
@@ -92,8 +92,8 @@ def defer(
 ) -> Transition:
     """Wait until `at`. The sweep looks at `look_at`, and in any case when the message expires.
 
-    An event is published unless one has said the same before. What waits for something that has no known time says so
-    once, not at every look.
+    An event is published, unless the last one said the same. A wait without a known end, such as a pause of all
+    sending, is published once and not at every look.
     """
     said = message.error.code if message.error else None
     has_no_time = error is not None and error.code != "rate_limited" and error.code == said
@@ -150,7 +150,7 @@ def claim(message: Message, attempt: str, now: int, lease: int) -> Transition:
 
 
 def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
-    """The last write before the POST. It notes what goes out."""
+    """The last write before the POST. It stores the text and the template's copy that go out."""
     return take(
         claimed,
         FENCE,

@@ -87,7 +87,7 @@ def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Seq
 
 
 def _unowned(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
-    """The listed messages of interest that are no other record's: any of its time may be this one, whatever it says.
+    """The listed messages of interest that no other record owns, with any text: each may be this one.
 
     So it is sent again only if Twilio certainly has nothing of it.
     """
@@ -106,7 +106,7 @@ def others_span(message: Message) -> tuple[int, int]:
 
 
 def update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
-    """What Twilio says of a message, in the form of a callback."""
+    """A message's status in Twilio's list, in the form of a callback."""
     return StatusUpdate(
         message_id=message.message_id,
         attempt=message.attempt or "",

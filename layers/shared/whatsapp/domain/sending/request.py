@@ -142,8 +142,7 @@ _IfValid = WrapValidator(_or_none)
 
 
 class RequestLabels(BaseModel):
-    """What a request says of itself beside the message. It is read of a refused request too: a field that is not valid
-    is None."""
+    """A request without its message. It is read from a refused request too: a field that is not valid is None."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
 
@@ -189,7 +188,7 @@ class ContactUpdate(BaseModel):
 
 
 _MOST_PROBLEMS = 10
-"""An error's text fits into an event, whatever the request was."""
+"""An error names no more: its text has to fit into an event."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -282,7 +281,7 @@ class SendAnswer(BaseModel):
 
 
 def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
-    """What callers see of a record."""
+    """The answer that shows a record."""
     scheduled_for = message.next_try_at if message.is_waiting else None
     return SendAnswer.model_validate(
         {

@@ -1,4 +1,4 @@
-"""A transition is one step of one message, decided: the record before and after it, and what goes on from there.
+"""A transition is one decided step of one message: the record before and after it, its outbox and its successor.
 
 Decisions are pure: they take what is known and return a transition. `use_cases/commit.py` stores it.
 """
@@ -108,8 +108,7 @@ def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
 def outbox_of_failure(
     message: Message, row: Row, successor: Message | None, *, was_retryable: bool = False
 ) -> frozenset[str]:
-    """Whether a failure alerts people: where the code's row says so, and where nothing goes on by itself although it
-    might have.
+    """Whether a failure alerts people: if the code's row says so, or if a retry was possible and none follows.
 
     `was_retryable`: the code would have been retried, had attempts been left.
     """
