@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -44,7 +45,9 @@ class Trace:
             self._stack.pop()
         path = frame.f_code.co_filename
         root = next((root for root in self._roots if path.startswith(root)), None)
-        if event != "call" or root is None:
+        if (
+            event != "call" or root is None or path.endswith("/domain/dataclass.py")
+        ):  # the standard library's do not count
             return
         file = path.replace(root, self._roots[root])
         function = re.sub(r"(\.<locals>)?\.<\w+>", "", frame.f_code.co_qualname)
@@ -79,6 +82,8 @@ def listen(trace: Trace) -> None:
     base_client: Any = botocore.client.BaseClient
     session: Any = requests.Session
     ask, send = base_client._make_api_call, session.send  # noqa: SLF001 - every call passes here
+    with suppress(ImportError):  # older trees have boto3 alone
+        _listen_to_own_client(trace)
 
     def ask_traced(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         trace.aws(client.meta.service_model.service_id, operation, parameters)
@@ -89,6 +94,19 @@ def listen(trace: Trace) -> None:
         return send(own, request, **options)
 
     base_client._make_api_call, session.send = ask_traced, send_traced  # noqa: SLF001
+
+
+def _listen_to_own_client(trace: Trace) -> None:
+    own: Any = importlib.import_module("whatsapp.adapters.aws.json_client").JsonClient
+    call = own._call  # noqa: SLF001 - every call passes here
+
+    def call_traced(client: Any, operation: str, **parameters: Any) -> Any:
+        names = {"dynamodb": "DynamoDB", "events": "EventBridge", "sqs": "SQS", "secretsmanager": "Secrets Manager"}
+        service = client._service  # noqa: SLF001
+        trace.aws(names.get(service, service.upper()), operation, parameters)
+        return call(client, operation, **parameters)
+
+    own._call = call_traced  # noqa: SLF001
 
 
 def main(tree: str, module: str, *events: str) -> None:

@@ -97,8 +97,7 @@ def hold() -> dict[str, Any]:
 @api.delete("/hold")
 def release() -> dict[str, Any]:
     """Release the hold: waiting messages go within minutes."""
-    bootstrap.app().senders.release()
-    return {"held": False}
+    return {"held": bootstrap.app().senders.release().is_held}
 
 
 @api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped

@@ -78,7 +78,8 @@ def show_failures(side: str, tally: Tally) -> None:
 
 
 def report(tally: Tally, seconds: float) -> int:
-    """Print the sum."""
+    """Print in how many schedules each kind of fault was met, and the sum."""
+    print("met in schedules: " + ", ".join(f"{kind} {times}" for kind, times in sorted(tally.met.items())))
     print(
         f"simulate: {tally.schedules} schedules, {tally.calls} port calls, {tally.posts} POSTs, "
         f"{tally.accepted} accepted, {tally.written} received, {tally.schedules / max(seconds, 0.001):.1f}/s, "

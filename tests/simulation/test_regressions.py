@@ -188,7 +188,8 @@ def test_a_request_with_a_field_too_many_is_told_to_its_caller() -> None:
         world.sqs.put(json.dumps({"message_id": "appt-8831", **REMINDER}))
         world.run()
         assert [event["status"] for event in world.bus.events] == ["failed"]
-        assert world.sqs.dead == world.sns.alerts == []
+        assert not world.sqs.dead
+        assert not world.sns.alerts
 
 
 def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None:
@@ -199,7 +200,8 @@ def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None
         (failed,) = [event for event in world.bus.events if event.get("status") == "failed"]
         assert failed["message_id"] != FIRST
         assert failed["error"]["code"] == "idempotency_conflict"
-        assert world.sqs.dead == world.sns.alerts == []
+        assert not world.sqs.dead
+        assert not world.sns.alerts
 
 
 def test_a_doubled_nudge_does_not_use_up_an_attempt() -> None:

@@ -105,5 +105,6 @@ def taken(
         "continued_as": successor.message_id if successor else before.continued_as,
     }
     after = replace(before, **{**of_any_step, **fields})
-    after = replace(after, due_shard=after.sweep_shard if looks else None)
+    if after.due_at is None or after.due_at != before.due_at:
+        after = replace(after, due_shard=after.sweep_shard if looks else None)
     return Transition(before=before, step=step, after=after, next_due=due, successor=successor, proof=proof)

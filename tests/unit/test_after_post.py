@@ -59,13 +59,14 @@ def failure(row: Row, **values: Any) -> Failure:
 
 def test_accepted_is_sent_from_now_on() -> None:
     sending = message(error=NO_CONNECTION)
-    expected = taken(sending, ACCEPT, outbox=EVENT, twilio_sid=SID, accepted_at=NOW, error=None)
+    expected = taken(sending, ACCEPT, due=sending.due_at, outbox=EVENT, twilio_sid=SID, accepted_at=NOW, error=None)
     assert after_post(sending, Accepted(SID), NOW, 0.5) == expected
 
 
 def test_an_acceptance_is_dated_by_its_evidence() -> None:
-    expected = taken(message(), ACCEPT, outbox=EVENT, twilio_sid=SID, accepted_at=NOW - MINUTE, error=None)
-    assert accepted(message(), SID, NOW - MINUTE, NOW) == expected
+    at, due_at = NOW - MINUTE, message().due_at
+    expected = taken(message(), ACCEPT, due=due_at, outbox=EVENT, twilio_sid=SID, accepted_at=at, error=None)
+    assert accepted(message(), SID, at, NOW) == expected
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 3])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
 from whatsapp.domain.ports import OutgoingPost, Rejected
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import accepted
@@ -87,7 +88,7 @@ def test_drain_returns_the_message_as_another_worker_left_it(app: UnitApp) -> No
     [
         ({"status": Status.RETRYING, "due_at": NOON}, NOON + 9_000, NOON + 9_000, "send"),
         ({"status": Status.DEFERRED, "due_at": NOON + 9_000}, None, NOON + 9_000, "send"),
-        ({"status": Status.SENT, "accepted_at": NOON - 7, "due_at": NOON}, None, NOON - 7 + periods.HOUR, "status"),
+        ({"status": Status.SENT, "accepted_at": NOON, "due_at": NOON + 7}, None, NOON + 7, "send"),
         (
             {"status": Status.UNRESOLVED, "on_unknown": "resend", "claimed_at": NOON, "due_at": NOON},
             None,
@@ -102,7 +103,8 @@ def test_drain_returns_the_message_as_another_worker_left_it(app: UnitApp) -> No
 def test_next_look_once_the_outbox_is_empty(
     app: UnitApp, fields: dict[str, Any], next_due: int | None, due_at: int | None, kind: str | None
 ) -> None:
-    app.commit.drain(app.store(outbox=EVENT, **fields), next_due)
+    due_shard = shard_of("send", app.contact_ids.of(Address(PATIENT)))
+    app.commit.drain(app.store(outbox=EVENT, due_shard=due_shard, **fields), next_due)
     stored = app.record()
     shard = shard_of(kind, stored.contact_id) if kind else None
     assert (stored.outbox, stored.due_at, stored.due_shard) == (frozenset(), due_at, shard)

@@ -70,7 +70,8 @@ def test_a_doubt_is_accepted_and_dated_within_the_slots_guard(
 ) -> None:
     """The limit is counted from the acceptance: a late callback must not hold the slot for longer than need be."""
     doubtful = message(status, claimed_at=claimed_at, error=EARLIER)
-    expected = taken(doubtful, ACCEPT, outbox=EVENT, twilio_sid=SID, accepted_at=accepted_at, error=None)
+    dated = {"accepted_at": accepted_at, "due": doubtful.due_at}
+    expected = taken(doubtful, ACCEPT, outbox=EVENT, twilio_sid=SID, error=None, **dated)  # type: ignore[arg-type]  # fields
     assert on_status(doubtful, update(word), NOW) == expected
 
 
@@ -88,7 +89,8 @@ def test_a_doubt_is_accepted_and_dated_within_the_slots_guard(
 )
 def test_an_arrival_is_published(status: Status, word: str, step: Any) -> None:
     before = message(status, error=EARLIER, accepted_at=NOW - HOUR)
-    assert on_status(before, update(word), NOW) == taken(before, step, outbox=EVENT, twilio_sid=SID, error=None)
+    expected = taken(before, step, due=before.due_at, outbox=EVENT, twilio_sid=SID, error=None)
+    assert on_status(before, update(word), NOW) == expected
 
 
 # --- failed after all ------------------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def test_lane_and_place_after_each_step_of_a_reply(app: UnitApp, step: Step, sou
     message = claimed(app, a_reply(app), then=source)
     at = NOON + 2_000
     assert app.messages.commit(take(message, step, at, accepted_at=at))
-    spoken = {"last_outbound_at": at} if step is lifecycle.ACCEPT else {}
+    spoken = {"last_outbound_at": at} if step.slot is Slot.OPENS_LATER else {}
     assert row(app, *LANE) == {}
     assert row(app, *SLOT) == {
         "next_allowed_at": NOON + 7,

@@ -11,6 +11,7 @@ from whatsapp.domain.sending.lifecycle import (
     DOUBT,
     FAIL,
     READ,
+    RECOGNISE,
     RETRY,
     STEPS,
     STOP,
@@ -18,7 +19,7 @@ from whatsapp.domain.sending.lifecycle import (
     Step,
 )
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.transition import Transition, next_look, outbox_of_failure, status_changed, take
+from whatsapp.domain.sending.transition import Transition, next_look, outbox_of_failure, status_changed, swept_at, take
 from whatsapp.domain.sending.twilio_codes import ROWS
 
 from tests.unit.sending_kit import (
@@ -56,7 +57,7 @@ def test_a_step_sets_status_and_time_and_clears_what_the_old_status_needed(step:
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_an_earlier_error_stays_until_the_message_is_accepted_or_stopped(step: Step) -> None:
-    is_over = step in (ACCEPT, STOP, DELIVER, READ)
+    is_over = step in (ACCEPT, RECOGNISE, STOP, DELIVER, READ)
     assert take(message(error=ERROR), step, NOW).after.error == (None if is_over else ERROR)
 
 
@@ -97,8 +98,13 @@ def test_an_outbox_is_looked_at_within_a_minute(
         (message(Status.DEFERRED, due_at=NOW), NOW + HOUR, (NOW + HOUR, "send")),
         (message(Status.PENDING, due_at=NOW), NOW + HOUR, (NOW + HOUR, "send")),
         (message(Status.RETRYING, due_at=NOW), None, (NOW, "send")),
-        (message(Status.SENT, accepted_at=NOW), NOW, (NOW + HOUR, "status")),
-        (message(Status.SENT, accepted_at=None, created_at=NOW - MINUTE), None, (NOW + 59 * MINUTE, "status")),
+        (message(Status.SENT, due_at=NOW + 7), NOW, (NOW + 7, "send")),
+        (message(Status.SENT, due_at=None, accepted_at=NOW), NOW, (NOW + HOUR, "status")),
+        (
+            message(Status.SENT, due_at=None, accepted_at=None, created_at=NOW - MINUTE),
+            1,
+            (NOW + 59 * MINUTE, "status"),
+        ),
         (message(Status.UNRESOLVED, on_unknown="resend", claimed_at=NOW), None, (NOW + 76 * MINUTE, "send")),
         (message(Status.UNRESOLVED, on_unknown="resend", claimed_at=None), None, (None, "send")),
         (message(Status.UNRESOLVED, on_unknown="hold"), None, (None, "send")),
@@ -110,6 +116,27 @@ def test_an_outbox_is_looked_at_within_a_minute(
 )
 def test_next_look_once_the_outbox_is_empty(now_is: Message, due_at: int | None, look: tuple[int | None, str]) -> None:
     assert next_look(now_is, due_at) == look
+
+
+@pytest.mark.parametrize(
+    ("due_at", "shard", "kept"),
+    [
+        (NOW + 1, "urgent#1", True),
+        (NOW + MINUTE, "send#1", True),
+        (NOW + MINUTE + 1, "send#1", False),  # an event would be late
+        (NOW, "send#1", False),  # the sweep looks at it now
+        (NOW + 1, "status#1", False),  # another sweep, which publishes nothing
+        (NOW + 1, None, False),
+        (None, None, False),
+    ],
+)
+def test_entry_of_the_index_is_kept_where_the_sweep_looks_soon_anyhow(
+    due_at: int | None, shard: str | None, kept: bool
+) -> None:
+    sent = message(Status.SENT, due_at=due_at, due_shard=shard)
+    after = take(sent, DELIVER, NOW, outbox=EVENT, due_at=swept_at(sent, NOW)).after
+    moved = (NOW + MINUTE, after.sweep_shard)
+    assert (after.due_at, after.due_shard) == ((due_at, shard) if kept else moved)
 
 
 NOBODY, OPERATOR, FALL_BACK = ROWS[21610], ROWS[63018], ROWS[63016]

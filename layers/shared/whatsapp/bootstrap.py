@@ -3,14 +3,11 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
-from botocore.config import Config
-
+from whatsapp.adapters.aws import clients
 from whatsapp.adapters.aws.alerts import SnsAlerts
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
@@ -21,59 +18,51 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
-from whatsapp.adapters.dynamodb.sender_store import SenderStore
-from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
-from whatsapp.domain.templates.catalog import Catalog, load_catalog
 from whatsapp.observability import PowertoolsMetrics, logger
 from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.outbox import Outbox
-from whatsapp.use_cases.pace import Pace
-from whatsapp.use_cases.publish_waiting import PublishWaiting
 from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
-from whatsapp.use_cases.sweep import RunAll
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
     from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
     from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+    from whatsapp.adapters.dynamodb.send_reader import SendReader
+    from whatsapp.adapters.dynamodb.sender_store import SenderStore
+    from whatsapp.adapters.dynamodb.template_store import TemplateStore
     from whatsapp.adapters.twilio.content import TwilioContent
     from whatsapp.adapters.twilio.gateway import TwilioGateway
     from whatsapp.adapters.twilio.http import Connections
     from whatsapp.adapters.twilio.webhook import TwilioDoor
     from whatsapp.domain.ports import MediaSource
+    from whatsapp.domain.templates.catalog import Catalog
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
+    from whatsapp.use_cases.pace import Pace
+    from whatsapp.use_cases.publish_waiting import PublishWaiting
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_doubts import SettleDoubts
     from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
+    from whatsapp.use_cases.sweep import RunAll
     from whatsapp.use_cases.sweep_due import SweepDue
     from whatsapp.use_cases.sync_templates import SyncTemplates
     from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
-# Without it, a medium's link names S3's global host. That redirects on a bucket's first day, and breaks the signature.
-_S3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-_TIMEOUTS = Config(
-    connect_timeout=periods.AWS_CONNECT_S,
-    read_timeout=periods.AWS_READ_S,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
-
 AT_ONCE = 10
-"""As many threads as botocore keeps connections."""
-
-_MAKING_CLIENT = threading.Lock()
-"""boto3's session is not for several threads (its guide, "Session")."""
+"""As many threads as boto3 keeps connections."""
 
 T = TypeVar("T")
 
@@ -88,8 +77,7 @@ class App:
 
     def client(self, service: str) -> Any:
         """A client of an AWS service."""
-        with _MAKING_CLIENT:
-            return boto3.client(service, config=_TIMEOUTS.merge(_S3) if service == "s3" else _TIMEOUTS)  # type: ignore[call-overload]  # the stubs know each service by its literal name
+        return clients.client(service, boto3_only=bool(self.settings.use_boto3))
 
     def _client_later(self, service: str) -> Callable[[], Any]:
         return lru_cache(maxsize=1)(lambda: self.client(service))
@@ -133,7 +121,9 @@ class App:
         return str(parameter["Parameter"]["Value"])
 
     @cached_property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> "Catalog":
+        from whatsapp.domain.templates.catalog import load_catalog
+
         return load_catalog()
 
     @cached_property
@@ -147,7 +137,9 @@ class App:
         return ContactStore(self.db, self.settings.contacts_table)
 
     @cached_property
-    def templates(self) -> TemplateStore:
+    def templates(self) -> "TemplateStore":
+        from whatsapp.adapters.dynamodb.template_store import TemplateStore
+
         return TemplateStore(self.db, self.settings.templates_table)
 
     @cached_property
@@ -202,8 +194,17 @@ class App:
         return IncidentStore(self.db, self.settings.messages_table)
 
     @cached_property
-    def senders(self) -> SenderStore:
-        return SenderStore(self.db, self.settings.messages_table)
+    def senders(self) -> "SenderStore":
+        from whatsapp.adapters.dynamodb.sender_store import SenderStore
+
+        return SenderStore(self.db, self.settings.messages_table, self.settings.contacts_table)
+
+    @cached_property
+    def reader(self) -> "SendReader":
+        from whatsapp.adapters.dynamodb.send_reader import SendReader
+
+        s = self.settings
+        return SendReader(self.db, self.senders, s.messages_table, s.contacts_table, s.templates_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:
@@ -239,14 +240,18 @@ class App:
         return ErasureStore(self.db, s.messages_table, s.contacts_table, s.retention_days)
 
     @cached_property
-    def pace(self) -> Pace:
+    def pace(self) -> "Pace":
         """This sandbox's share of the pace of the send queue: at most `send_concurrency` sandboxes work it."""
+        from whatsapp.use_cases.pace import Pace
+
         s = self.settings
         return Pace(self.clock, s.sends_per_second / s.send_concurrency)
 
     @cached_property
-    def run_all(self) -> RunAll:
+    def run_all(self) -> "RunAll":
         """In threads, which wait for AWS and Twilio at the same time."""
+        from concurrent.futures import ThreadPoolExecutor
+
         return ThreadPoolExecutor(AT_ONCE).map
 
     # --- what we do ------------------------------------------------------------------------------------------------
@@ -258,7 +263,9 @@ class App:
 
     @cached_property
     def commit(self) -> Commit:
-        return self._join(Commit, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
+        return self._join(
+            Commit, rate_limit_ms=self.settings.rate_limit_seconds * 1000, templates=lambda: self.templates
+        )
 
     @cached_property
     def record_status(self) -> RecordStatus:
@@ -279,7 +286,9 @@ class App:
         return self._join(SettleOptWords)
 
     @cached_property
-    def publish_waiting(self) -> PublishWaiting:
+    def publish_waiting(self) -> "PublishWaiting":
+        from whatsapp.use_cases.publish_waiting import PublishWaiting
+
         return self._join(PublishWaiting)
 
     @cached_property
@@ -349,6 +358,18 @@ class App:
         from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
 
         return self._join(RedriveDeadLetters)
+
+    @cached_property
+    def recover_after_restore(self) -> "RecoverAfterRestore":
+        from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
+
+        return self._join(RecoverAfterRestore, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
+
+    @cached_property
+    def settle_doubts(self) -> "SettleDoubts":
+        from whatsapp.use_cases.settle_doubts import SettleDoubts
+
+        return self._join(SettleDoubts)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":

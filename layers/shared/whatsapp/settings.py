@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from whatsapp.domain.address import Address
-from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.schedule import QuietHours
 
 
@@ -59,6 +58,8 @@ class Settings:
     """1: send to WhatsApp ids whose number is not known. Twilio does not document whether it accepts them as `To`."""
     delete_media_at_twilio: int = field(default=0)
     """1: delete a patient's file at Twilio once it is in our bucket."""
+    use_boto3: int = field(default=0)
+    """1: call AWS by boto3 alone, in place of our own client for the services that speak JSON."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -84,13 +85,6 @@ class Settings:
         if problems:
             raise ConfigurationError("; ".join(problems) + " (template.yaml sets them; see docs/configuration.md)")
         return cls(**values)  # type: ignore[arg-type]  # each value was converted to its field's type above
-
-
-def _is_sender(text: str) -> bool:
-    try:
-        return re.fullmatch(r"\+[1-9][0-9]{6,14}", text) is not None and Address.parse(text).value == text
-    except MessagingError:
-        return False
 
 
 def _is_zone(text: str) -> bool:
@@ -127,7 +121,11 @@ _SWITCH = (_is_number(0, 1), "0 or 1")
 _MANY = 10**9
 _BASE_URL = (_is_base_url, "a URL such as https://example.com, without a slash at its end")
 _CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
-    "sender_address": (_is_sender, "our WhatsApp sender as +E164, such as +14155238886"),
+    "sender_address": (
+        # Not `Address.parse`: it loads the metadata of all numbers, which a cold webhook has no use for.
+        lambda text: re.fullmatch(r"\+91[0-9]{10}|\+(?!91)[1-9][0-9]{6,14}", text) is not None,
+        "our WhatsApp sender as +E164, such as +14155238886",
+    ),
     "public_url": _BASE_URL,
     "twilio_base_url": _BASE_URL,
     "rate_limit_seconds": (_is_number(1, _MANY), "a whole number of seconds, at least 1"),
@@ -146,5 +144,6 @@ _CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     ),
     "send_to_business_scoped_ids": _SWITCH,
     "delete_media_at_twilio": _SWITCH,
+    "use_boto3": _SWITCH,
 }
 """What each setting that people write has to be. The others are names and ARNs that CloudFormation fills in."""

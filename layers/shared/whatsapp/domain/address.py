@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from whatsapp.domain import renumberings
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 
 _CHANNEL = "whatsapp:"

@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
+from whatsapp.domain.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

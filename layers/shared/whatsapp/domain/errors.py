@@ -1,7 +1,8 @@
 """The errors that callers see: `code` is our own stable word to branch on; Twilio's code stands beside it."""
 
 import re
-from dataclasses import dataclass
+
+from whatsapp.domain.dataclass import dataclass
 
 _FIELD_NAME = re.compile("[a-z][a-z0-9_]{0,39}", re.ASCII)
 

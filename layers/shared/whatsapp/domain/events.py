@@ -5,9 +5,10 @@ writes `events/schemas/`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, ClassVar, Literal
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 
 SOURCE = "whatsapp"

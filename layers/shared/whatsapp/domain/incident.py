@@ -1,7 +1,6 @@
 """An incident: one cause of alerts, and the messages that failed by it since the last alert."""
 
-from dataclasses import dataclass
-
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 
 

@@ -136,6 +136,8 @@ RECONCILE_DEEP = 6 * HOUR
 RECONCILE_LOOK_BACK = 30 * DAY
 """Less than the least retention: an item that was deleted for its age would look as if it never came."""
 RECONCILE_BEHIND = 30 * MINUTE
+RECOVERY_RECONCILES = 30 * MINUTE
+"""How long the recovery after a restore stores what is missing in one go. It runs where no Lambda ends it."""
 TAPPED_REPLY = 7 * DAY
 """A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
 

@@ -13,7 +13,8 @@ and if the old ones do not look like an Indian mobile with a bare `+`, as Qatar'
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from whatsapp.domain.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

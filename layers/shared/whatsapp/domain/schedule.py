@@ -1,9 +1,10 @@
 """When a message may go: `send_at` and quiet hours."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from whatsapp.domain.dataclass import dataclass
 
 _SPAN = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9]) ?- ?((?:[01][0-9]|2[0-3]):[0-5][0-9])")
 """`time.fromisoformat` also takes seconds, offsets and a bare hour."""

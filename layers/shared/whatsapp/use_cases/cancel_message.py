@@ -1,8 +1,7 @@
 """Cancel a message that is not sent yet, or say that it is too late."""
 
-from dataclasses import dataclass
-
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock
 from whatsapp.domain.sending.before_claim import cancel

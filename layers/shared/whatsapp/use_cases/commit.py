@@ -1,12 +1,13 @@
 """Stores a transition with its outbox, then drains the outbox. Every step of a message but its claim is taken here."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
-from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import when_overtaken
@@ -15,6 +16,9 @@ from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import Transition, next_look
 from whatsapp.domain.sending.twilio_codes import Row
 from whatsapp.use_cases.outbox import Outbox
+
+if TYPE_CHECKING:
+    from whatsapp.adapters.dynamodb.template_store import TemplateStore
 
 MANY_REPLIES = 20
 """Replies to one contact within an hour that set off an alarm: two machines may be talking to each other."""
@@ -34,11 +38,12 @@ class Commit:
 
     messages: MessageStore
     contacts: ContactStore
-    templates: TemplateStore
     outbox: Outbox
     clock: Clock
     metrics: Metrics
     rate_limit_ms: int
+    templates: "Callable[[], TemplateStore]"
+    """Made when a code proves something about a template: no other webhook pays for loading it."""
 
     def __call__(self, transition: Transition, contact: Contact | None = None) -> Message:
         """Take the step. Returns the message after it, or as another worker left it if that one was first.
@@ -82,7 +87,7 @@ class Commit:
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, at)
         if row.template_status and message.template and message.content_sid:
-            self.templates.report(message.template, message.content_sid, row.template_status, at)
+            self.templates().report(message.template, message.content_sid, row.template_status, at)
 
     def _audit(self, sent: Message, before: Contact) -> None:
         """Count violations of the rate limit, which must never be, and unusually many replies."""

@@ -6,7 +6,7 @@ flight; more follow until nothing is left to erase.
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
@@ -14,6 +14,7 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address, addresses_in
 from whatsapp.domain.contact import ContactIds, is_contact_id
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, PublishFailed, Queue, TwilioUnavailable
 from whatsapp.domain.sending.before_claim import cancel

@@ -1,12 +1,12 @@
 """The contact routes: look up, put, and read the conversation."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactStore
 from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.schedule import iso
 

@@ -5,15 +5,18 @@ the worker dies: the entry stays, and a sweep delivers it. Consumers dedupe on `
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
 from whatsapp.domain.ports import Alerts, EventBus, Metrics, PublishFailed, Queue
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import status_changed
-from whatsapp.domain.templates.version import TemplateVersion
 from whatsapp.use_cases.raise_alerts import RaiseAlerts
+
+if TYPE_CHECKING:
+    from whatsapp.domain.templates.version import TemplateVersion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class Outbox:
         """Put events on the bus."""
         return self._deliver(lambda: self.bus.publish(events))
 
-    def alert_about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> bool:
+    def alert_about_template(self, version: "TemplateVersion", change: str, serving: "TemplateVersion | None") -> bool:
         """Alert those who word the templates."""
         return self._deliver(lambda: self.alerts.about_template(version, change, serving))
 

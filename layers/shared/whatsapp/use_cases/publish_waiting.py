@@ -1,10 +1,9 @@
 """Every minute: publish the stored inbound messages that the bus has not taken, and finish half-processed callbacks."""
 
-from dataclasses import dataclass
-
 from whatsapp.adapters.dynamodb.callback_store import CallbackStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundMessage
 from whatsapp.domain.sending.message import SHARDS

@@ -4,10 +4,10 @@ An incident is stored before the alert is sent, and is due until it was. So a to
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.incident import Incident
 from whatsapp.domain.ports import Alerts, Clock, Deadline, PublishFailed

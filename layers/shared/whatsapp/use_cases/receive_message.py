@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactMovedError, ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, recent_words

@@ -4,7 +4,6 @@ An outage of Twilio is not an error of ours: the next run asks again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice, takewhile
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
@@ -13,6 +12,7 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import Kind
 from whatsapp.domain.ports import (
     Clock,

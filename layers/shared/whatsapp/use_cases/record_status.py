@@ -1,11 +1,10 @@
 """A status callback: store it once, then move the message forward, never back."""
 
-from dataclasses import dataclass
-
 from whatsapp.adapters.dynamodb.callback_store import CallbackStore
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics, StatusUpdate
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import ACCEPT, Status
@@ -29,15 +28,23 @@ class RecordStatus:
     commit: Commit
 
     def __call__(self, update: StatusUpdate) -> Message | None:
-        """Store the callback and apply it. One that was processed before changes nothing."""
-        return self.finish(update) if self.callbacks.put(update, self.clock.now()) else None
+        """Store the callback and apply it. One that was processed before changes nothing.
 
-    def finish(self, update: StatusUpdate) -> Message | None:
-        """Apply a stored callback and note that it is processed. Twice does no harm."""
+        What changes nothing now never will: the message exists since before the POST, and only moves forward.
+        """
         message = self.messages.get(update.message_id)
-        if message is None or not speaks_of(message, update):
+        now = self.clock.now()
+        if message and speaks_of(message, update) and on_status(message, update, now):
+            return self.finish(update, message) if self.callbacks.put(update, now) else None
+        is_new = self.callbacks.put(update, now, is_done=True)
+        if is_new and not (message and speaks_of(message, update)):
             self.metrics.count("UnmatchedCallbacks")  # it stays stored, for people to look at
-        else:
+        return message if is_new else None
+
+    def finish(self, update: StatusUpdate, message: Message | None = None) -> Message | None:
+        """Apply a stored callback and note that it is processed. Twice does no harm. `message`: if it was just read."""
+        message = message or self.messages.get(update.message_id)
+        if message and speaks_of(message, update):
             message = self.apply(message, update)
         self.callbacks.done(update)
         return message

@@ -5,11 +5,11 @@ certainly was not sent goes out as a new record that continues the old one.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Queue
 from whatsapp.domain.sending.continuation import redrive

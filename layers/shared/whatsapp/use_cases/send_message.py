@@ -4,15 +4,17 @@ One record stands for at most one message at Twilio. A message in doubt is held,
 """
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.message_store import ClaimLost, MessageStore
+from whatsapp.adapters.dynamodb.send_reader import Seen, SendReader
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import (
     Clock,
@@ -49,6 +51,7 @@ from whatsapp.domain.sending.transition import Transition
 from whatsapp.domain.sending.turns import in_turn
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import Template
+from whatsapp.domain.templates.version import serving_version
 from whatsapp.use_cases.commit import Commit
 
 _CLAIM_TRIES = 4
@@ -59,6 +62,7 @@ _TOO_LITTLE_TIME = "too little time was left in this invocation"
 class SendMessage:
     """Sends one message, or carries on where an earlier try of it stopped."""
 
+    reader: SendReader
     messages: MessageStore
     contacts: ContactStore
     templates: TemplateStore
@@ -83,15 +87,20 @@ class SendMessage:
             MessagingError: refused before anything was stored; the key is still free.
         """
         message_id = message_id_of(idempotency_key)
-        if stored := self.messages.get(message_id):
-            return self._again(stored, request, deadline)
-        template = self.catalog.get(request.template) if request.template else None
-        to = Address.parse(request.to)
-        contact_id = self.contact_ids.of(to)
-        contact = self.contacts.find(contact_id, self.contact_ids.former(to)) or Contact(contact_id=contact_id)
+        try:
+            template = self._template(request.template)
+            to = Address.parse(request.to)
+        except MessagingError:
+            if stored := self.messages.get(message_id):  # the key is another request's
+                return self._again(stored, request, deadline)
+            raise
+        seen = self._read(self.contact_ids.of(to), template, message_id, self.contact_ids.former(to))
+        if seen.message:
+            return self._again(seen.message, request, deadline)
+        contact = seen.contact
         now, send_to_ids = self.clock.now(), self.policy.send_to_ids
         message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
-        sent = self._send(message, contact, deadline, reject=request.on_rate_limit == "reject")
+        sent = self._send(message, seen, deadline, reject=request.on_rate_limit == "reject")
         stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
         if not stored_by_us:  # another worker stored this key's message first
             return self._again(sent, request, deadline)
@@ -108,7 +117,7 @@ class SendMessage:
             raise MessagingError("not_found", "a nudge names a message that does not exist")
         if not message.may_be_tried(self.clock.now()):
             return message
-        return self._send(message, self._contact(message.contact_id), deadline)
+        return self._send(message, self._read_for(message), deadline)
 
     def nudge(self, answer: SendAnswer) -> bool:
         """Put a message that a caller's request left waiting on the queue. False: the sweep finds it within minutes."""
@@ -130,19 +139,19 @@ class SendMessage:
             )
         now = self.clock.now()
         if stored.may_be_tried(now) and (stored.due_at or 0) <= now:
-            stored = self._send(stored, self._contact(stored.contact_id), deadline)
+            stored = self._send(stored, self._read_for(stored), deadline)
         return answer_for(stored, duplicate=True)
 
     # --- the order of a send ---------------------------------------------------------------------------------------
 
-    def _send(self, message: Message, contact: Contact, deadline: Deadline, *, reject: bool = False) -> Message:
+    def _send(self, message: Message, seen: Seen, deadline: Deadline, *, reject: bool = False) -> Message:
         """Claim, fence, look once more, POST once, settle. Or wait, or leave it to the worker that has it."""
-        has_waited = False
+        contact, sender, versions, has_waited = seen.contact, seen.sender, seen.versions, False
         for _ in range(_CLAIM_TRIES):
             now = self.clock.now()
             message = replace(message, contact_id=contact.contact_id)
             try:
-                template = self.catalog.get(message.template) if message.template else None
+                template = self._template(message.template)
                 if message.continues and self._went_after_all(message.continues):
                     return self.commit(cancel(message, now))
                 if held := before_claim(message, contact, template, self.policy, now, deadline.at):
@@ -151,12 +160,13 @@ class SendMessage:
                     return message  # the sweep nudges it again
                 content = content_of(message, contact, template, now)
                 if isinstance(content, Template):
-                    content = templated(message, content, self.templates.versions(content.name))
+                    if not serving_version(content, message.language or content.default_language, versions):
+                        versions = tuple(self.templates.versions(content.name))  # perhaps an older wording is
+                    content = templated(message, content, versions)
                 if held := slot_taken(message, contact, self.policy, now, random.random(), reject=reject):  # noqa: S311 - jitter
                     return self._wait_in_turn(held, contact, now, deadline)
             except MessagingError as error:
                 return self.commit(refuse(message, error, now))
-            sender = self.senders.get()
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
@@ -168,6 +178,7 @@ class SendMessage:
             if lost.reply_in_flight and has_waited:
                 break
             message, contact, has_waited = self._after_lost_claim(message, contact, lost)
+            sender, versions = self.senders.get(), ()
         now = self.clock.now()
         return self.commit(defer(message, now + periods.REPLY_DEFERRED, now))
 
@@ -195,7 +206,7 @@ class SendMessage:
 
     def _paused(self, sender: Sender, now: int) -> Failure | None:
         """Why nothing is sent now. Where Twilio was down, one worker a minute asks it, and goes on if it answers."""
-        if sender.held_at is None and sender.is_down:
+        if not sender.is_held and sender.is_down:
             if self.senders.may_ask(now) and self.gateway.is_answering():
                 return None
             self.metrics.count("TwilioDown")
@@ -252,6 +263,27 @@ class SendMessage:
                 return None
             if now - seen_at <= periods.FRESH_CONTACT:
                 return contact
+
+    def _read_for(self, message: Message) -> Seen:
+        template = message.template if message.template in self.catalog.names else None
+        return self._read(message.contact_id, self._template(template))
+
+    def _read(
+        self,
+        contact_id: str,
+        template: Template | None,
+        message_id: str | None = None,
+        former_ids: tuple[str, ...] = (),
+    ) -> Seen:
+        """What the send depends on. An alias, or a number that had another spelling, takes more than one look."""
+        seen = self.reader.read(contact_id, template, message_id)
+        if seen.contact.alias_of or former_ids:
+            contact = self.contacts.find(contact_id, former_ids) or Contact(contact_id=contact_id)
+            seen = replace(seen, contact=contact)
+        return seen
+
+    def _template(self, name: str | None) -> Template | None:
+        return self.catalog.get(name) if name else None
 
     def _contact(self, contact_id: str) -> Contact:
         return self.contacts.get(contact_id) or Contact(contact_id=contact_id)

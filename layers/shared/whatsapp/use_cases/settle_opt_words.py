@@ -1,10 +1,11 @@
 """Which of a STOP and a START was written last: webhooks come late and bear no date, so Twilio's dates settle it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactMovedError, ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain.contact import OptWord
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Gateway
 from whatsapp.domain.receiving.inbound import InboundMessage
 

@@ -1,9 +1,10 @@
 """Copies a patient's media from Twilio into our bucket, and publishes where they are."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import MessageMediaStored
 from whatsapp.domain.ports import (
     Clock,

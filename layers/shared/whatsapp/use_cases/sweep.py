@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline
 
 T = TypeVar("T")

@@ -1,16 +1,17 @@
 """Every minute: take each message that is due one step on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from itertools import count, islice
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
+from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind
-from whatsapp.domain.sending.transition import Transition
+from whatsapp.domain.sending.transition import Transition, asked_from
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.resolve_doubt import ResolveDoubt
@@ -69,6 +70,13 @@ class SweepDue:
         Raises:
             ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
         """
+        sender = self.senders.get()
+        self.metrics.count("SendingHeld", int(sender.is_held))
+        if sender.is_restored:  # what looks as if it had expired or waited may be at Twilio
+            self.metrics.count("DueStale", 0)
+            return {"acted": 0, "stale": 0}
+        if not sender.is_marked:
+            self.senders.mark()
         now = self.clock.now()
         sweep = Sweep(clock=self.clock, deadline=deadline)
         acted = stale = backlog = 0
@@ -84,7 +92,6 @@ class SweepDue:
                 if not due or (kind == "send" and places.is_full):
                     break
         self.metrics.count("DueStale", stale)
-        self.metrics.count("SendingHeld", int(self.senders.get().held_at is not None))
         sweep.raise_errors("the sweep could not do everything")
         return {"acted": acted, "stale": stale}
 
@@ -143,6 +150,8 @@ class SweepDue:
         return Due.NOTHING if has_moved_on else when_due(message, turns, self.clock.now())
 
     def _postpone(self, message: Message) -> Message | None:
+        if message.status is Status.SENT and not message.outbox:  # not delivered yet: its status is asked for later
+            return self.messages.postpone(message, asked_from(message), "status")
         return self.messages.postpone(message, self.clock.now() + periods.POSTPONED)
 
 

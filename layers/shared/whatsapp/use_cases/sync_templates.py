@@ -6,10 +6,11 @@ and the next sync continues from there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.template_store import LeaseLost, TemplateStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import TemplateStatusChanged
 from whatsapp.domain.ports import Clock, ContentGateway, ContentRefused, ContentUnavailable, Deadline, Metrics
 from whatsapp.domain.schedule import iso

@@ -4,11 +4,11 @@ The record is the truth; a queue message is only a nudge. Deferred messages and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.ports import Clock, Deadline, PublishFailed, Queue

@@ -12,11 +12,11 @@ from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Audience, row_for
-from whatsapp.domain.templates.plan import what_to_do
-from whatsapp.domain.templates.version import PROBLEM, TemplateVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+
+    from whatsapp.domain.templates.version import TemplateVersion
 
 _SUBJECT_LIMIT = 100
 
@@ -69,7 +69,7 @@ class SnsAlerts:
         what = message.template or "free-form message"
         self._send(f"WhatsApp {what} {message.status.public_status}", text_about(message))
 
-    def about_template(self, version: TemplateVersion, change: str, serving: TemplateVersion | None) -> None:
+    def about_template(self, version: "TemplateVersion", change: str, serving: "TemplateVersion | None") -> None:
         """Alert about a change of a template, by WhatsApp or by hand at Twilio's console."""
         what = f"template {version.template} ({version.language})"
         self._send(f"WhatsApp {what}: {change.replace('_', ' ')}", text_about_template(version, change, serving))
@@ -95,8 +95,11 @@ class SnsAlerts:
             raise PublishFailed(f"the topic did not take it ({type(error).__name__})") from None
 
 
-def text_about_template(version: TemplateVersion, change: str, serving: TemplateVersion | None) -> str:
+def text_about_template(version: "TemplateVersion", change: str, serving: "TemplateVersion | None") -> str:
     """The alert's text. `serving` is the version that is sent now, if there is one."""
+    from whatsapp.domain.templates.plan import what_to_do
+    from whatsapp.domain.templates.version import PROBLEM
+
     why = version.problem if change == PROBLEM else version.reason
     if serving is None:
         effect = "nothing goes out in this language: sends are refused as template_not_approved"

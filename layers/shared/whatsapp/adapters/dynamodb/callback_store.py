@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
 from whatsapp.adapters.dynamodb.items import kept_until
 from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate
@@ -19,15 +19,18 @@ class CallbackStore:
         self._messages = messages_table
         self._retention_days = retention_days
 
-    def put(self, update: StatusUpdate, now: int) -> bool:
-        """Store a callback once. True if it has to be processed: it is new, or an earlier delivery did not finish."""
+    def put(self, update: StatusUpdate, now: int, *, is_done: bool = False) -> bool:
+        """Store a callback once. True if it is new, or an earlier delivery of it did not finish.
+
+        `is_done`: it changes nothing, so no sweep has to finish it.
+        """
+        marker = {"due_shard": shard_of("publish", update.message_id), "due_at": now + periods.OUTBOX_RETRY}
         item = {
             **_key(update),
             "update": {name: value for name, value in asdict(update).items() if value is not None},
             "noted_at": now,
-            "due_shard": shard_of("publish", update.message_id),
-            "due_at": now + periods.OUTBOX_RETRY,
             "ttl": kept_until(now, self._retention_days),
+            **({} if is_done else marker),
         }
         try:
             self._db.write(Put(table=self._messages, item=item, condition=Attr("message_id").not_exists()))
@@ -41,7 +44,7 @@ class CallbackStore:
 
     def unfinished(self, shard: str, until: int) -> Iterator[StatusUpdate]:
         """Callbacks that should have been processed by that time, page by page."""
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [_entry(item) for item in page if item["entry"].startswith("status#")]
             yield from (_update_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_at"))

@@ -8,19 +8,18 @@
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
+
+from whatsapp.adapters.dynamodb.notation import Attr, Condition, Item, Names, dump, load
+from whatsapp.domain.dataclass import dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-Item = dict[str, Any]
 
 _CONFLICTS = frozenset(
     {
@@ -66,7 +65,7 @@ class Change:
 
     table: str
     key: Mapping[str, str]
-    condition: ConditionBase | None = None
+    condition: Condition | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
     add: Mapping[str, Any] = field(default_factory=dict)
     delete: Mapping[str, Any] = field(default_factory=dict)
@@ -78,7 +77,7 @@ class Put:
 
     table: str
     item: Item
-    condition: ConditionBase | None = None
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +88,7 @@ class Page:
     next_key: Item | None
 
 
-def absent_or(name: str, condition: ConditionBase) -> ConditionBase:
+def absent_or(name: str, condition: Condition) -> Condition:
     """The attribute is not there, or the condition on it holds."""
     return Attr(name).not_exists() | condition
 
@@ -103,8 +102,8 @@ class DynamoDB:
 
     def get(self, table: str, key: Mapping[str, str]) -> Item | None:
         """One item, read consistently."""
-        answer = self._retrying(lambda: self._client.get_item(TableName=table, Key=_dump(key), ConsistentRead=True))
-        return _load(answer["Item"]) if "Item" in answer else None
+        answer = self._retrying(lambda: self._client.get_item(TableName=table, Key=dump(key), ConsistentRead=True))
+        return load(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, table: str, keys: Sequence[Mapping[str, str]], *attributes: str) -> list[Item]:
         """Items by key, in no order; those that are not there are left out.
@@ -117,18 +116,39 @@ class DynamoDB:
             how |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         items: list[Item] = []
         for start in range(0, len(keys), 100):
-            request: Any = {table: {"Keys": [_dump(key) for key in keys[start : start + 100]], **how}}
-            while request:
-                answer = self._retrying(partial(self._client.batch_get_item, RequestItems=request))
-                items += map(_load, answer["Responses"].get(table, []))
-                if request := answer.get("UnprocessedKeys"):  # throttled: AWS asks for a pause
-                    self._sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
+            found = self._batch({table: {"Keys": [dump(key) for key in keys[start : start + 100]], **how}})
+            items += [item for _, item in found]
         return items
+
+    def get_each(self, wanted: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, Item]:
+        """Up to a hundred items of any tables in one call, read consistently: those that are there, by their names.
+
+        `wanted`: table and key by name.
+        """
+        request: dict[str, Any] = {}
+        for table, key in wanted.values():
+            request.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(dump(key))
+        found = list(self._batch(request))
+        return {
+            name: item
+            for name, (table, key) in wanted.items()
+            for in_table, item in found
+            if in_table == table and key.items() <= item.items()
+        }
+
+    def _batch(self, request: Any) -> Iterator[tuple[str, Item]]:
+        """What is there of up to a hundred keys, with its table."""
+        while request:
+            answer = self._retrying(partial(self._client.batch_get_item, RequestItems=request))
+            for table, items in answer["Responses"].items():
+                yield from ((table, load(item)) for item in items)
+            if request := answer.get("UnprocessedKeys"):  # throttled: AWS asks for a pause
+                self._sleep(random.uniform(0.05, 0.2))  # noqa: S311 - jitter, not a secret
 
     def query(
         self,
         table: str,
-        condition: ConditionBase,
+        condition: Condition,
         *,
         index: str | None = None,
         limit: int = 100,
@@ -136,27 +156,26 @@ class DynamoDB:
         start: Item | None = None,
     ) -> Page:
         """One page of a query, oldest first unless asked otherwise."""
-        built = ConditionExpressionBuilder().build_expression(condition, is_key_condition=True)
+        names = Names()
         request: dict[str, Any] = {
             "TableName": table,
-            "KeyConditionExpression": built.condition_expression,
-            "ExpressionAttributeNames": built.attribute_name_placeholders,
-            "ExpressionAttributeValues": _dump(built.attribute_value_placeholders),
+            "KeyConditionExpression": condition.written(names),
             "Limit": limit,
             "ScanIndexForward": not newest_first,
+            **names.request(),
         }
         if index:
             request["IndexName"] = index
         else:
             request["ConsistentRead"] = True
         if start:
-            request["ExclusiveStartKey"] = _dump(start)
+            request["ExclusiveStartKey"] = dump(start)
         answer = self._retrying(lambda: self._client.query(**request))
         last = answer.get("LastEvaluatedKey")
-        return Page(items=[_load(item) for item in answer["Items"]], next_key=_load(last) if last else None)
+        return Page(items=[load(item) for item in answer["Items"]], next_key=load(last) if last else None)
 
     def query_all(
-        self, table: str, condition: ConditionBase, *, index: str | None = None, newest_first: bool = False
+        self, table: str, condition: Condition, *, index: str | None = None, newest_first: bool = False
     ) -> Iterator[Item]:
         """Every item of a query, a thousand a page, read as they are asked for."""
         return chain.from_iterable(self.pages(table, condition, index=index, newest_first=newest_first, limit=1_000))
@@ -164,7 +183,7 @@ class DynamoDB:
     def pages(
         self,
         table: str,
-        condition: ConditionBase,
+        condition: Condition,
         *,
         index: str | None = None,
         newest_first: bool = False,
@@ -192,11 +211,11 @@ class DynamoDB:
                 self._retrying(lambda: self._client.put_item(**request))
                 return {**change.item, "write_id": write_id}
             answer = self._retrying(lambda: self._client.update_item(**request, ReturnValues="ALL_NEW"))
-            return _load(answer["Attributes"])
+            return load(answer["Attributes"])
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":
                 raise
-            old = _load(error.response["Item"]) if "Item" in error.response else None  # type: ignore[typeddict-item] # ALL_OLD puts it there
+            old = load(error.response["Item"]) if "Item" in error.response else None  # type: ignore[typeddict-item] # ALL_OLD puts it there
             if old and old.get("write_id") == write_id:
                 return old
             raise ConditionFailed([old], [True]) from None
@@ -218,7 +237,7 @@ class DynamoDB:
                 raise
             reasons: list[Any] = error.response.get("CancellationReasons", [])
             failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
-            items = [_load(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+            items = [load(reason["Item"]) if reason.get("Item") else None for reason in reasons]
             if any(item and item.get("write_id") == write_id for item in items):
                 return
             raise ConditionFailed(items, failed) from None
@@ -247,66 +266,32 @@ def _code(error: ClientError) -> str:
 
 
 def _request(change: Change | Put, write_id: str) -> dict[str, Any]:
-    names: dict[str, str] = {}
-    values: dict[str, Any] = {}
+    names = Names()
     request: dict[str, Any] = {"TableName": change.table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     if isinstance(change, Put):
-        request["Item"] = _dump({**change.item, "write_id": write_id})
+        request["Item"] = dump({**change.item, "write_id": write_id})
     else:
-        request["Key"] = _dump(change.key)
-        request["UpdateExpression"] = _update_expression(change, write_id, names, values)
+        request["Key"] = dump(change.key)
+        request["UpdateExpression"] = _update_expression(change, write_id, names)
     if change.condition is not None:
-        built = ConditionExpressionBuilder().build_expression(change.condition)
-        request["ConditionExpression"] = built.condition_expression
-        names |= built.attribute_name_placeholders
-        values |= built.attribute_value_placeholders
-    if names:
-        request["ExpressionAttributeNames"] = names
-    if values:
-        request["ExpressionAttributeValues"] = _dump(values)
-    return request
+        request["ConditionExpression"] = change.condition.written(names)
+    return request | names.request()
 
 
-def _update_expression(change: Change, write_id: str, names: dict[str, str], values: dict[str, Any]) -> str:
+def _update_expression(change: Change, write_id: str, names: Names) -> str:
     clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": [], "DELETE": []}
-
-    def named(placeholders: dict[str, Any], kind: str, content: Any) -> str:
-        placeholder = f"{kind}{len(placeholders)}"
-        placeholders[placeholder] = content
-        return placeholder
-
     for attribute, content in {**change.set, "write_id": write_id}.items():
-        name = named(names, "#u", attribute)
+        name = names.of(attribute)
         if content is None or content == frozenset():
             clauses["REMOVE"].append(name)
         elif isinstance(content, Old):
-            old = f"if_not_exists({named(names, '#u', content.attribute)}, {named(values, ':u', content.default)})"
+            old = f"if_not_exists({names.of(content.attribute)}, {names.value(content.default)})"
             clauses["SET"].append(f"{name} = {old}")
         else:
-            clauses["SET"].append(f"{name} = {named(values, ':u', content)}")
+            clauses["SET"].append(f"{name} = {names.value(content)}")
     for verb, parts in (("ADD", change.add), ("DELETE", change.delete)):
-        clauses[verb] += [f"{named(names, '#u', a)} {named(values, ':u', content)}" for a, content in parts.items()]
+        clauses[verb] += [f"{names.of(attribute)} {names.value(content)}" for attribute, content in parts.items()]
     return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
-
-
-class _Deserializer(TypeDeserializer):
-    """Numbers as ints: the tables hold no others."""
-
-    def _deserialize_n(self, value: str) -> int:
-        return int(value)
-
-
-_serializer = TypeSerializer()
-_deserializer = _Deserializer()
-
-
-def _dump(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Python values as DynamoDB's; None and empty sets are left out, since an absent attribute says the same."""
-    return {k: _serializer.serialize(v) for k, v in values.items() if v is not None and v != frozenset()}
-
-
-def _load(item: Mapping[str, Any]) -> Item:
-    return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
 __all__ = [
@@ -316,7 +301,6 @@ __all__ = [
     "Contention",
     "DynamoDB",
     "Item",
-    "Key",
     "Old",
     "Page",
     "Put",

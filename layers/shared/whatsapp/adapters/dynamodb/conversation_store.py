@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import DynamoDB, Item, Key
+from whatsapp.adapters.dynamodb.client import Attr, DynamoDB, Item
 from whatsapp.adapters.dynamodb.items import message_from, message_key
 from whatsapp.domain.errors import MessagingError
 
@@ -64,8 +64,8 @@ class ConversationStore:
 
     def _newest(self, contact_id: str, enough: int, cursor: Place | None) -> list[Place]:
         """At least that many places before the cursor, newest first. Messages of the same millisecond come together."""
-        own = Key("contact_id").eq(contact_id)
-        span = own & Key("at").lte(cursor[0]) if cursor else own
+        own = Attr("contact_id").eq(contact_id)
+        span = own & Attr("at").lte(cursor[0]) if cursor else own
         places: list[Place] = []
         for item in self._db.query_all(self._messages, span, index="conversation", newest_first=True):
             if len(places) >= enough and item["at"] < places[-1][0]:

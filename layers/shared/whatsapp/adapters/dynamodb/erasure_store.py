@@ -1,10 +1,11 @@
 """Erasure in DynamoDB: its jobs, and messages without anything personal."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import shard_of
 
 _PERSONAL_ON_CONTACTS = (
@@ -79,7 +80,7 @@ class ErasureStore:
 
     def due(self, shard: str, until: int) -> Sequence[ErasureJob]:
         """The jobs that are due."""
-        page = self._db.query(self._messages, Key("due_shard").eq(shard) & Key("due_at").lte(until), index="due")
+        page = self._db.query(self._messages, Attr("due_shard").eq(shard) & Attr("due_at").lte(until), index="due")
         keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
         return [
             ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], passes=i["passes"], due_at=i["due_at"])
@@ -115,7 +116,7 @@ class ErasureStore:
 
     def unfinished(self, contact_id: str, until: int) -> Iterator[str]:
         """Ids of the contact's messages up to that time, either direction, that are not fully erased yet."""
-        span = Key("contact_id").eq(contact_id) & Key("at").lte(until)
+        span = Attr("contact_id").eq(contact_id) & Attr("at").lte(until)
         for page in self._db.pages(self._messages, span, index="conversation"):
             found = self._db.get_many(self._messages, [message_key(item["message_id"]) for item in page])
             yield from (item["message_id"] for item in found if not item.get("erased"))

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any, Literal
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMovedError
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import Choice, Location, Reaction, Referral
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, last_of, recent_words
@@ -69,6 +70,20 @@ class InboxStore:
             return inbound_from(failed.items[0])
         return None
 
+    def hear_again(self, inbound: InboundMessage, contact: Contact) -> None:
+        """What a stored message changes on its contact, whose row is older than the message.
+
+        Raises:
+            ContactMovedError: the contact's row is no longer as `contact` shows it.
+        """
+        changes: list[Change | Put] = [self._contact_change(inbound, contact)]
+        if not are_settled(_words_after(inbound, contact)):
+            changes.append(self._words_job(contact.contact_id, inbound.received_at, due_at=inbound.received_at))
+        try:
+            self._db.transact(*changes)
+        except ConditionFailed:
+            raise ContactMovedError from None
+
     def record_published(self, inbound: InboundMessage, now: int) -> None:
         """Clear the outbox marker, or replace it by the media marker while media are pending."""
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
@@ -82,7 +97,7 @@ class InboxStore:
 
     def due(self, shard: str, until: int) -> Iterator[InboundMessage]:
         """The messages of a shard that are due by that time, page by page. A hint: the index lags."""
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
             yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
@@ -93,7 +108,7 @@ class InboxStore:
 
     def unsettled(self, shard: str, until: int) -> Iterator[WordsJob]:
         """The contacts of a shard whose STOP and START are to be settled by that time. A hint: the index lags."""
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page]
             found = self._db.get_many(self._messages, keys)

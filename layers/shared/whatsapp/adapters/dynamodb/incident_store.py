@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Key, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, absent_or
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.incident import Incident
 
@@ -43,7 +43,7 @@ class IncidentStore:
 
     def due(self, until: int) -> Sequence[Incident]:
         """The incidents whose alert is due, as they stand."""
-        page = self._db.query(self._messages, Key("due_shard").eq(SHARD) & Key("due_at").lte(until), index="due")
+        page = self._db.query(self._messages, Attr("due_shard").eq(SHARD) & Attr("due_at").lte(until), index="due")
         keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
         items = self._db.get_many(self._messages, keys)
         return [_incident(item) for item in items if item.get("due_at", until + 1) <= until]

@@ -4,14 +4,15 @@ Where the contact's slot takes part (`slots`), both rows change in one transacti
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.lifecycle import CLAIM, DEFER, FENCE, Slot
 from whatsapp.domain.sending.message import Message, SendKind, is_message_id, shard_of
 from whatsapp.domain.sending.transition import Transition
@@ -61,14 +62,14 @@ class MessageStore:
 
         A hint: the index lags, conditions decide.
         """
-        span = Key("due_shard").eq(shard) & Key("due_at").lte(until)
+        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
             found = self._outbound([item["message_id"] for item in page if item["entry"] == "message"])
             yield from sorted((m for m in found if m.due_at and m.due_shard == shard), key=lambda m: m.due_at or 0)
 
     def of_contact(self, contact_id: str, since: int, until: int) -> Sequence[Message]:
         """The contact's outgoing messages created in that span, both ends included."""
-        span = Key("contact_id").eq(contact_id) & Key("at").between(since, until)
+        span = Attr("contact_id").eq(contact_id) & Attr("at").between(since, until)
         ids = [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
         return self._outbound([message_id for message_id in ids if is_message_id(message_id)])
 
@@ -80,7 +81,7 @@ class MessageStore:
 
     def message_ids_for_sid(self, twilio_sid: str) -> Sequence[str]:
         """The ids of the messages with this sid: one at most, if Twilio's sids are unique."""
-        found = self._db.query_all(self._messages, Key("twilio_sid").eq(twilio_sid), index="sid")
+        found = self._db.query_all(self._messages, Attr("twilio_sid").eq(twilio_sid), index="sid")
         return [item["message_id"] for item in found]
 
     # --- steps -----------------------------------------------------------------------------------------------------
@@ -127,8 +128,10 @@ class MessageStore:
         self, message: Message, *, left: frozenset[str] = frozenset(), due_at: int | None, shard: str = "send"
     ) -> Message | None:
         """Store what is left in the outbox, and when the message is due next. None if it changed since it was read."""
-        due_shard = _shard(message, due_at, shard) if due_at else None
-        return self._mark(message, {"announce": left, "due_at": due_at, "due_shard": due_shard})
+        values: dict[str, Any] = {"announce": left}
+        if due_at != message.due_at:  # an entry of the index that stays costs nothing
+            values |= {"due_at": due_at, "due_shard": _shard(message, due_at, shard) if due_at else None}
+        return self._mark(message, values)
 
     # --- building blocks -------------------------------------------------------------------------------------------
 

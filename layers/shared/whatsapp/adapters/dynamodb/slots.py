@@ -11,12 +11,12 @@ after an erasure and would restore erased data.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, Old, absent_or
 from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import Message, SendKind
 
 

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, fields
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Key, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
 from whatsapp.domain import periods
 from whatsapp.domain.templates.template import QuickReply
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
@@ -28,7 +28,7 @@ class TemplateStore:
 
     def versions(self, template: str) -> Sequence[TemplateVersion]:
         """Every version of a template, in all languages."""
-        return [_version_from(item) for item in self._db.query_all(self._templates, Key("template").eq(template))]
+        return [version_from(item) for item in self._db.query_all(self._templates, Attr("template").eq(template))]
 
     def put_new(self, version: TemplateVersion) -> bool:
         """Store a new version, before its copy is created at Twilio. False if it exists."""
@@ -100,10 +100,11 @@ class TemplateStore:
             item = self._db.write(Change(table=self._templates, key=key, condition=condition, **change))
         except ConditionFailed:
             raise LeaseLost(f"{version.template} {version.version}") from None
-        return _version_from(item)
+        return version_from(item)
 
 
-def _version_from(item: dict[str, Any]) -> TemplateVersion:
+def version_from(item: dict[str, Any]) -> TemplateVersion:
+    """A version from its item."""
     values = {name: value for name, value in item.items() if name in _FIELDS}
     values["quick_replies"] = tuple(
         QuickReply(title=r["title"], payload=r["payload"]) for r in item.get("quick_replies") or ()

@@ -5,8 +5,8 @@ OLE file whether Word or Excel wrote it. So bytes prove few types, but they can 
 """
 
 import re
-from dataclasses import dataclass
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.receiving.inbound import UNKNOWN_TYPE, kind_of
 
 

@@ -1,11 +1,12 @@
 """A patient's message: as Twilio's form shows it, and as it is stored."""
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal
 
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import OptWord
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import Choice, Kind, Location, Reaction, Referral
 
 MAX_EVENT_TEXT = 20_000

@@ -9,7 +9,7 @@ from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, Rejected
 from whatsapp.domain.sending.continuation import continuation_after
 from whatsapp.domain.sending.lifecycle import ACCEPT, DOUBT, FENCE, GIVE_UP, REFUSE, RETRY, STOP, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message
-from whatsapp.domain.sending.transition import EVENT, EVERYONE, NOTHING, Transition, outbox_of_failure, take
+from whatsapp.domain.sending.transition import EVENT, EVERYONE, NOTHING, Transition, outbox_of_failure, swept_at, take
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
 
 
@@ -32,7 +32,8 @@ def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> T
 
 def accepted(message: Message, twilio_sid: str, at: int, now: int) -> Transition:
     """Twilio accepted it, at `at` at the latest."""
-    return take(message, ACCEPT, now, outbox=EVENT, twilio_sid=twilio_sid, accepted_at=at)
+    due_at = swept_at(message, now)
+    return take(message, ACCEPT, now, due_at=due_at, outbox=EVENT, twilio_sid=twilio_sid, accepted_at=at)
 
 
 def put_back(message: Message, why: str, now: int) -> Transition:

@@ -3,10 +3,11 @@
 A message that is not stored yet is refused by an error, which stores nothing; a stored one by a transition.
 """
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import OutgoingPost
 from whatsapp.domain.schedule import QuietHours, earliest, iso
@@ -14,7 +15,9 @@ from whatsapp.domain.sending.lifecycle import CANCEL, CLAIM, DEFER, DROP, EXPIRE
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transition, take
 from whatsapp.domain.sending.twilio_codes import row_for
-from whatsapp.domain.templates.template import Template
+
+if TYPE_CHECKING:
+    from whatsapp.domain.templates.template import Template
 
 _FORBIDDEN = MessagingError("opted_out", "the contact opted out or was erased meanwhile")
 
@@ -30,7 +33,7 @@ class SendPolicy:
 
 
 def before_claim(
-    message: Message, contact: Contact, template: Template | None, policy: SendPolicy, now: int, lease: int
+    message: Message, contact: Contact, template: "Template | None", policy: SendPolicy, now: int, lease: int
 ) -> Transition | None:
     """Why the message does not go now; None if nothing stands against it but, perhaps, the slot.
 

@@ -4,8 +4,9 @@ The message store builds each write's condition from this table, and `docs/lifec
 """
 
 from collections.abc import Set
-from dataclasses import dataclass
 from enum import StrEnum
+
+from whatsapp.domain.dataclass import dataclass
 
 
 class Status(StrEnum):
@@ -101,6 +102,8 @@ OVERDUE = _step("overdue", _SENDING | {Status.UNKNOWN}, Status.UNKNOWN, Slot.UNT
 END_DOUBT = _step("end doubt", _SENDING | {Status.UNKNOWN}, Status.UNRESOLVED, Slot.RELEASED, "no evidence within the horizon: alert")
 RESEND = _step("resend", {Status.UNRESOLVED}, Status.UNRESOLVED, Slot.UNTOUCHED, "Twilio's list shows nothing and the caller asked for it: a new record continues this one")
 REDRIVE = _step("redrive", {Status.FAILED}, Status.FAILED, Slot.UNTOUCHED, "the cause is mended and an operator redrives it: a new record continues this one")
+RECOGNISE = _step("recognise", WAITING | _CLAIMED, Status.SENT, Slot.OPENS_LATER, "after a restore, Twilio's list shows that it had gone out")
+SUSPECT = _step("suspect", WAITING | _CLAIMED | IN_DOUBT, Status.UNRESOLVED, Slot.RELEASED, "after a restore, it may be what Twilio's list shows: alert")
 DEFER = _step("defer", WAITING, Status.DEFERRED, Slot.UNTOUCHED, "it must wait: rate limit, quiet hours or send_at")
 EXPIRE = _step("expire", WAITING, Status.EXPIRED, Slot.UNTOUCHED, "its time passed before it could go")
 CANCEL = _step("cancel", WAITING, Status.CANCELED, Slot.UNTOUCHED, "the caller canceled it")

@@ -3,10 +3,11 @@
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 

@@ -6,7 +6,7 @@ from whatsapp.domain.sending.after_post import accepted, failure_of
 from whatsapp.domain.sending.continuation import continuation_after
 from whatsapp.domain.sending.lifecycle import DELIVER, FAIL, READ, UNDELIVER, Step
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.transition import EVENT, Transition, outbox_of_failure, take
+from whatsapp.domain.sending.transition import EVENT, Transition, outbox_of_failure, swept_at, take
 from whatsapp.domain.sending.twilio_codes import row_for
 
 _FAILURES = {"failed": FAIL, "undelivered": UNDELIVER}
@@ -26,7 +26,7 @@ def on_status(message: Message, update: StatusUpdate, now: int) -> Transition | 
     step = _ARRIVALS.get(update.status)
     if step is None or message.status not in step.sources:
         return None
-    return take(message, step, now, outbox=EVENT, twilio_sid=update.twilio_sid)
+    return take(message, step, now, due_at=swept_at(message, now), outbox=EVENT, twilio_sid=update.twilio_sid)
 
 
 def speaks_of(message: Message, update: StatusUpdate) -> bool:

@@ -1,7 +1,6 @@
 """Whether our sender may send at all: someone holds it, or Twilio does not answer. Then messages wait; none is lost."""
 
-from dataclasses import dataclass
-
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 
 MOST_UNANSWERED = 3
@@ -15,10 +14,19 @@ class Sender:
 
     held_at: int | None = None
     """Since when someone holds all sending."""
+    is_restored: bool = False
+    """The tables are a restored copy, and `RecoverAfterRestore` has not released it yet."""
+    is_marked: bool = False
+    """Whether the tables say which ones they are. A copy of them is known by that."""
     unanswered: int = 0
     """POSTs in a row that Twilio did not answer, as far as is known."""
     asks_at: int | None = None
     """From then on one worker asks whether Twilio answers again."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is sent until someone releases it."""
+        return self.held_at is not None or self.is_restored
 
     @property
     def is_down(self) -> bool:
@@ -28,6 +36,9 @@ class Sender:
     @property
     def pause(self) -> Failure | None:
         """Why nothing is sent; None: it may go."""
+        if self.is_restored:
+            detail = "the tables were restored: `python -m commands.restore` releases sending once it has settled them"
+            return Failure(code="sender_paused", detail=detail, retryable=True)
         if self.held_at is not None:
             return Failure(code="sender_paused", detail="sending is held: DELETE /hold releases it", retryable=True)
         if self.is_down:

@@ -3,13 +3,14 @@
 Decisions are pure: they take what is known and return a transition. `use_cases/commit.py` stores it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
+from whatsapp.domain.sending.lifecycle import ACCEPT, DELIVER, READ, RECOGNISE, STOP, Status, Step
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
 
@@ -17,6 +18,7 @@ NOTHING: frozenset[str] = frozenset()
 EVENT = frozenset({"event"})
 EVENT_AND_ALERT = frozenset({"event", "alert"})
 EVERYONE = frozenset({"event", "alert", "dlq"})
+_CLEARS_ERROR = (ACCEPT, RECOGNISE, STOP, DELIVER, READ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +50,9 @@ def take(
 ) -> Transition:
     """The transition that takes this step. `changes` are fields of the message.
 
-    A message with something in its outbox is due soon, in case the worker dies before it is delivered. The error of an
-    earlier attempt stays until the message is accepted or stopped.
+    A message with something in its outbox is due soon, in case the worker dies before it is delivered. Where `due_at`
+    stays, so does the shard: an entry of the index that does not change costs nothing. The error of an earlier attempt
+    stays until the message is accepted or stopped.
     """
     looks = [at for at in (due_at, now + periods.OUTBOX_RETRY if outbox else None) if at is not None]
     after = replace(
@@ -60,24 +63,43 @@ def take(
             "due_at": min(looks, default=None),
             "outbox": outbox,
             "scheduled_for": None,
-            "error": None if step in (ACCEPT, STOP) or step.target in (Status.DELIVERED, Status.READ) else before.error,
+            "error": None
+            if step in (ACCEPT, RECOGNISE, STOP) or step.target in (Status.DELIVERED, Status.READ)
+            else before.error,
             "continued_as": successor.message_id if successor else before.continued_as,
             **changes,
         },
     )
-    after = replace(after, due_shard=after.sweep_shard if looks else None)
+    keeps_shard = after.due_at == before.due_at and before.due_shard is not None
+    if not keeps_shard:
+        after = replace(after, due_shard=after.sweep_shard if looks else None)
     return Transition(before=before, step=step, after=after, next_due=due_at, successor=successor, proof=proof)
+
+
+def swept_at(message: Message, now: int) -> int | None:
+    """When the sweep of sends looks at the message anyhow, if that is soon enough to deliver a new outbox."""
+    is_swept = (message.due_shard or "").startswith(("urgent#", "send#"))
+    soon = message.due_at is not None and now < message.due_at <= now + periods.OUTBOX_RETRY
+    return message.due_at if is_swept and soon else None
+
+
+def asked_from(message: Message) -> int:
+    """When Twilio is asked for the first time what became of a message that it accepted."""
+    return (message.accepted_at or message.created_at) + periods.ASK_STATUS[0]
 
 
 def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
     """When and by which sweep a message is looked at next, once its outbox is empty.
+
+    Most messages are delivered before the sweep would look for a worker that died in its claim. So a `sent` message
+    keeps that entry of the index, and the sweep moves on only what is not delivered by then.
 
     `due_at`: for a message that waits, or is in doubt.
     """
     if message.is_waiting or message.status is Status.UNKNOWN:
         return due_at or message.due_at, "send"
     if message.status is Status.SENT:
-        return (message.accepted_at or message.created_at) + periods.ASK_STATUS[0], "status"
+        return (message.due_at, "send") if message.due_at else (asked_from(message), "status")
     if message.status is Status.UNRESOLVED and message.on_unknown == "resend" and message.claimed_at is not None:
         return message.claimed_at + periods.RESEND, "send"
     return None, "send"

@@ -5,10 +5,10 @@ There is a row for every code of the dictionary that a send can meet: those of t
 messages and of WhatsApp. What is about setting up (senders, registrations, shortened links) is a family.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 
 
 class Action(StrEnum):

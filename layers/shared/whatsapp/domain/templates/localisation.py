@@ -5,9 +5,10 @@ compares them with the Babel package, which is not used here because it would ad
 every language, as on the phone's own clock.
 """
 
-from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
+
+from whatsapp.domain.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

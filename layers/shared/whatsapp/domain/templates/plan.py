@@ -6,11 +6,12 @@ Only pure decisions: a sync carries out `next_move` until it is `KEEP`, and a dr
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.templates.template import QuickReply, Template, numbered
 from whatsapp.domain.templates.version import (

@@ -4,11 +4,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError, named
 from whatsapp.domain.templates.variables import InvalidValueError, Variable
 

@@ -6,13 +6,13 @@ A value is never Jinja source, and no error here repeats it, because it may be a
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.templates.localisation import day_in_words, rupees, time_in_words
 from whatsapp.domain.templates.written_moment import read_moment, was_meant_as_moment
 from whatsapp.domain.visible import is_visible

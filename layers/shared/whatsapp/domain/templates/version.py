@@ -1,8 +1,8 @@
 """A template's versions: every wording that was ever submitted to Twilio, and which of them is serving."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.templates.template import QuickReply, Template, friendly_name
 
 UNSUBMITTED, RECEIVED, PENDING = "unsubmitted", "received", "pending"

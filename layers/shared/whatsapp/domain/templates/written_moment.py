@@ -5,10 +5,11 @@ Ambiguous ones are not read: 3/4/2026 has two meanings, and a time with the name
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta, timezone
 
 from whatsapp.domain import periods
+from whatsapp.domain.dataclass import dataclass
 
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 """India has one zone and no summer time, so no time-zone database is needed."""

@@ -1,0 +1,57 @@
+"""What a send reads before its claim, in one call."""
+
+from whatsapp.adapters.dynamodb.client import DynamoDB
+from whatsapp.adapters.dynamodb.items import contact_from, message_from, message_key
+from whatsapp.adapters.dynamodb.sender_store import SENDER_KEY, SenderStore
+from whatsapp.adapters.dynamodb.template_store import version_from
+from whatsapp.domain.contact import Contact
+from whatsapp.domain.dataclass import dataclass
+from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.sender import Sender
+from whatsapp.domain.templates.template import Template
+from whatsapp.domain.templates.version import TemplateVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was read, all at the same moment."""
+
+    message: Message | None
+    contact: Contact
+    """Empty if there is no row; an alias's own row, if it is one."""
+    sender: Sender
+    versions: tuple[TemplateVersion, ...]
+    """Of the template's present wordings, those that are stored."""
+
+
+class SendReader:
+    """Reads across the three tables."""
+
+    def __init__(
+        self, db: DynamoDB, senders: SenderStore, messages_table: str, contacts_table: str, templates_table: str
+    ) -> None:
+        self._db = db
+        self._senders = senders
+        self._messages = messages_table
+        self._contacts = contacts_table
+        self._templates = templates_table
+
+    def read(self, contact_id: str, template: Template | None, message_id: str | None = None) -> Seen:
+        """Read consistently. `message_id`: of the message, if it is not known whether there is one."""
+        wanted: dict[str, tuple[str, dict[str, str]]] = {
+            "contact": (self._contacts, {"contact_id": contact_id}),
+            "sender": (self._messages, SENDER_KEY),
+        }
+        if message_id:
+            wanted["message"] = (self._messages, message_key(message_id))
+        if template:
+            versions = map(template.version, template.languages)
+            wanted |= {v: (self._templates, {"template": template.name, "version": v}) for v in versions}
+        found = self._db.get_each(wanted)
+        message, contact = found.pop("message", {}), found.pop("contact", None)
+        return Seen(
+            message=message_from(message) if message.get("direction") == "outbound" else None,
+            contact=contact_from(contact) if contact else Contact(contact_id=contact_id),
+            sender=self._senders.sender_from(found.pop("sender", {})),
+            versions=tuple(map(version_from, found.values())),
+        )
