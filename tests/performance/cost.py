@@ -1,4 +1,4 @@
-"""What a million of each operation costs on AWS, by the counts: `python -m tests.performance.cost` writes docs/scale.md.
+"""What a million of each operation costs on AWS: `python -m tests.performance.cost` writes it into docs/scale.md.
 
 Prices are ap-south-1's list prices of 2026 as quoted in public price lists, on demand, without free tiers or taxes.
 """
