@@ -16,15 +16,11 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
 
-from tests.simulation.defects import DEFECTS
 from tests.simulation.matrix import pairs, play_in_processes, singles
-from tests.simulation.receiving_defects import DEFECTS as RECEIVING_DEFECTS
-from tests.simulation.receiving_run import simulate_receiving
-from tests.simulation.run import SHOWN, Tally, first_caught, simulate, simulate_in_processes
+from tests.simulation.run import SHOWN, Tally, simulate_in_processes
+from tests.simulation.sides import ALL_DEFECTS, SIDES, catch
 
 PROCESSES = 2
-SIDES = {"send": (simulate, DEFECTS), "receive": (simulate_receiving, RECEIVING_DEFECTS)}
-ALL_DEFECTS = DEFECTS | RECEIVING_DEFECTS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -112,12 +108,6 @@ def defects_table(most: int, seed: int) -> int:
             print(f"{name:29} {after:>9}  {how.splitlines()[0][:110]}", flush=True)
     print(f"defects: {len(ALL_DEFECTS)}, {survivors} survived {most} schedules each")
     return 1 if survivors else 0
-
-
-def catch(name: str, seed: int, most: int) -> tuple[int, str] | None:
-    """After how many schedules a defect is caught, and as what."""
-    one = next(one for one, defects in SIDES.values() if name in defects)
-    return first_caught(ALL_DEFECTS[name], seed, most, one)
 
 
 if __name__ == "__main__":
