@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check simulate templates invoke bench trace mutants build requirements
+.PHONY: help setup run demo test check simulate templates invoke bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -20,6 +20,7 @@ help:
 	@echo 'make templates                  check the message templates and show each as it will look'
 	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
 	@echo 'make bench                      the benchmarks'
+	@echo 'make counts                     calls, units, imports and instructions of each operation, held to tests/performance/counts.json'
 	@echo 'make trace                      what one send and one receive enter: files, functions, calls to AWS and Twilio'
 	@echo 'make mutants                    changes the decisions line by line; says which changes no fast test notices (MINUTES=)'
 	@echo 'make build                      what `sam deploy` ships, in .aws-sam/ (ARCHITECTURE=x86_64 for the other processor)'
@@ -47,6 +48,9 @@ invoke: setup
 
 bench: setup
 	@$(python) -m tests.performance
+
+counts: setup
+	@$(python) -m tests.performance.counts
 
 trace: setup
 	@$(python) -m tools.trace

@@ -9,23 +9,21 @@ On AWS it needs lambda:GetFunctionConfiguration, the two queues, and read and wr
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import ASKED_AT, PublishFailed
 from whatsapp.domain.schedule import iso
-from whatsapp.settings import ConfigurationError, Settings
+from whatsapp.settings import ConfigurationError
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
-from local.aws import server_environment
-from local.stacks import UsageError, running_stack
+from commands.target import HELP, app_of
+from local.stacks import UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -90,25 +88,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", choices=["list", "redrive", "drop"])
     parser.add_argument("queue_id", nargs="?", help="of the letter to drop, as `list` shows it")
     parser.add_argument("--yes", action="store_true", help="do it; without it, nothing is changed")
-    parser.add_argument("--function", help="the send function on AWS; without it, the running local stack")
+    parser.add_argument("--function", help=HELP)
     given = parser.parse_args(arguments)
     if (given.command == "drop") != bool(given.queue_id):
         parser.error("`drop` takes the queue id of one letter, the other commands take none")
     try:
-        return work(given.command, given.queue_id, App(settings_of(given.function)), dry_run=not given.yes)
+        return work(given.command, given.queue_id, app_of(given.function), dry_run=not given.yes)
     except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed) as error:
         print(f"dlq: {error}", file=sys.stderr)
         return 1
-
-
-def settings_of(function: str | None) -> Settings:
-    """The send function's own settings, which name the queues and tables."""
-    if function is None:
-        stack = running_stack(os.environ.get("STACK", ""))
-        os.environ.update(server_environment(AWS_ENDPOINT_URL=stack["aws_endpoint"]))
-        function = str(stack["outputs"]["SendFunctionName"])
-    configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
-    return Settings.from_environ(configuration.get("Environment", {}).get("Variables", {}))
 
 
 def work(command: str, queue_id: str | None, app: App, *, dry_run: bool) -> int:

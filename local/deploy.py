@@ -1,5 +1,6 @@
 """Deploys template.yaml, as it is, through CloudFormation, which carries out SAM's transform itself."""
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -47,7 +48,8 @@ def deploy(
         BuildError: the code could not be built.
     """
     template = read_template()
-    s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # of a stack that was deleted
+        s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for artifact in artifacts(template):
         built = build_for_this_machine(artifact)
         s3.put_object(Bucket=_BUCKET, Key=built.name, Body=built.read_bytes())
@@ -66,11 +68,36 @@ def deploy(
     return _outputs_when_complete(cloudformation, stack_name)
 
 
+def change(cloudformation: "CloudFormationClient", stack_name: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Give a stack other parameters, with the template that it has, and return its outputs.
+
+    Raises:
+        DeployError: with every failed resource's reason.
+    """
+    now = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+    values = {p["ParameterKey"]: p["ParameterValue"] for p in now.get("Parameters", [])} | dict(parameters)
+    cloudformation.update_stack(
+        StackName=stack_name,
+        UsePreviousTemplate=True,
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in values.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    return _outputs_when_complete(cloudformation, stack_name)
+
+
+def delete(cloudformation: "CloudFormationClient", stack_name: str) -> None:
+    """Delete a stack, and wait until it is gone. What it retains stays."""
+    cloudformation.delete_stack(StackName=stack_name)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack_name, WaiterConfig={"Delay": 1, "MaxAttempts": _SECONDS_TO_DEPLOY}
+    )
+
+
 def _outputs_when_complete(cloudformation: "CloudFormationClient", stack_name: str) -> dict[str, str]:
     deadline = time.monotonic() + _SECONDS_TO_DEPLOY
     while time.monotonic() < deadline:
         stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
-        if stack["StackStatus"] == "CREATE_COMPLETE":
+        if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             return {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
         if "FAILED" in stack["StackStatus"] or "ROLLBACK" in stack["StackStatus"]:
             raise DeployError(_reasons(cloudformation, stack_name) or stack.get("StackStatusReason", "unknown"))

@@ -23,7 +23,7 @@ from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION, client, server_environment
 from local.claim import Claim
-from local.deploy import deploy
+from local.deploy import change, delete, deploy
 from local.processes import free_port, start
 
 STACK_NAME = "whatsapp"
@@ -116,6 +116,20 @@ class Stack:
             raise StackError(f"{name} failed: {answer.get('errorMessage', answer)}")
         return answer
 
+    def change(self, parameters: Mapping[str, str]) -> None:
+        """Deploy the same template with other parameters."""
+        self.outputs = change(self.aws("cloudformation"), STACK_NAME, parameters)
+
+    def delete(self) -> None:
+        """Delete what CloudFormation made; what it retains stays, and so does the embedded AWS."""
+        delete(self.aws("cloudformation"), STACK_NAME)
+
+    def deploy(self, parameters: Mapping[str, str] | None = None) -> None:
+        """Deploy the template, with these parameters beside the stack's own, and tell it and Twilio of each other."""
+        cloudformation, s3 = self.aws("cloudformation"), self.aws("s3")
+        self.outputs = deploy(cloudformation, s3, STACK_NAME, self._all_parameters() | dict(parameters or {}))
+        self._introduce_twilio()
+
     def tell_twilio(self, **settings: Any) -> None:
         """Change settings of the emulated Twilio."""
         request = urllib.request.Request(  # noqa: S310  # our own server's URL
@@ -175,9 +189,7 @@ class Stack:
     def _start(self) -> None:
         self._start_aws()
         self._start_twilio()
-        cloudformation, s3 = self.aws("cloudformation"), self.aws("s3")
-        self.outputs = deploy(cloudformation, s3, STACK_NAME, self._all_parameters())
-        self._introduce_twilio()
+        self.deploy()
 
     def _start_aws(self) -> None:
         port = free_port()
@@ -192,6 +204,7 @@ class Stack:
             TMPDIR=str(self._work / "tmp"),
             S3_DATA_DIR=str(self._work / "s3"),
             STATE_DIR=str(self._work / "state"),
+            MINISTACK_WORKER_THREADS="256",  # a function's calls come in while the call that runs it waits
             SFTP_ENABLED="0",
             IOT_MTLS_ENABLED="0",
         )

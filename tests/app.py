@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from whatsapp.adapters.dynamodb.client import Item, Put
@@ -89,6 +89,10 @@ class ScriptedTwilio:
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
         self._answer()
         return [one for one in self.messages if one.to == to and one.date_created >= since]
+
+    def list_sent(self, since: int) -> Iterator[TwilioMessage]:
+        self._answer()
+        yield from (o for o in self.messages if o.direction != "inbound" and o.date_created >= since)
 
     def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
         self._answer()
@@ -195,6 +199,33 @@ class UnitApp(App):
         """Twilio reports a status of the message's present attempt."""
         values = {"twilio_sid": message.twilio_sid or f"SM{9:032x}", "attempt": message.attempt or "", **fields}
         self.record_status(StatusUpdate(message_id=message.message_id, status=status, **values))
+
+    def backup(self, *tables: str) -> dict[str, list[Any]]:
+        """The rows of these tables as they are now; of messages and contacts without any."""
+        names = tables or (self.settings.messages_table, self.settings.contacts_table)
+        return {name: self.dynamodb.scan(TableName=name)["Items"] for name in names}
+
+    def restored(self, backup: dict[str, list[Any]]) -> "UnitApp":
+        """The product on copies of the tables, with the rows of the backup, under other names."""
+        for table, rows in backup.items():
+            described = self.dynamodb.describe_table(TableName=table)["Table"]
+            indexes = [
+                {part: index[part] for part in ("IndexName", "KeySchema", "Projection")}
+                for index in described.get("GlobalSecondaryIndexes", [])
+            ]
+            with suppress(self.dynamodb.exceptions.ResourceNotFoundException):
+                self.dynamodb.delete_table(TableName=f"{table}Copy")
+            self.dynamodb.create_table(
+                TableName=f"{table}Copy",
+                BillingMode="PAY_PER_REQUEST",
+                **{part: described[part] for part in ("AttributeDefinitions", "KeySchema")},
+                **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+            )
+            for row in rows:
+                self.dynamodb.put_item(TableName=f"{table}Copy", Item=row)
+        fields = {"MessagesTable": "messages_table", "ContactsTable": "contacts_table"}
+        names: dict[str, Any] = {fields[table]: f"{table}Copy" for table in backup}
+        return replace(self, settings=replace(self.settings, **names))
 
     @contextmanager
     def before_call(self, operation: str, act: Callable[[], object], *, nth: int = 1) -> Iterator[None]:

@@ -30,10 +30,12 @@ LEAST_KILLED = 0.95
 """Of the decisions' mutants, the explained ones included."""
 
 DECISIONS = (
+    "domain/receiving/opt_out.py",
     "domain/sending/lifecycle.py",
     "domain/sending/twilio_codes.py",
     "domain/sending/transition.py",
     "domain/sending/before_claim.py",
+    "domain/sending/turns.py",
     "domain/sending/after_post.py",
     "domain/sending/on_status.py",
     "domain/sending/on_doubt.py",
@@ -42,11 +44,13 @@ DECISIONS = (
 )
 CONDITIONS = ("adapters/dynamodb/slots.py", "adapters/dynamodb/message_store.py")
 TESTS = (
+    "test_opt_out",
     "test_lifecycle",
     "test_message",
     "test_twilio_codes",
     "test_transition",
     "test_before_claim",
+    "test_turns",
     "test_after_post",
     "test_on_status",
     "test_on_doubt",
@@ -80,6 +84,9 @@ COPIED = ("commands", "docs", "events", "functions", "local", "tests", "tools", 
 _TEXT = re.compile(r'"[^"]*"')
 _KILLED_OTHERWISE = {None: "not tried", 0: "survived", 5: "no test", 33: "no test"}
 """By the exit code of its tests; any other is a kill: a failure, an error, a loop without end."""
+TIMEOUT_CONSTANT_S = 4
+"""A mutant is a loop without end after 15 times this and mutmut's estimate: a minute. mutmut's own second is too short
+for a busy machine, whose slow tests would count as kills."""
 
 
 AGAIN = "to be tried in a new process"
@@ -151,6 +158,7 @@ def prepare(copy: Path, files: Sequence[str]) -> None:
         "also_copy": list(COPIED),
         "pytest_add_cli_args_test_selection": tests,
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "timeout_constant": TIMEOUT_CONSTANT_S,
     }
     with (copy / "pyproject.toml").open("a") as configuration:
         configuration.write("\n[tool.mutmut]\nuse_git_change_detection = false\n")

@@ -28,7 +28,7 @@ bootstrap.prepare(
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Tell the doors apart by the shape of the event."""
+    """Serve the door that the event's shape shows."""
     deadline = Deadline(bootstrap.app().clock.now() + context.get_remaining_time_in_millis())
     if "Records" in event:
         return _batch(event["Records"], deadline)
@@ -72,7 +72,7 @@ def _record(record: dict[str, Any], deadline: Deadline) -> bool:
 
 
 def _asked_at(record: dict[str, Any]) -> int:
-    """When a queue message was asked for. A redrive puts an old request on the queue anew, and says so."""
+    """When a queue message was asked for. A redrive puts an old request on the queue anew, with its time."""
     before = record.get("messageAttributes", {}).get(ASKED_AT)
     return int(before["stringValue"] if before else record["attributes"]["SentTimestamp"])
 

@@ -96,9 +96,8 @@ def hold() -> dict[str, Any]:
 
 @api.delete("/hold")
 def release() -> dict[str, Any]:
-    """Let what waits go, within minutes."""
-    bootstrap.app().senders.release()
-    return {"held": False}
+    """Release the hold: waiting messages go within minutes. Restored tables stay held until they are settled."""
+    return {"held": bootstrap.app().senders.release().is_held}
 
 
 @api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped

@@ -7,7 +7,7 @@ from whatsapp.observability import logger
 
 
 def serve(body: object, default_key: str, deadline: Deadline) -> SendAnswer:
-    """Send a message, under its own key or the door's. What has to be retried is put on the queue.
+    """Send a message, under its own key or the door's. If it has to be retried, it is put on the queue.
 
     Raises:
         MessagingError: refused before anything was stored.

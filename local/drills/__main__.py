@@ -32,6 +32,7 @@ def main() -> int:
             Stack(Path(directory), script.PARAMETERS) as stack:  # fmt: skip
         stack.sync_templates()
         drill = Drill(stack)
+        drill.sweep()  # warm sandboxes: on a busy machine a cold one is too slow for Twilio
         try:
             script.play(drill)
         except (DrillFailedError, StackError, httpx.HTTPError) as error:

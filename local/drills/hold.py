@@ -8,7 +8,8 @@ from local.drills.drill import Drill
 
 TITLE = "Drill: hold and release"
 PARAMETERS = {"RateLimitSeconds": "5"}
-_TEMPLATE = {"template": "follow_up", "variables": {"patient_name": "Asha"}}
+_VARIABLES = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
+_TEMPLATE = {"template": "follow_up", "variables": _VARIABLES}
 _PATIENTS = [f"+9198123450{n:02d}" for n in range(6)]
 
 
@@ -22,8 +23,7 @@ def play(drill: Drill) -> None:
         for to in _PATIENTS[3:]
     ]
     drill.say("orchestrator", f"six requests: {sorted({a['status'] + ', ' + a['error']['code'] for a in answers})}")
-    heard = drill.twilio.post("inbound", json={"from": _PATIENTS[0], "body": "Are you there?"}).json()
-    drill.check("a patient who writes is heard all the same", heard["http_status"] == 200)
+    drill.patient_writes(_PATIENTS[0], "Are you there?")
     drill.sweep()
     drill.check("Twilio got nothing", drill.sent() == [])
     released = drill.api.request("DELETE", "/hold")

@@ -61,7 +61,7 @@ class VariableForm(_Form):
     type: VariableType
     """How a value is checked and localised: name, date, time, datetime, amount, link or text."""
     description: Text
-    """What belongs here, in words for whoever calls us."""
+    """What the value is, for those who write the callers."""
     sample: Sample
     """An example for WhatsApp's reviewer: one for all languages, or one for each."""
     max_length: Length = Field(0, json_schema_extra=_no_default)

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 from urllib.parse import parse_qs, urldefrag
@@ -62,9 +62,9 @@ class Overrides:
 
 
 class Caller:
-    """Makes the requests of one account to the outside, webhooks signed."""
+    """Makes the requests of one account to the outside, webhooks signed by its token as it is now."""
 
-    def __init__(self, auth_token: str) -> None:
+    def __init__(self, auth_token: Callable[[], str]) -> None:
         self._auth_token = auth_token
         # No connection is kept, so that every call connects anew and can fail to.
         self._http = httpx.AsyncClient(
@@ -96,7 +96,7 @@ class Caller:
             "Accept": "*/*",
             "X-Home-Region": "us1",
             "I-Twilio-Idempotency-Token": token_hex(16),
-            "X-Twilio-Signature": sign(self._auth_token, target, params),
+            "X-Twilio-Signature": sign(self._auth_token(), target, params),
         }
         deadline = time.monotonic() + overrides.tt / 1000
         attempts: list[CallbackAttempt] = []

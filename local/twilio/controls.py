@@ -127,6 +127,8 @@ class Controls:
         body = await _body(request)
         if url := body.pop("inbound_url", None):
             self._account.set_inbound_url(url)
+        self._account.auth_token = body.pop("auth_token", self._account.auth_token)
+        self._account.secondary_token = body.pop("secondary_token", self._account.secondary_token)
         settings = self._account.settings
         settings.status_delays_ms |= body.pop("status_delays_ms", {})
         for name, value in body.items():

@@ -92,7 +92,7 @@ class Door:
         return None
 
     def _authenticate(self, request: Request) -> None:
-        """HTTP Basic with the account's sid and token, or with an API key.
+        """HTTP Basic with the account's sid and either token, or with an API key.
 
         Raises:
             TwilioError: 20003 for wrong credentials, 20404 for a path under another account.
@@ -102,12 +102,10 @@ class Door:
             user, _, password = b64decode(encoded).decode().partition(":")
         except ValueError:
             raise TwilioError(20003) from None
-        accepted = {self._account.sid: self._account.auth_token, **self._account.api_keys}
-        expected = accepted.get(user)
-        if (
-            scheme.lower() != "basic"
-            or expected is None
-            or not hmac.compare_digest(expected.encode(), password.encode())
+        tokens = [self._account.auth_token, self._account.secondary_token]
+        accepted = tokens if user == self._account.sid else [self._account.api_keys.get(user)]
+        if scheme.lower() != "basic" or not any(
+            one and hmac.compare_digest(one.encode(), password.encode()) for one in accepted
         ):
             raise TwilioError(20003)
         if request.path_params.get("account_sid", self._account.sid) != self._account.sid:

@@ -223,6 +223,9 @@ class Account:
     ) -> None:
         self.sid = sid
         self.auth_token = auth_token
+        """The primary token, which signs webhooks."""
+        self.secondary_token: str | None = None
+        """A second one that the API takes, while the token is being rotated."""
         self.api_keys = api_keys or {}
         self.events = EventLog()
         self._addresses = [bare(sender) for sender in senders]

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from dataclasses import MISSING, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def properties(resources: Resources, name: str) -> dict[str, Any]:
 
 def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def branches(value: Any) -> list[Any]:
+    """What an `Fn::If` may be, or the value itself."""
+    return value["Fn::If"][1:] if isinstance(value, dict) and "Fn::If" in value else [value]
 
 
 # --- functions -----------------------------------------------------------------------------------
@@ -203,7 +209,7 @@ def test_policies_name_actions_and_resources(resources: Resources) -> None:
         assert statement["Effect"] == "Allow", role
         for action in listed(statement["Action"]):
             assert "*" not in action, (role, action)
-        for resource in listed(statement["Resource"]):
+        for resource in chain.from_iterable(map(branches, listed(statement["Resource"]))):
             assert resource != "*", (role, statement["Sid"])
             assert "*" not in json.dumps(resource).removesuffix('/index/*"}').removesuffix('/*"}'), (role, resource)
 

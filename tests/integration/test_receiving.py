@@ -100,3 +100,16 @@ def test_twilio_that_answers_wrong_is_unavailable_and_its_error_names_no_number(
         gateway.fetch(sid)
     assert patient not in repr(told.value)
     assert told.value.__suppress_context__
+
+
+def test_two_patients_share_a_phone(product: Product, patient: str) -> None:
+    """A tap is its message's patient's, although another one of the household was written to since."""
+    rohan = product.remind(patient, user_id="rohan", agent="reminders")
+    sid = product.when(rohan["message_id"], "read")["twilio_sid"]
+    asked = product.write(patient, "And my own session?")["message_sid"]
+    product.send(to=patient, text="Yours is at six", in_reply_to=asked, user_id="meera", agent="scheduling")
+    tap = {"text": "Confirm", "payload": "confirm"}
+    tapped = product.write(patient, "Confirm", button=tap, reply_to=sid)["message_sid"]
+    (event,) = eventually(lambda: product.events(event_id=tapped))
+    assert (event["detail"]["user_id"], event["detail"]["agent"]) == ("rohan", "reminders")
+    assert event["detail"]["in_reply_to"]["message_id"] == rohan["message_id"]

@@ -8,9 +8,13 @@ import json
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.config import Config
 from whatsapp.adapters.dynamodb.client import Put
 from whatsapp.adapters.dynamodb.items import message_item
 from whatsapp.bootstrap import App
@@ -18,8 +22,8 @@ from whatsapp.domain.ports import Deadline
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
 
+from tests import ministack_tables
 from tests.fakes import CountingMetrics
-from tests.simulation import dynamodb
 from tests.simulation.sandbox import settings
 
 CALL_S = 0.008
@@ -38,16 +42,18 @@ class Sqs:
         return {"Attributes": {}}
 
 
+@dataclass(frozen=True)
 class Local(App):
     """The product, with its outside in this process."""
 
-    metrics: Any = CountingMetrics()
+    dynamodb: Any
+    metrics: Any = field(default_factory=CountingMetrics)
     gateway: Any = None
     contact_ids: Any = None
 
     def client(self, service: str) -> Any:
         """DynamoDB or SQS."""
-        return dynamodb.client() if service == "dynamodb" else Sqs()
+        return self.dynamodb if service == "dynamodb" else Sqs()
 
 
 def reminder(number: int, now: int) -> Message:
@@ -68,30 +74,50 @@ def reminder(number: int, now: int) -> Message:
     )
 
 
+def answered_by(call: Any) -> Any:
+    """A boto3 client whose requests go to `call` instead of the network."""
+
+    def answer(model: Any, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
+        status, parsed = call(model.name, json.loads(params["body"]))
+        parsed["ResponseMetadata"] = {"HTTPStatusCode": status, "HTTPHeaders": {}}
+        if status >= 300:
+            parsed["Error"] = {"Code": parsed["__type"], "Message": parsed["message"]}
+        return AWSResponse("", status, HTTPHeaders(), None), parsed
+
+    client = boto3.client(
+        "dynamodb",
+        region_name="ap-south-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(parameter_validation=False),
+    )
+    client.meta.events.register("before-call.dynamodb", answer)  # type: ignore[arg-type]  # taken for the service's
+    return client
+
+
 def main(reminders: int) -> None:
     """Store them, sweep once, print what it took."""
-    dynamodb.Tables()
+    ministack_tables.make_tables()
     turn, in_aws = threading.Lock(), 0.0
+    is_swept = False
 
-    def call(operation: str, body: bytes) -> Any:
+    def call(operation: str, request: dict[str, Any]) -> Any:
         nonlocal in_aws
         time.sleep(CALL_S if is_swept else 0)
         with turn:
             start = time.thread_time()
-            answer = dynamodb.apply(operation, json.loads(body))
+            answer = ministack_tables.ask(operation, request)
             in_aws += time.thread_time() - start
         return answer
 
-    is_swept = False
-    with patch.object(dynamodb.Line, "call", staticmethod(call), create=True):
-        app = Local(settings("", 3))
-        now = app.clock.now()
-        for number in range(reminders):
-            app.db.write(Put(table="messages", item=message_item(reminder(number, now), 0)))
-        is_swept, in_aws = True, 0.0
-        start, cpu = time.perf_counter(), time.process_time()
-        swept = app.sweep_due(Deadline(app.clock.now() + 30_000))
-        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu - in_aws
+    app = Local(settings("", 3), answered_by(call))
+    now = app.clock.now()
+    for number in range(reminders):
+        app.db.write(Put(table="messages", item=message_item(reminder(number, now), 0)))
+    is_swept, in_aws = True, 0.0
+    start, cpu = time.perf_counter(), time.process_time()
+    swept = app.sweep_due(Deadline(app.clock.now() + 30_000))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu - in_aws
     print(json.dumps({"acted": swept["acted"], "seconds": seconds - in_aws, "cpu": cpu}))
 
 

@@ -12,24 +12,32 @@ from typing import Any
 from unittest.mock import patch
 
 from whatsapp.adapters.dynamodb import client as dynamodb
-from whatsapp.adapters.dynamodb import clock, message_store, slots
+from whatsapp.adapters.dynamodb import clock, inbox_store, message_store, slots
 from whatsapp.adapters.dynamodb.client import Attr, Change, absent_or
 from whatsapp.adapters.dynamodb.clock import DynamoClock
+from whatsapp.adapters.dynamodb.contact_store import ContactStore
+from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
 from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.adapters.dynamodb.slots import Slots
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt, NotSent
-from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status
+from whatsapp.domain.receiving import opt_out
+from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status, twilio_codes
 from whatsapp.domain.sending.lifecycle import Slot, Status
-from whatsapp.domain.sending.message import SendKind
+from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import EVENT, take
 from whatsapp.domain.templates.template import Template
-from whatsapp.use_cases import resolve_doubt, send_message, sweep_due
+from whatsapp.use_cases import receive_message, resolve_doubt, send_message, sweep_due
 from whatsapp.use_cases.cancel_message import CancelMessage
+from whatsapp.use_cases.erase_contact import EraseContact
 from whatsapp.use_cases.outbox import Outbox
+from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
 from whatsapp.use_cases.send_message import SendMessage
+from whatsapp.use_cases.work_queue_message import WorkQueueMessage
 
 HOUR = 3_600_000
 
@@ -301,3 +309,140 @@ def reply_keeps_its_place(stack: ExitStack) -> None:
         )
 
     _replace(stack, Slots, "_leave_place", elsewhere)
+
+
+# --- when the world around it fails ----------------------------------------------------------------------------------
+
+
+@_defect("a hold stops the doors, but not what waits already")
+def hold_ignored_by_the_sweep(stack: ExitStack) -> None:
+    class Unheld:
+        def __init__(self, senders: SenderStore) -> None:
+            self._senders = senders
+
+        def get(self) -> Any:
+            return replace(self._senders.get(), held_at=None)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._senders, name)
+
+    def advance(original: Any) -> Any:
+        return lambda self, *of: original(replace(self, senders=Unheld(self.senders)), *of)
+
+    _replace(stack, SendMessage, "advance", advance)
+
+
+@_defect("where Twilio did not answer, nobody asks whether it does again")
+def breaker_never_closes(stack: ExitStack) -> None:
+    _replace(stack, SenderStore, "may_ask", lambda _: lambda self, now: False)
+
+
+@_defect("the secret is not read again when Twilio refuses the token")
+def token_never_read_again(stack: ExitStack) -> None:
+    _replace(stack, TwilioSecret, "get", lambda original: lambda self, **_: original(self))
+
+
+@_defect("a token that Twilio refuses fails the message for good")
+def refused_token_fails(stack: ExitStack) -> None:
+    final = replace(twilio_codes.ROWS[20003], action=twilio_codes.Action.FAIL)
+    stack.enter_context(patch.dict(twilio_codes.ROWS, {20003: final}))
+
+
+@_defect("a template that WhatsApp paused fails the message for good")
+def paused_template_fails(stack: ExitStack) -> None:
+    final = replace(twilio_codes.ROWS[63041], action=twilio_codes.Action.FAIL)
+    stack.enter_context(patch.dict(twilio_codes.ROWS, {63041: final}))
+
+
+@_defect("it is sent again although Twilio's list has a message that may be this one")
+def resend_despite_a_candidate(stack: ExitStack) -> None:
+    def unowned(original: Any) -> Any:
+        return lambda message, *of: [] if message.status is Status.UNRESOLVED else original(message, *of)
+
+    _replace(stack, on_doubt, "_unowned", unowned)
+
+
+@_defect("a nudge that comes late is worked whatever became of its message")
+def late_nudge_sends_again(stack: ExitStack) -> None:
+    def condition(original: Any) -> Any:
+        return lambda transition: (
+            Attr("message_id").exists() if transition.step is lifecycle.CLAIM else original(transition)
+        )
+
+    stack.enter_context(patch.object(Message, "may_be_tried", lambda *_: True))
+    _replace(stack, message_store, "_condition", condition)
+
+
+@_defect("the queue's door goes by its own id, not by the caller's key")
+def queue_has_its_own_keys(stack: ExitStack) -> None:
+    def work(original: Any) -> Any:
+        def by_id(self: WorkQueueMessage, body: Any, received: Any, deadline: Any) -> Any:
+            return original(self, {k: v for k, v in body.items() if k != "idempotency_key"}, received, deadline)
+
+        return by_id
+
+    _replace(stack, WorkQueueMessage, "_work", work)
+
+
+@_defect("a redriven request gets a new key")
+def redrive_with_a_new_key(stack: ExitStack) -> None:
+    def carry_out(original: Any) -> Any:
+        def anew(self: RedriveDeadLetters, plan: Any) -> Any:
+            request = plan.request and {**plan.request, "idempotency_key": f"again {plan.message_id}"}
+            return original(self, replace(plan, request=request))
+
+        return anew
+
+    _replace(stack, RedriveDeadLetters, "carry_out", carry_out)
+
+
+# --- what people asked for -------------------------------------------------------------------------------------------
+
+
+@_defect("a request that waits in the queue counts as asked for when it is worked: an erasure does not reach it")
+def erasure_forgets_the_queue(stack: ExitStack) -> None:
+    def call(original: Any) -> Any:
+        return lambda self, request, key, deadline, asked_at=None: original(self, request, key, deadline)
+
+    _replace(stack, SendMessage, "__call__", call)
+
+
+@_defect("an erasure strips the contact's row, and leaves the messages")
+def erasure_of_the_row_alone(stack: ExitStack) -> None:
+    _replace(stack, ErasureStore, "unfinished", lambda _: lambda self, contact_id, until: iter(()))
+
+
+@_defect("an erasure of someone of whom nothing is stored is not taken")
+def erasure_needs_a_row(stack: ExitStack) -> None:
+    def erase(original: Any) -> Any:
+        def only_the_known(self: EraseContact, contact_id: str, deadline: Any) -> Any:
+            self.contacts.require(contact_id)
+            return original(self, contact_id, deadline)
+
+        return only_the_known
+
+    _replace(stack, EraseContact, "__call__", erase)
+
+
+@_defect("an erasure leaves Twilio's copies")
+def erasure_leaves_twilios_copies(stack: ExitStack) -> None:
+    _replace(stack, EraseContact, "_delete_at_twilio", lambda _: lambda self, sid: True)
+
+
+@_defect("an erasure leaves the dead letters")
+def erasure_forgets_dead_letters(stack: ExitStack) -> None:
+    _replace(stack, EraseContact, "_delete_dead_letters", lambda _: lambda self, ids, deadline: True)
+
+
+@_defect("of a STOP and a START the one that came last counts")
+def opt_words_by_arrival(stack: ExitStack) -> None:
+    for module in (opt_out, inbox_store, receive_message):
+        stack.enter_context(patch.object(module, "are_settled", lambda _: True))
+
+
+@_defect("whoever notes that a contact consented lifts their STOP")
+def consent_lifts_a_stop(stack: ExitStack) -> None:
+    def update(original: Any) -> Any:
+        return lambda self, contact_id, values: original(self, contact_id, {**values, "opted_out_at": None})
+
+    _replace(stack, ContactStore, "update", update)

@@ -1,72 +1,56 @@
-"""MiniStack's DynamoDB, called in process by a real boto3 client: the adapters' own expressions decide every write."""
+"""DynamoDB in this process, for the product's own stores: how their requests reach it, and what befalls them."""
 
-import json
-import marshal
 from collections.abc import Callable
 from email.utils import formatdate
-from functools import cache
-from types import SimpleNamespace
+from functools import cache, lru_cache
 from typing import Any
 
-import boto3
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
-from ministack.services import dynamodb as ministack
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local.deploy import read_template
 from tests.simulation.faults import Faults
+from tests.simulation.hub import MINUTE, Hub
+from tests.simulation.tables import Answer, Item, Request, Table, Tables
 
-_HANDLERS = {
-    "GetItem": ministack._get_item,
-    "BatchGetItem": ministack._batch_get_item,
-    "Query": ministack._query,
-    "PutItem": ministack._put_item,
-    "UpdateItem": ministack._update_item,
-    "DeleteItem": ministack._delete_item,
-    "TransactWriteItems": ministack._transact_write_items,
-}
-_WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
+_WRITES = {"PutItem", "UpdateItem", "TransactWriteItems"}
 TABLES = {"messages": "MessagesTable", "contacts": "ContactsTable", "templates": "TemplatesTable"}
 """Our names of the tables, and the template's."""
+SLOW = {"slow": 4_000, "crawling": 12_000}
+"""The longest that a call is on its way in an outage of this kind, and as long on its way back."""
+LONGEST_INDEX_LAG = MINUTE
+GAVE_UP_AFTER = 0.15
+"""Of the calls that fail in an outage: how many took effect, although the SDK gave up."""
 
 
-Answer = tuple[int, dict[str, Any]]
+class Client:
+    """What the stores ask of boto3's client. `call` carries a request to DynamoDB, by its operation's name."""
 
+    def __init__(self, call: Callable[[str, Request], Answer]) -> None:
+        self._call = call
 
-class Line:
-    """How the client's calls reach MiniStack: the world sets it, since calls fail and take time there."""
+    def get_item(self, **request: Any) -> dict[str, Any]:
+        return self._ask("GetItem", request)
 
-    call: Callable[[str, bytes], Answer]
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        return self._ask("BatchGetItem", request)
 
+    def query(self, **request: Any) -> dict[str, Any]:
+        return self._ask("Query", request)
 
-# Two thirds of a schedule's time are MiniStack's, and a good part of that is copying and reading the same again.
-ministack.copy = SimpleNamespace(deepcopy=lambda item: marshal.loads(marshal.dumps(item)))  # noqa: S302 - our own bytes
-ministack._tokenize = cache(ministack._tokenize)
+    def put_item(self, **request: Any) -> dict[str, Any]:
+        return self._ask("PutItem", request)
 
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        return self._ask("UpdateItem", request)
 
-@cache
-def client() -> Any:
-    """The one boto3 client of this process: making one takes longer than a schedule."""
-    made = boto3.client(
-        "dynamodb",
-        region_name="ap-south-1",
-        aws_access_key_id="simulated",
-        aws_secret_access_key="simulated",
-        config=Config(parameter_validation=False, user_agent="simulated"),
-    )
-    made.meta.events.register("before-call.dynamodb", _answer)  # type: ignore[arg-type]  # the stubs know no answer
-    return made
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        return self._ask("TransactWriteItems", request)
 
-
-def _answer(model: Any, params: dict[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]]:
-    """Stands in for the network: botocore takes what a `before-call` handler returns as the service's answer."""
-    status, parsed = Line.call(model.name, params["body"])
-    parsed["ResponseMetadata"] = {"HTTPStatusCode": status, "HTTPHeaders": {}}
-    if status >= 300:
-        parsed["Error"] = {"Code": parsed["__type"].split("#")[-1], "Message": parsed.get("message", "")}
-    return AWSResponse("", status, HTTPHeaders(), None), parsed
+    def _ask(self, operation: str, request: Request) -> dict[str, Any]:
+        status, answer = self._call(operation, request)
+        if status < 300:
+            return answer
+        raise ClientError({**answer, "Error": {"Code": answer["__type"], "Message": answer["message"]}}, operation)  # type: ignore[typeddict-item]  # as botocore has it
 
 
 @cache
@@ -80,40 +64,21 @@ def definitions() -> dict[str, dict[str, Any]]:
     }
 
 
-class Tables:
-    """One schedule's own three tables. Small ones: MiniStack's transactions and queries slow down with size."""
-
-    def __init__(self) -> None:
-        for name, definition in definitions().items():
-            if name in ministack._tables:
-                ministack._delete_table({"TableName": name})
-            ministack._create_table({"TableName": name, **json.loads(json.dumps(definition))})
-        ministack._txn_idempotency._data.clear()
-
-    def items(self, table: str) -> list[dict[str, Any]]:
-        """Every item as it stands, in DynamoDB's own notation: for the world's and the referee's eyes only."""
-        return [item for partition in ministack._tables[table]["items"].values() for item in partition.values()]
-
-    def item(self, table: str, partition: str, sort: str) -> dict[str, Any] | None:
-        """One item, likewise."""
-        found: dict[str, Any] | None = ministack._tables[table]["items"].get(partition, {}).get(sort)
-        return found
-
-
-def apply(operation: str, request: dict[str, Any]) -> Answer:
-    """One request to MiniStack, which may keep what it is given."""
-    status, _, body = _HANDLERS[operation](request)
-    return status, json.loads(body) if body else {}
+def new_tables() -> Tables:
+    """Our three tables, empty."""
+    return Tables({name: Table(definition) for name, definition in definitions().items()})
 
 
 class Wire:
     """What may befall a call on its way to DynamoDB and back, in DynamoDB's own words."""
 
-    def __init__(self, faults: Faults, operation: str, body: bytes) -> None:
+    def __init__(self, faults: Faults, tables: Tables, hub: Hub, operation: str, request: Request) -> None:
         self._faults = faults
+        self._tables = tables
+        self._hub = hub
         self._operation = operation
-        self._body = body
-        self._request: dict[str, Any] = json.loads(body)
+        self._request = request
+        self._done: Answer | None = None
 
     @property
     def name(self) -> str:
@@ -128,16 +93,42 @@ class Wire:
         return self._operation in _WRITES
 
     def effect(self) -> Answer:
-        """Do it. An index may lag: what it lists now and then lacks an item that is due."""
-        status, answer = apply(self._operation, json.loads(self._body))
-        if self._request.get("IndexName") == "due" and self._faults.rates.index_lag:
-            answer["Items"] = [i for i in answer["Items"] if not self._faults.chance(self._faults.rates.index_lag)]
+        """Do it. An index may lag: what it lists now and then lacks an item that was just written."""
+        status, answer = self._done = self._tables.ask(self._operation, self._request, self._hub.now)
+        if "IndexName" in self._request and self._faults.rates.index_lag:
+            answer["Items"] = [item for item in answer["Items"] if not self._is_late(item)]
         return status, answer
 
+    def _is_late(self, item: Item) -> bool:
+        """Whether the index does not show an item yet. Of what is due it may omit any: the next sweep looks again."""
+        if not self._faults.chance(self._faults.rates.index_lag):
+            return False
+        table = self._tables[self._request["TableName"]]
+        is_new = self._hub.now - table.written_at.get(table.key_of(item), 0) < LONGEST_INDEX_LAG
+        if is_new:
+            self._faults.met.add(f"index {self._request['IndexName']} late")
+        return is_new or self._request["IndexName"] == "due"
+
+    def failing(self, effect: Callable[[], Answer]) -> Answer:
+        """In an outage most calls fail, after the SDK's own tries; some of them have their effect all the same."""
+        if self._faults.chance(0.3):
+            return effect()
+        if self._faults.chance(GAVE_UP_AFTER):
+            effect()
+            self._faults.met.add("write unheard of")
+            raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")
+        raise ClientError({"Error": {"Code": "InternalServerError", "Message": "simulated"}}, self._operation)
+
     def lost(self) -> Answer:
-        """The reply was lost: the SDK sends the same request again, with its token; now and then that is lost too."""
-        again = self.effect()
+        """The reply was lost: the SDK sends the same request again; now and then that is lost too.
+
+        A transaction bears a token, so that the second request does nothing more.
+        """
+        is_done = self._operation == "TransactWriteItems" and self._done and self._done[0] == 200
+        again = self._done if is_done and self._done else self.effect()
         if self._faults.script is None and self._faults.chance(0.3):
+            if self.is_write:
+                self._faults.met.add("write unheard of")
             raise ReadTimeoutError(endpoint_url="https://dynamodb.simulated")
         return again
 
@@ -154,4 +145,9 @@ class Wire:
 
 def dated(now: int) -> dict[str, Any]:
     """What botocore makes of DynamoDB's `Date` header, which has whole seconds."""
-    return {"ResponseMetadata": {"HTTPHeaders": {"date": formatdate(now / 1000, usegmt=True)}}}
+    return {"ResponseMetadata": {"HTTPHeaders": {"date": _date(now // 1000)}}}
+
+
+@lru_cache(maxsize=64)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,7 +1,7 @@
 """What goes wrong, and when: at random by a seed, or exactly where the crash matrix says."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -23,6 +23,18 @@ class Mode(StrEnum):
     """It takes seconds on its way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What does not work for a while, and how."""
+
+    what: str
+    """`twilio` (all of its API), `list` (of messages), `dynamodb`, `webhook`, `bus`."""
+    begins: int
+    ends: int
+    how: str = "refused"
+    """Of `twilio`: `refused`, `503`, `hanging`. Of `dynamodb`: `slow`, `crawling`, `errors`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
     """How often what goes wrong, from 0 to 1. `budget` ends the faults of ports, so that a schedule comes to rest."""
@@ -39,6 +51,10 @@ class Rates:
     list_lag: float = 0.3
     index_lag: float = 0.03
     redelivered: float = 0.08
+    redelivered_late: float = 0.1
+    """Of the queue messages that come again: how many come hours later."""
+    backlog: float = 0.1
+    """Of the queue messages: how many wait for minutes, since the queue is not worked fast enough."""
     skewed: float = 0.25
 
 
@@ -53,6 +69,8 @@ CALM = Rates(
     list_lag=0,
     index_lag=0,
     redelivered=0,
+    redelivered_late=0,
+    backlog=0,
     skewed=0,
 )
 
@@ -64,8 +82,11 @@ class Faults:
     rng: random.Random
     rates: Rates = field(default_factory=Rates)
     script: Mapping[int, Mode] | None = None
+    outages: Sequence[Outage] = ()
     calls: list[str] = field(default_factory=list)
     """Every port call so far, by name."""
+    met: set[str] = field(default_factory=set)
+    """The kinds of faults that this schedule met."""
 
     def __post_init__(self) -> None:
         self._left = self.rates.budget
@@ -79,6 +100,14 @@ class Faults:
             return None
         self._left -= 1
         return self.rng.choice(list(Mode))
+
+    def outage(self, what: str, now: int) -> str | None:
+        """How it does not work now; None if it does."""
+        for outage in self.outages:
+            if outage.what == what and outage.begins <= now < outage.ends:
+                self.met.add(f"{what} {outage.how}")
+                return outage.how
+        return None
 
     def chance(self, rate: float) -> bool:
         """True once in 1/rate times."""

@@ -24,6 +24,7 @@ class Worker:
     """One invocation of a function. Times are virtual epoch milliseconds."""
 
     name: str
+    number: int
     sandbox: Any
     dies_at: int
     """When Lambda ends it, whatever it is doing."""

@@ -9,9 +9,10 @@ from multiprocessing import get_context
 
 from whatsapp.domain.sending.message import message_id_of
 
+from tests.simulation.case import Violation
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import MINUTE
-from tests.simulation.referee import Violation, judge
+from tests.simulation.referee import judge
 from tests.simulation.schedules import TEMPLATES
 from tests.simulation.world import START, World
 

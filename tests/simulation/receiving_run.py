@@ -30,6 +30,7 @@ def simulate_receiving(seed: int, defect: Defect | None = None, *, verbose: bool
         written=len(world.received.written),
         failures=[(seed, [str(v) for v in violations])] if violations else [],
         kinds=Counter(v.kind for v in violations),
+        met=Counter(world.faults.met),
     )
 
 
@@ -54,7 +55,7 @@ def _small_day(script: Mapping[int, Mode]) -> tuple[ReceivingWorld, list[str]]:
         world.write(picture)
         world.hub.at(stop.at, lambda: world.write(stop))
         world.hub.at(lost.at, lambda: world.received.written.append(lost))
-        world.hub.at(START + 12 * MINUTE, lambda: world.erase(lost.contact_id))
+        world.hub.at(START + 12 * MINUTE, lambda: world.erase(lost.address))
         world.reconcile_until(START + 20 * MINUTE)
         world.run()
         return world, [str(violation) for violation in judge_receiving(world)]

@@ -7,16 +7,16 @@ from functools import partial
 
 from whatsapp.domain.sending.lifecycle import Status
 
-from tests.simulation.faults import CALM, Rates
+from tests.simulation.case import LOST, STUCK, WRONG, Violation
+from tests.simulation.faults import CALM, Outage, Rates
 from tests.simulation.hub import HOUR, MINUTE
-from tests.simulation.receiving import LOOK_BACK, TIMEOUT, Outage, ReceivingWorld, Written, same
-from tests.simulation.referee import LOST, STUCK, WRONG, Violation
+from tests.simulation.receiving import LOOK_BACK, TIMEOUT, ReceivingWorld, Written, same
 from tests.simulation.schedules import TEMPLATES
 from tests.simulation.twilio import SENDER
 from tests.simulation.world import START
 
 SAID = ("hello", "thank you", "how are you?", "Confirm", "I am late")
-LONGEST_OUTAGE = {"webhook": 35 * MINUTE, "bus": 30 * MINUTE, "api": 12 * MINUTE}
+LONGEST_OUTAGE = {"webhook": 35 * MINUTE, "bus": 30 * MINUTE, "twilio": 12 * MINUTE}
 """A webhook's and the API's outage together stay within what a reconcile looks back."""
 APART = (1_000, 2_000, 9_000, 30_000, 2 * MINUTE, 7 * MINUTE, 14 * MINUTE)
 """Between a patient's messages: down to the second in which Twilio dates them, though webhooks come 25 s late."""
@@ -60,8 +60,7 @@ def populate_receiving(world: ReceivingWorld) -> None:
             at += rng.choice(APART)
         if rng.random() < 0.3:
             erased_at = START + rng.randint(0, HOUR)
-            whose = _written(world, address, 0).contact_id
-            world.hub.at(erased_at, partial(world.erase, whose))
+            world.hub.at(erased_at, partial(world.erase, address))
     world.reconcile_until(last + LOOK_BACK)
 
 
@@ -194,7 +193,7 @@ def _statuses(world: ReceivingWorld) -> Iterator[Violation]:
     """Whatever callbacks were lost, the questions after 1, 12 and 24 hours find out."""
     by_sid = {message.twilio_sid: message for message in world.messages().values()}
     for entry in world.twilio.ledger:
-        message = by_sid.get(entry.sid)
+        message = by_sid.get(entry.sid) if entry.sid not in world.twilio.deleted else None
         if message and message.status is Status.SENT and entry.status not in ("queued", "sent"):
             yield Violation(STUCK, f"{message.message_id} is sent, and Twilio says {entry.status}")
 

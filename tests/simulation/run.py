@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing import get_context
 
+from tests.simulation.case import DUPLICATE, LOST, RATE, STUCK, WRONG
 from tests.simulation.defects import Defect
-from tests.simulation.referee import DUPLICATE, LOST, RATE, STUCK, WRONG, judge
+from tests.simulation.referee import judge
 from tests.simulation.schedules import populate, random_world
 
 SHOWN = 20
@@ -29,6 +30,8 @@ class Tally:
     failures: list[tuple[int, list[str]]] = field(default_factory=list)
     """Seeds, and what was wrong."""
     kinds: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
+    """In how many schedules each kind of fault was met."""
 
     def add(self, other: "Tally") -> None:
         """Sum up."""
@@ -39,6 +42,7 @@ class Tally:
         self.written += other.written
         self.failures += other.failures
         self.kinds += other.kinds
+        self.met += other.met
 
     def counts(self) -> str:
         """Every kind of violation with its number."""
@@ -62,6 +66,7 @@ def simulate(seed: int, defect: Defect | None = None, *, verbose: bool = False) 
         accepted=len(world.twilio.ledger),
         failures=[(seed, [str(v) for v in violations])] if violations else [],
         kinds=Counter(v.kind for v in violations),
+        met=Counter(world.faults.met),
     )
 
 

@@ -6,26 +6,28 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from whatsapp.adapters.dynamodb.clock import DynamoClock
 from whatsapp.adapters.dynamodb.template_store import TemplateStore
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.bootstrap import App
 from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.domain.templates.version import TemplateVersion
 from whatsapp.settings import Settings
 
-from tests.simulation import aws, dynamodb
-from tests.simulation.twilio import SENDER
+from tests.simulation import aws
+from tests.simulation.twilio import SENDER, Gateway
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.lambdas import Lambdas
 
 
 @dataclass(frozen=True)
 class SimulatedApp(App):
     """The product in one sandbox, with the world for its outside."""
 
-    world: "World"
+    world: "Lambdas"
     hearing: dict[str, Callable[..., None]] = field(default_factory=dict)
     """What listens to botocore's events in this sandbox."""
     run_all: Any = map
@@ -33,9 +35,9 @@ class SimulatedApp(App):
 
     def client(self, service: str) -> Any:
         """The world's AWS."""
-        if service == "dynamodb":
-            return dynamodb.client()
-        return {"sqs": self.world.sqs, "events": self.world.bus, "sns": self.world.sns}[service]
+        world = self.world
+        clients = {"sqs": world.sqs, "events": world.bus, "sns": world.sns, "secretsmanager": world.secrets}
+        return world.dynamodb if service == "dynamodb" else clients[service]
 
     @cached_property
     def clock(self) -> DynamoClock:
@@ -54,9 +56,19 @@ class SimulatedApp(App):
         return SimpleNamespace(count=lambda name, value=1: self.world.counted.update({name: value}))
 
     @cached_property
+    def twilio_secret(self) -> TwilioSecret:
+        """The real one, in virtual time."""
+        return TwilioSecret(self._secrets_client, self.settings.twilio_secret, lambda: self.world.hub.now / 1000)
+
+    @cached_property
     def gateway(self) -> Any:
         """The world's Twilio."""
-        return self.world.twilio
+        return Gateway(self.world.twilio, self.twilio_secret)
+
+    @property
+    def media_store(self) -> Any:
+        """The world's bucket."""
+        return self.world.bucket
 
 
 @dataclass(eq=False)
@@ -68,7 +80,7 @@ class Sandbox:
     busy: bool = False
 
 
-def settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
+def settings(quiet_hours: str, replies_per_inbound: int, *, send_to_ids: bool = True) -> Settings:
     """A deployment."""
     return Settings(
         messages_table="messages",
@@ -85,8 +97,27 @@ def settings(quiet_hours: str, replies_per_inbound: int) -> Settings:
         sender_address=SENDER,
         quiet_hours=quiet_hours,
         replies_per_inbound=replies_per_inbound,
-        send_to_business_scoped_ids=1,
+        send_to_business_scoped_ids=int(send_to_ids),
     )
+
+
+class Bucket:
+    """The `MediaStore` port of a world without media."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def delete_all(self, contact_id: str) -> None:
+        """Nothing of theirs is in it."""
+        self._call("delete_objects", lambda: None, slow=500, lost=no_bucket, refused=no_bucket)
+
+    def url(self, key: str) -> str:
+        """A link to nothing."""
+        return f"https://bucket.simulated/{key}"
+
+
+def no_bucket() -> Any:
+    raise ClientError({"Error": {"Code": "SlowDown", "Message": "simulated"}}, "simulated")
 
 
 def approve_templates(store: TemplateStore, content_sid: Callable[[], str], now: int) -> None:

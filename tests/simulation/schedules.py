@@ -7,7 +7,7 @@ from typing import Any
 
 from whatsapp.domain.sending.message import message_id_of
 
-from tests.simulation.faults import CALM, Rates
+from tests.simulation.faults import CALM, Outage, Rates
 from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.world import START, World
 
@@ -18,6 +18,13 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "follow_up": {**NAMES, "session_date": "2026-11-21"},
 }
 QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
+
+
+OUTAGES = {
+    "twilio": ("refused", "503", "hanging"),
+    "list": ("refused",),
+    "dynamodb": ("slow", "crawling", "errors"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ THEMES: tuple[Rates, ...] = (
     Rates(call=0.08, post=0.2),
     Rates(call=0.03, callback_lost=1),
     Rates(call=0.02, post=0.6, callback_lost=1, list_lag=0.9),
+    Rates(call=0.01, post=0.8, callback_lost=1),
     Rates(call=0.01, post=0.6, accepted_late=0.7, late_failure=0.6, callback_lost=0.05),
 )
 """What schedules are about: nothing wrong, or much of one kind, since rare things must meet to do harm."""
@@ -44,24 +52,110 @@ def random_world(seed: int) -> World:
     """A world whose settings and faults are drawn from the seed."""
     rng = random.Random(seed)
     rates = rng.choice(THEMES)
-    return World(seed, rates, quiet_hours=rng.choice(QUIET), replies_per_inbound=rng.choice((1, 3)))
+    quiet_hours, replies, to_ids = rng.choice(QUIET), rng.choice((1, 3)), rng.random() < 0.25
+    return World(seed, rates, quiet_hours=quiet_hours, replies_per_inbound=replies, send_to_ids=to_ids)
 
 
 def populate(world: World) -> None:
     """Draw what happens in a world, and when."""
     rng = world.rng
+    _outages(world)
+    _operators(world)
     patients = [Patient(f"+9198000000{n:02}", f"IN.{seed_digits(world.seed)}{n:02}") for n in range(rng.randint(1, 2))]
     for patient in patients:
         span = rng.choice((20_000, 5 * MINUTE, 3 * HOUR))
         replies = _inbound_messages(world, patient, span)
         for number in range(rng.randint(1, 4)):
             _message(world, patient, f"{patient.number}-{number}", START + rng.randint(0, span), replies)
+        if rng.random() < 0.15:
+            _twins(world, patient, START + rng.randint(0, span))
         if rng.random() < 0.25:
             _tie(world, patient, START + rng.randint(0, span))
+        _words(world, patient, span)
         if rng.random() < 0.12:
-            _say(world, patient, START + rng.randint(0, span + HOUR), "STOP")
-            if rng.random() < 0.4:
-                _say(world, patient, START + rng.randint(0, span + 2 * HOUR), "START")
+            _erase(world, patient, START + rng.randint(0, span + HOUR))
+        if rng.random() < 0.12:
+            _put_contact(world, patient, START + rng.randint(0, span + HOUR))
+
+
+def _outages(world: World) -> None:
+    """Something around us does not work, for minutes or hours."""
+    rng = world.rng
+    for what, hows in OUTAGES.items():
+        if rng.random() < 0.12:
+            begins = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 3 * HOUR)))
+            lasts = rng.choice((rng.randint(MINUTE, 10 * MINUTE), HOUR, 3 * HOUR))
+            world.faults.outages = (*world.faults.outages, Outage(what, begins, begins + lasts, rng.choice(hows)))
+            world.hub.at(begins + lasts + rng.randint(MINUTE, 2 * HOUR), world.redrive)
+
+
+def _operators(world: World) -> None:
+    """What operators do: hold and release, rotate the token, redrive; and what WhatsApp does to a template."""
+    rng = world.rng
+    if rng.random() < 0.08:
+        at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
+        world.hub.at(at, lambda: world.hold(at + rng.choice((2 * MINUTE, 20 * MINUTE, 3 * HOUR))))
+    if rng.random() < 0.12:
+        _rotate(world, START + rng.choice((MINUTE, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
+    if rng.random() < 0.15:
+        at = START + rng.choice((0, 0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
+        name, lasts = rng.choice(list(TEMPLATES)), rng.choice((5 * MINUTE, 40 * MINUTE, 3 * HOUR, 6 * HOUR))
+        world.hub.at(at, lambda: world.pause_template(name, at + lasts))
+    for _ in range(rng.choice((0, 0, 1, 2))):
+        world.hub.at(START + rng.randint(0, 8 * HOUR), world.redrive)
+
+
+def _rotate(world: World, at: int) -> None:
+    """The auth token is rotated: in the order of the runbook, or too hastily. Then it is refused for a while."""
+    secondary = "token 1"
+
+    def promote() -> None:
+        world.twilio.tokens = {secondary}
+
+    def begin() -> None:
+        world.twilio.tokens.add(secondary)
+        world.store_token(secondary)
+
+    hasty = world.rng.random() < 0.7
+    promoted_at = at - world.rng.choice((5_000, MINUTE, 20 * MINUTE, 2 * HOUR)) if hasty else at + 15 * MINUTE
+    world.hub.at(promoted_at, promote)
+    world.hub.at(at, begin)
+
+
+def _words(world: World, patient: Patient, span: int) -> None:
+    """A STOP, and perhaps a START: hours apart, or seconds, and the one that was written first may come last."""
+    rng = world.rng
+    if rng.random() < 0.15:
+        at = START + rng.randint(0, span + HOUR)
+        _say(world, patient, at, "STOP", rng.choice((0, 0, rng.randint(1, 14_000))))
+        if rng.random() < 0.6:
+            apart = rng.choice((-14_000, -3_000, -900, 700, 2_000, 9_000, 8 * MINUTE, rng.randint(0, 2 * HOUR)))
+            world.faults.met.add("STOP and START within seconds" if abs(apart) < MINUTE else "STOP and START")
+            _say(world, patient, at + apart, "START", rng.choice((0, 0, rng.randint(1, 14_000))))
+            again = {"to": patient.number, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
+            after = max(at, at + apart) + rng.choice((15_000, MINUTE, 20 * MINUTE))
+            world.hub.at(after, lambda: world.request(f"{patient.number}-after-words", again))
+
+
+def _erase(world: World, patient: Patient, at: int) -> None:
+    """The person is forgotten, under either address; a message may be asked for just before, and again long after."""
+    rng = world.rng
+    world.hub.at(at, lambda: world.erase(rng.choice((patient.number, patient.number, patient.scoped_id))))
+    request = {"to": patient.number, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
+    if rng.random() < 0.5:
+        send_at = {"send_at": _iso(at + rng.randint(MINUTE, 3 * HOUR))} if rng.random() < 0.5 else {}
+        before = at - rng.choice((4_000, 20_000, MINUTE, 5 * MINUTE, HOUR))
+        queued = rng.random() < 0.7
+        key = f"{patient.number}-before-erasure"
+        world.hub.at(before, lambda: world.request(key, {**request, **send_at}, queued=queued))
+    if rng.random() < 0.3:
+        world.hub.at(at + rng.choice((MINUTE, 5 * HOUR)), lambda: world.request(f"{patient.number}-anew", request))
+
+
+def _put_contact(world: World, patient: Patient, at: int) -> None:
+    """Somebody notes who the number is, and that they consented."""
+    values = {"user_id": "user-1", "agent": "scheduling", "opted_in_at": at, "opt_in_source": "paper"}
+    world.hub.at(at, lambda: world.put_contact(patient.number, **values))
 
 
 def seed_digits(seed: int) -> str:
@@ -78,10 +172,20 @@ def _inbound_messages(world: World, patient: Patient, span: int) -> list[tuple[i
     return said
 
 
-def _say(world: World, patient: Patient, at: int, text: str) -> str:
+def _say(world: World, patient: Patient, at: int, text: str, late: int = 0) -> str:
     sid = f"SM{world.rng.getrandbits(128):032x}"
-    world.hub.at(at, lambda: world.inbound(sid, patient.number, text))
+    world.hub.at(at, lambda: world.inbound(sid, patient.number, text, late))
     return sid
+
+
+def _twins(world: World, patient: Patient, at: int) -> None:
+    """Two replies with the same words: where both are in doubt, Twilio's list does not tell them apart."""
+    sid = _say(world, patient, at, "hello")
+    answer = {"to": patient.number, "text": "see you then", "in_reply_to": sid, "on_unknown": "resend"}
+    for twin in ("one", "other"):
+        at += world.rng.choice((3_000, 20_000, 4 * MINUTE))
+        key = f"{patient.number}-twin-{twin}"
+        world.hub.at(at, lambda key=key: world.request(key, answer))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
 
 
 def _tie(world: World, patient: Patient, at: int) -> None:
@@ -93,10 +197,12 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
     """One message: how it is asked for, how often, and whether it is called off."""
     rng = world.rng
     body, at = _body(world, patient, at, replies)
-    queued = rng.random() < 0.5
-    times = 2 if rng.random() < 0.2 else 1
-    for _ in range(times):
-        world.hub.at(at, lambda: world.request(key, body, queued=queued))
+    times = 2 if rng.random() < 0.25 else 1
+    doors = [rng.random() < 0.5 for _ in range(times)]
+    if len(set(doors)) == 2:
+        world.faults.met.add("two doors for one key")
+    for queued in doors:
+        world.hub.at(at, lambda queued=queued: world.request(key, body, queued=queued))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         at += rng.choice((1, 50, 30_000, 90 * MINUTE))
     if rng.random() < 0.2:
         called_off = at + rng.choice((-5_000, 30, 300, 3_000, 20 * MINUTE, 70 * MINUTE))
@@ -142,6 +248,7 @@ def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]
         body["variables"] = {**NAMES, "session_time": _iso(session)}
     if rng.random() < 0.15:
         body["send_at"] = _iso(at + rng.randint(MINUTE, 2 * HOUR))
+        world.faults.met.add("send_at")
     if rng.random() < 0.25:
         body["expires_at"] = _iso(at + rng.choice((2 * HOUR + 5_000, 5 * HOUR, 6 * HOUR)))
     elif rng.random() < 0.15 and "send_at" not in body:

@@ -37,8 +37,7 @@ from local.twilio.state import Account
 from local.twilio.state import Content as AtTwilio
 from local.twilio.tasks import Tasks
 from tests.app import SETTINGS, UnitApp
-from tests.simulation.dynamodb import Line, Tables, apply
-from tests.simulation.dynamodb import client as dynamodb_client
+from tests.simulation import dynamodb, tables
 
 ACCOUNT_SID, AUTH_TOKEN = "AC" + "1" * 32, "a" * 32
 START = 1_795_340_000_000
@@ -243,11 +242,10 @@ class World:
         self.on_call: Callable[[int, str], None] | None = None
         """Given the number and name of each call to the outside; it may raise `Died` or run another sync."""
         self._http = TwilioInProcess(self.account, self.gate)
-        Tables()
-        Line.call = self._dynamodb
+        self._tables = dynamodb.new_tables()
         twilio = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=self._http)
         self.gateway = TwilioContent(lambda: twilio)
-        self._dynamodb_client = dynamodb_client()
+        self._dynamodb_client = dynamodb.Client(self._dynamodb)
         self.catalog = Edition([])
         self.store = self.app().templates
 
@@ -322,8 +320,8 @@ class World:
         wanted = self.catalog.get(name).version(language)
         return next(version for version in self.store.versions(name) if version.version == wanted)
 
-    def _dynamodb(self, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def _dynamodb(self, operation: str, request: tables.Request) -> tables.Answer:
         self.gate(operation)
-        answer = apply(operation, json.loads(body))
+        answer = self._tables.ask(operation, request)
         self.gate(f"{operation} done")
         return answer

@@ -188,7 +188,24 @@ def test_a_request_with_a_field_too_many_is_told_to_its_caller() -> None:
         world.sqs.put(json.dumps({"message_id": "appt-8831", **REMINDER}))
         world.run()
         assert [event["status"] for event in world.bus.events] == ["failed"]
-        assert world.sqs.dead == world.sns.alerts == []
+        assert not world.sqs.dead
+        assert not world.sns.alerts
+
+
+def test_a_failure_that_nobody_heard_of_yet_is_told_before_it_is_redriven() -> None:
+    with story() as world:
+        world.twilio.answers = [Rejected(30450, 400)]
+        put_events, down = world.bus.put_events, {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+        world.bus.put_events = lambda **_: down  # type: ignore[method-assign]  # it is down
+        world.request("first", REMINDER)
+        world.run(START + MINUTE)
+        world.redrive()
+        world.run(START + 5 * MINUTE)
+        world.bus.put_events = put_events  # type: ignore[method-assign]  # it is well again
+        world.hub.at(START + 10 * MINUTE, world.redrive)
+        world.run()
+        assert "failed" in [event.get("status") for event in world.bus.events]
+        assert record(world).continued_as
 
 
 def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None:
@@ -199,7 +216,8 @@ def test_a_key_used_twice_on_the_queue_does_not_fail_the_first_message() -> None
         (failed,) = [event for event in world.bus.events if event.get("status") == "failed"]
         assert failed["message_id"] != FIRST
         assert failed["error"]["code"] == "idempotency_conflict"
-        assert world.sqs.dead == world.sns.alerts == []
+        assert not world.sqs.dead
+        assert not world.sns.alerts
 
 
 def test_a_doubled_nudge_does_not_use_up_an_attempt() -> None:

@@ -35,7 +35,7 @@ class OneContact(RuleBasedStateMachine):
             "variables": TEMPLATES[template],
             "on_unknown": "resend" if resend else "hold",
         }
-        known = self.world.requests.get(key)
+        known = self.world.script.requests.get(key)
         self.world.request(key, known.body if known else body, queued=queued)
 
     @rule(text=st.sampled_from(("hello", "STOP", "START")))
@@ -45,7 +45,7 @@ class OneContact(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(("r", "s")))
     def answer(self, key: str) -> None:
-        if self.said and key not in self.world.requests:
+        if self.said and key not in self.world.script.requests:
             self.world.request(key, {"to": PATIENT.number, "text": "see you then", "in_reply_to": self.said[-1]})
 
     @rule(key=KEYS)

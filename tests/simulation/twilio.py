@@ -1,13 +1,14 @@
-"""Twilio as the send path meets it: a ledger of what it accepted, callbacks, and a list that lags.
+"""Twilio as the product meets it: a ledger of what it accepted, callbacks, and a list that lags.
 
 The ledger is the referee's only witness. What Twilio knows is true; what it tells is late, lost, doubled or disordered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
+from botocore.exceptions import BotoCoreError, ClientError
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain.ports import (
     Accepted,
     InDoubt,
@@ -17,10 +18,11 @@ from whatsapp.domain.ports import (
     Rejected,
     StatusUpdate,
     TwilioMessage,
+    TwilioUnavailable,
 )
-from whatsapp.domain.sending.message import SendKind
+from whatsapp.domain.receiving.inbound import InboundMedium
 
-from tests.simulation.faults import Faults, Mode
+from tests.simulation.faults import Faults
 from tests.simulation.hub import HOUR, MINUTE, Hub
 
 SENDER = "+14155550100"
@@ -30,6 +32,8 @@ LATEST_ACCEPTANCE = 10 * MINUTE
 LONGEST_LIST_LAG = 40 * MINUTE
 LATEST_CALLBACK = 90 * MINUTE
 WINDOW = 24 * HOUR
+PAUSED = 63041
+"""The code of a template that WhatsApp paused."""
 
 REJECTIONS = (
     (21211, 400), (21610, 400), (63003, 400), (63016, 400), (63041, 400), (20003, 401), (None, 403), (20429, 429),
@@ -49,7 +53,6 @@ class Entry:
     is_template: bool
     message_id: str
     attempt: str
-    kind: str
     posted_at: int
     accepted_at: int
     listed_at: int
@@ -70,44 +73,41 @@ class Attempt:
 
     message_id: str
     to: str
-    kind: str
-    """Whether the record takes part in the hourly limit, as it stood when the POST began."""
     at: int
 
 
 class Twilio:
-    """The `Gateway` port. Its time is the true one; our sandboxes' clocks may be off."""
+    """Twilio's account. Its time is the true one; our sandboxes' clocks may be off."""
 
     def __init__(
-        self,
-        hub: Hub,
-        faults: Faults,
-        call: Callable[..., Any],
-        deliver: Callable[[Entry, StatusUpdate], None],
-        lane_of: Callable[[str], str] = lambda _: SendKind.PROACTIVE,
+        self, hub: Hub, faults: Faults, call: Callable[..., Any], deliver: Callable[[Entry, StatusUpdate], None]
     ) -> None:
         self._hub = hub
         self._faults = faults
         self._call = call
         self._deliver = deliver
-        self._lane_of = lane_of
         self.ledger: list[Entry] = []
         self.posts: list[Attempt] = []
         self.answers: list[Outcome] = []
         """What it says to the next POSTs, accepting nothing, where a test wants something certain."""
+        self.received: dict[str, TwilioMessage] = {}
+        """What patients wrote, by sid."""
+        self.deleted: set[str] = set()
         self.last_inbound: dict[str, int] = {}
         """When a patient last wrote, by address: WhatsApp's own idea of the window."""
+        self.tokens: set[str] = set()
+        """The auth tokens that it takes: the primary and the secondary."""
+        self.refused: list[tuple[int, int]] = []
+        """Which sandbox, by number, came with a token that it did not take, and when."""
+        self.paused: set[str] = set()
+        """The ContentSids whose template WhatsApp paused."""
 
-    # --- the port --------------------------------------------------------------------------------------------------
+    # --- its API ---------------------------------------------------------------------------------------------------
 
-    def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]:
-        """What posts the message."""
-        return lambda: self._post(post)
-
-    def _post(self, post: OutgoingPost) -> Outcome:
+    def post(self, post: OutgoingPost, token: str) -> Outcome:
         """Take a message, or not, or say nothing of it."""
         _, _, _, message_id, attempt = post.status_path.split("/")
-        tried = Attempt(message_id=message_id, to=post.to, kind=self._lane_of(message_id), at=self._hub.now)
+        tried = Attempt(message_id=message_id, to=post.to, at=self._hub.now)
         self.posts.append(tried)
 
         def accept(delay: int = 0) -> Outcome:
@@ -115,10 +115,95 @@ class Twilio:
             self._hub.at(entry.accepted_at, lambda: self._accepted(entry))
             return Accepted(entry.sid)
 
-        def accepted_late() -> Outcome:
+        outcome: Outcome = self._call(
+            "post",
+            lambda: self._judge(post, token) or self._way(accept),
+            slow=800,
+            lost=lambda: InDoubt("simulated: reset"),
+            refused=lambda: NotSent("simulated: refused"),
+        )
+        return outcome
+
+    def asked(self, name: str, answer: Callable[[], Any], slow: int = 500, token: str | None = None) -> Any:
+        """Any other question.
+
+        Raises:
+            TwilioUnavailable: no answer.
+        """
+
+        def known() -> Any:
+            how = self._faults.outage("twilio", self._hub.now)
+            if how == "hanging":
+                self._hub.pause(HANGS_FOR)
+            if how or (name.startswith("list") and self._faults.outage("list", self._hub.now)):
+                _down()
+            if token is not None and token not in self.tokens:
+                raise RefusedTokenError("Twilio answered 401, code 20003")
+            return answer()
+
+        return self._call(name, known, slow=slow, lost=_down, refused=_down)
+
+    def note_refusal(self, sandbox: int, token: str) -> None:
+        """A sandbox came with a token that it does not take."""
+        if token not in self.tokens:
+            self.refused.append((sandbox, self._hub.now))
+
+    def sent(self, since: int, to: str | None = None) -> list[TwilioMessage]:
+        """What the list shows by now of what we sent, newest first."""
+        visible = [
+            e
+            for e in self.ledger
+            if to in (None, e.to)
+            and e.listed_at <= self._hub.now
+            and e.accepted_at >= since
+            and e.sid not in self.deleted
+        ]
+        return [_listed(e) for e in sorted(visible, key=lambda e: -e.accepted_at)]
+
+    def inbox(self, since: int, until: int | None) -> list[TwilioMessage]:
+        """What the list shows by now of what patients wrote, newest first."""
+        found = [m for m in self.received.values() if since <= m.date_created <= (until or m.date_created)]
+        return sorted((m for m in found if m.twilio_sid not in self.deleted), key=lambda m: -m.date_created)
+
+    def message(self, sid: str) -> TwilioMessage | None:
+        """One message of either direction; None if it was deleted."""
+        if sid in self.deleted:
+            return None
+        entry = next((e for e in self.ledger if e.sid == sid), None)
+        return _listed(entry) if entry else self.received.get(sid)
+
+    def media_of(self, sid: str) -> list[InboundMedium]:
+        """The files of a message."""
+        return []
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _judge(self, post: OutgoingPost, token: str) -> Outcome | None:
+        """What certainly becomes of a POST now: an outage, a token that is no longer taken, a paused template."""
+        match self._faults.outage("twilio", self._hub.now):
+            case "refused":
+                return NotSent("simulated: refused")
+            case "503":
+                return InDoubt("simulated: 503")
+            case "hanging":
+                return self._hang(InDoubt("simulated: timeout"))
+        if token not in self.tokens:
+            self._faults.met.add("token refused")
+            return Rejected(20003, 401)
+        if post.content_sid in self.paused:
+            self._faults.met.add("template paused")
+            return Rejected(PAUSED, 400)
+        return None
+
+    def _way(self, accept: Callable[..., Outcome]) -> Outcome:
+        """What becomes of a POST otherwise, by chance."""
+        if self.answers:
+            return self.answers.pop(0)
+        if not self._faults.chance(self._faults.rates.post):
+            return accept()
+        if self._faults.chance(self._faults.rates.accepted_late):
             accept(self._faults.rng.randint(1, LATEST_ACCEPTANCE))
             return self._hang(InDoubt("simulated: timeout"))
-
         ways: list[Callable[[], Outcome]] = [
             lambda: NotSent("simulated: refused"),
             lambda: Rejected(*self._faults.rng.choice(REJECTIONS)),
@@ -129,49 +214,7 @@ class Twilio:
             lambda: self._hang(InDoubt("simulated: timeout")),
             lambda: accept() and self._hang(InDoubt("simulated: timeout")),
         ]
-        way: Callable[[], Outcome] = accept
-        if self.answers:
-            answer = self.answers.pop(0)
-            way = lambda: answer  # noqa: E731 - one of several ways
-        elif self._faults.chance(self._faults.rates.post):
-            late = self._faults.chance(self._faults.rates.accepted_late)
-            way = accepted_late if late else self._faults.rng.choice(ways)
-        outcome: Outcome = self._call(
-            "post",
-            way,
-            slow=800,
-            lost=lambda: InDoubt("simulated: reset"),
-            refused=lambda: NotSent("simulated: refused"),
-        )
-        return outcome
-
-    def is_answering(self) -> bool:
-        """A question that any answer answers."""
-        return bool(self._call("is_answering", lambda: True, slow=500, lost=lambda: False, refused=lambda: False))
-
-    def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
-        """What the list shows by now, newest first."""
-
-        def shown() -> list[TwilioMessage]:
-            visible = [e for e in self.ledger if e.to == to and e.listed_at <= self._hub.now and e.accepted_at >= since]
-            return [self._listed(e) for e in sorted(visible, key=lambda e: -e.accepted_at)]
-
-        found: list[TwilioMessage] = self._call("list", shown, slow=500, lost=_down, refused=_down)
-        return found
-
-    def fetch(self, twilio_sid: str) -> TwilioMessage | None:
-        """One message."""
-        known = {e.sid: e for e in self.ledger}
-        found: TwilioMessage | None = self._call(
-            "fetch",
-            lambda: self._listed(known[twilio_sid]) if twilio_sid in known else None,
-            slow=300,
-            lost=_down,
-            refused=_down,
-        )
-        return found
-
-    # --- inside ----------------------------------------------------------------------------------------------------
+        return self._faults.rng.choice(ways)()
 
     def _entry(self, post: OutgoingPost, attempt: str, tried: Attempt, accepted_at: int) -> Entry:
         lags = self._faults.chance(self._faults.rates.list_lag)
@@ -183,7 +226,6 @@ class Twilio:
             is_template=post.content_sid is not None,
             message_id=tried.message_id,
             attempt=attempt,
-            kind=tried.kind,
             posted_at=tried.at,
             accepted_at=accepted_at,
             listed_at=accepted_at + lag,
@@ -225,21 +267,97 @@ class Twilio:
         self._hub.pause(HANGS_FOR)
         return outcome
 
-    def _listed(self, entry: Entry) -> TwilioMessage:
-        return TwilioMessage(
-            twilio_sid=entry.sid,
-            status=entry.status,
-            direction="outbound-api",
-            from_=SENDER,
-            to=entry.to,
-            body=entry.body,
-            date_created=entry.accepted_at // 1000 * 1000,
-            error_code=entry.code,
-        )
+
+class RefusedTokenError(TwilioUnavailable):
+    """Twilio does not take our auth token."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The `Gateway` port of one sandbox: it knows the secret as the sandbox has read it, as the real one does."""
+
+    twilio: Twilio
+    secret: TwilioSecret
+
+    def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]:
+        """Read the credentials; what posts the message."""
+        try:
+            token = self.secret.get().auth_token
+        except (ClientError, BotoCoreError):
+            return lambda: NotSent("simulated: no credentials")
+        return lambda: self._posted(post, token)
+
+    def is_answering(self) -> bool:
+        """A question that any answer answers."""
+        try:
+            self._ask("is_answering", lambda: None)
+        except RefusedTokenError:
+            return True
+        except TwilioUnavailable:
+            return False
+        return True
+
+    def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]:
+        """What the list shows of our messages to that address, newest first."""
+        found: list[TwilioMessage] = self._ask("list", lambda: self.twilio.sent(since, to))
+        return found
+
+    def list_sent(self, since: int) -> Iterator[TwilioMessage]:
+        """What the list shows of our messages to anyone, newest first."""
+        yield from self._ask("list sent", lambda: self.twilio.sent(since))
+
+    def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
+        """What the list shows of what patients wrote, newest first."""
+        yield from self._ask("list received", lambda: self.twilio.inbox(since, until))
+
+    def fetch(self, twilio_sid: str) -> TwilioMessage | None:
+        """One message."""
+        found: TwilioMessage | None = self._ask("fetch", lambda: self.twilio.message(twilio_sid))
+        return found
+
+    def delete(self, twilio_sid: str) -> None:
+        """Delete one message."""
+        self._ask("delete", lambda: self.twilio.deleted.add(twilio_sid))
+
+    def media_of(self, twilio_sid: str) -> Sequence[InboundMedium]:
+        """The files of a message."""
+        found: list[InboundMedium] = self._ask("media of", lambda: self.twilio.media_of(twilio_sid))
+        return found
+
+    def _posted(self, post: OutgoingPost, token: str) -> Outcome:
+        outcome = self.twilio.post(post, token)
+        if outcome == Rejected(20003, 401):
+            self._refused(token)
+        return outcome
+
+    def _refused(self, token: str) -> None:
+        self.twilio.note_refusal(id(self), token)
+        self.secret.get(refresh=True)
+
+    def _ask(self, name: str, answer: Callable[[], Any]) -> Any:
+        try:
+            token = self.secret.get().auth_token
+        except (ClientError, BotoCoreError):
+            raise TwilioUnavailable("simulated: no credentials") from None
+        try:
+            return self.twilio.asked(name, answer, token=token)
+        except RefusedTokenError:
+            self._refused(token)
+            raise
+
+
+def _listed(entry: Entry) -> TwilioMessage:
+    return TwilioMessage(
+        twilio_sid=entry.sid,
+        status=entry.status,
+        direction="outbound-api",
+        from_=SENDER,
+        to=entry.to,
+        body=entry.body,
+        date_created=entry.accepted_at // 1000 * 1000,
+        error_code=entry.code,
+    )
 
 
 def _down() -> Any:
-    raise requests.exceptions.ConnectionError("simulated: Twilio's list is down")
-
-
-__all__ = ["Attempt", "Entry", "Mode", "Twilio"]
+    raise TwilioUnavailable("simulated")

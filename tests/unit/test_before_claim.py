@@ -18,7 +18,7 @@ from whatsapp.domain.sending.before_claim import (
     expire,
     fence,
     is_forbidden,
-    is_past,
+    paused,
     refuse,
     slot_taken,
     unreachable,
@@ -52,6 +52,7 @@ LUNCH = SendPolicy(rate_limit_ms=HOUR, quiet_hours=QuietHours(time(12, 30), time
 """`NOW` is 12:30 in India: quiet hours begin just now."""
 AT_HALF_PAST_ONE = NOW + HOUR
 SUPPRESSED = "suppressed since Twilio said: the recipient blocked the message; PUT /contacts lifts it"
+FORBIDDEN = Failure(code="opted_out", detail="the contact opted out or was erased meanwhile")
 OPTED_OUT = "this contact asked not to be written to; only their START lifts it"
 EXEMPT = Template(**{**{f: getattr(TEMPLATE, f) for f in TEMPLATE.__slots__}, "quiet_hours_exempt": True})
 
@@ -116,6 +117,17 @@ def test_a_suppression_lapses_where_its_cause_may_pass(code: int, age: int | Non
     """One that was stored without its time stands until someone lifts it."""
     suppressed = contact(suppressed_code=code, suppressed_at=age and NOW - age)
     assert (unreachable(suppressed, NOW) is not None) is stands
+    held = judge(waiting(), suppressed_code=code, suppressed_at=age and NOW - age)
+    assert (held is not None) is stands
+
+
+@pytest.mark.parametrize("erased_at", [NOW - HOUR, NOW])
+def test_what_was_asked_for_before_an_erasure_is_refused(erased_at: int) -> None:
+    stored = waiting(expires_at=NOW)
+    assert judge(stored, erased_at=erased_at) == taken(stored, DROP, outbox=EVENT, error=FORBIDDEN)
+    with pytest.raises(MessagingError) as refused:
+        judge(new(created_at=erased_at), erased_at=erased_at)
+    assert refused.value.failure == FORBIDDEN
 
 
 def test_a_contact_that_may_be_written_to() -> None:
@@ -127,7 +139,7 @@ def test_a_contact_that_may_be_written_to() -> None:
 )
 def test_it_expires_at_its_last_moment(expires_at: int | None, is_expired: bool) -> None:
     stored = waiting(Status.DEFERRED, expires_at=expires_at)
-    assert is_past(stored, NOW) is is_expired
+    assert stored.is_past(NOW) is is_expired
     assert judge(stored) == (taken(stored, EXPIRE, outbox=EVENT) if is_expired else None)
 
 
@@ -260,13 +272,10 @@ def test_a_message_that_would_expire_looks_whether_a_refund_frees_the_slot(
 
 
 def test_a_reply_needs_no_slot_of_the_rate_limit() -> None:
-    """Its own slot is looked at in the claim; opt-out and erasure bind it all the same."""
+    """Its own slot is looked at in the claim."""
     held = contact(inflight="other#1", inflight_at=NOW, next_allowed_at=NOW + HOUR)
     assert slot_taken(waiting(kind=REPLY), held, POLICY, NOW, 0.5) is None
     assert slot_taken(new(kind=REPLY), held, POLICY, NOW, 0.5, reject=True) is None
-    forbidden = slot_taken(waiting(kind=REPLY), contact(opted_out_at=NOW), POLICY, NOW, 0.5)
-    assert forbidden is not None
-    assert forbidden.step is DROP
 
 
 @pytest.mark.parametrize(
@@ -303,13 +312,6 @@ def test_a_message_is_deferred_unless_its_caller_asked_otherwise() -> None:
     held = slot_taken(new(), contact(next_allowed_at=NOW + MINUTE), POLICY, NOW, 0.5)
     assert held is not None
     assert held.step is DEFER
-
-
-@pytest.mark.parametrize("of_contact", [{"opted_out_at": NOW}, {"erased_at": NOW}])
-def test_the_contacts_row_forbids_the_claim(of_contact: dict[str, Any]) -> None:
-    stored, detail = waiting(), "the contact opted out or was erased meanwhile"
-    held = slot_taken(stored, contact(next_allowed_at=NOW + MINUTE, **of_contact), POLICY, NOW, 0.5)
-    assert held == taken(stored, DROP, outbox=EVENT, error=Failure(code="opted_out", detail=detail))
 
 
 @pytest.mark.parametrize(
@@ -380,6 +382,43 @@ def test_a_deferral_is_published_once(
 
 
 @pytest.mark.parametrize(
+    ("said", "reason", "outbox"),
+    [
+        ("sender_paused", "sender_paused", NOTHING),
+        ("template_not_approved", "template_not_approved", NOTHING),
+        ("rate_limited", "rate_limited", EVENT),
+        ("rate_limited", "sender_paused", EVENT),
+        (None, "sender_paused", EVENT),
+        (None, None, EVENT),
+    ],
+)
+def test_what_waits_without_a_known_time_says_so_once(
+    said: str | None, reason: str | None, outbox: frozenset[str]
+) -> None:
+    """A time that moves is news: the caller may phone the patient. A pause that goes on is not."""
+    before = said and Failure(code=said, detail="earlier")
+    again = waiting(Status.DEFERRED, scheduled_for=NOW, error=before or None)
+    why = reason and Failure(code=reason, detail="now")
+    assert defer(again, NOW + HOUR, NOW, error=why or None).after.outbox == outbox
+
+
+def test_a_pause_that_has_not_been_published_yet_still_is() -> None:
+    why = Failure(code="sender_paused", detail="why")
+    again = waiting(Status.DEFERRED, scheduled_for=NOW, error=why, outbox=EVENT)
+    assert defer(again, NOW + HOUR, NOW, error=why).after.outbox == EVENT
+
+
+@pytest.mark.parametrize(("spread", "look_at"), [(0.0, NOW + MINUTE), (0.5, NOW + 3 * MINUTE), (1.0, NOW + 5 * MINUTE)])
+@pytest.mark.parametrize("build", [new, waiting])
+def test_while_sending_is_paused_a_message_looks_again_in_one_to_five_minutes(
+    build: Any, spread: float, look_at: int
+) -> None:
+    stored, why = build(), Failure(code="sender_paused", detail="why", retryable=True)
+    expected = taken(stored, DEFER, due=look_at, outbox=EVENT, scheduled_for=look_at, error=why)
+    assert paused(stored, why, NOW, spread) == expected
+
+
+@pytest.mark.parametrize(
     ("code", "outbox"),
     [("opted_out", EVENT), ("window_closed", EVENT), ("invalid_variables", EVENT)],
 )
@@ -410,9 +449,13 @@ def test_a_stored_message_waits_for_its_template(values: dict[str, Any], waits: 
     """Meta pauses a template for hours. A new request is refused at once: its caller hears it."""
     stored = waiting(Status.DEFERRED, **values)
     refused = refuse(stored, NOT_APPROVED, NOW)
-    assert refused.step is (DEFER if waits else DROP)
-    assert refused.after.outbox == (EVENT if waits else ALERT)
-    if waits:
+    if not waits:
+        error = replace(NOT_APPROVED.failure, retryable=False)
+        assert refused == taken(stored, DROP, outbox=ALERT, error=error)
+    else:
+        look, due = NOW + 15 * MINUTE, min(NOW + 15 * MINUTE, stored.expires_at or DAY + NOW)
+        error = NOT_APPROVED.failure
+        assert refused == taken(stored, DEFER, due=due, outbox=EVENT, scheduled_for=look, error=error)
         again = refuse(replace(refused.after, outbox=NOTHING), NOT_APPROVED, NOW)
         assert again.after.outbox == NOTHING, "said once"
 

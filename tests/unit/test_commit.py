@@ -182,6 +182,17 @@ def test_two_acceptances_within_the_rate_limit_are_counted(app: UnitApp, seconds
     assert app.metrics.counts.get("RateLimitViolations", 0) == violations
 
 
+@pytest.mark.parametrize(("tied_until", "violations"), [(NOON - 60_000, 1), (NOON - 59_999, 0)])
+def test_an_acceptance_under_an_address_that_was_tied_after_the_claim_is_no_violation(
+    app: UnitApp, tied_until: int, violations: int
+) -> None:
+    before = {"aliases": {"a" * 32}, "last_accepted_at": NOON - 600_000, "tied_until": tied_until}
+    app.contacts.update(app.contact().contact_id, before)
+    unknown = app.store(status=Status.UNKNOWN, attempt="a", claimed_at=NOON - 60_000)
+    app.commit(accepted(unknown, "SM1", NOON, NOON), app.contact())
+    assert app.metrics.counts.get("RateLimitViolations", 0) == violations
+
+
 @pytest.mark.parametrize(("replies", "alarms"), [(MANY_REPLIES, 1), (MANY_REPLIES - 1, 0)])
 def test_many_replies_to_one_contact_within_an_hour_are_counted(app: UnitApp, replies: int, alarms: int) -> None:
     reply: dict[str, Any] = {"kind": SendKind.REPLY, "in_reply_to": "SM1"}

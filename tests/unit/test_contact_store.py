@@ -44,7 +44,8 @@ def test_of_two_rows_the_later_limit_and_either_opt_out_bind(contacts: ContactSt
     contacts.tie("id", "number")
     contact = contacts.get("id")
     assert contact is not None
-    assert (contact.next_allowed_at, contact.opted_out_at, contact.last_inbound_at) == (NOON + 7, NOON, NOON)
+    assert (contact.next_allowed_at, contact.tied_until) == (NOON, NOON + 7)
+    assert (contact.opted_out_at, contact.last_inbound_at) == (NOON, NOON)
 
 
 def row(contacts: ContactStore, contact_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tests.unit.sending_kit import (
     ALERT,
     CONTACT,
     DAY,
+    EVENT,
     HOUR,
     ID,
     NOTHING,
@@ -134,6 +135,11 @@ def test_a_message_is_continued_unless_stopped_expired_or_continued(
     if successor:
         assert (successor.attempts, successor.waiting_since) == (0, None)
     assert decide(old, NOW) == (taken(old, step, successor=successor) if goes_on else None)
+
+
+@pytest.mark.parametrize(("decide", "status"), [(resend, Status.UNRESOLVED), (redrive, Status.FAILED)])
+def test_an_end_that_is_not_published_yet_is_published_before_it_is_continued(decide: Any, status: Status) -> None:
+    assert decide(message(status, outbox=EVENT), NOW) is None
 
 
 # --- after a code ----------------------------------------------------------------------------------------------------

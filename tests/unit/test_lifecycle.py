@@ -60,6 +60,8 @@ TABLE = {
     "end doubt": ("sending unknown", "unknown_final", "released", False),
     "resend": ("unknown_final", "unknown_final", "untouched", False),
     "redrive": ("failed", "failed", "untouched", False),
+    "recognise": (f"claimed {W}", "sent", "opens after the rate limit", False),
+    "suspect": (f"claimed {W} {DOUBTFUL}", "unknown_final", "released", False),
     "defer": (W, "deferred", "untouched", False),
     "expire": (W, "expired", "untouched", False),
     "cancel": (W, "canceled", "untouched", False),

@@ -1,5 +1,8 @@
 """An outgoing message's record: its ids, and what its status means."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -103,3 +106,15 @@ REPLY = SendKind.REPLY
 )
 def test_what_cannot_wait_has_shards_of_its_own(status: Status, fields: dict[str, Any], shard: str) -> None:
     assert message(status, due_at=NOW, **fields).sweep_shard == shard
+
+
+@pytest.mark.parametrize(("given", "shards"), [("", 4), ("16", 16), ("2", 4), ("many", 4)])
+def test_what_waits_is_spread_over_as_many_shards_as_the_deployment_says(given: str, shards: int) -> None:
+    program = (
+        "from whatsapp.domain.sending.message import SHARDS, shard_of; print(SHARDS, shard_of('send', 'ffffffff'))"
+    )
+    environment = {**os.environ, "DUE_SHARDS": given}
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.split() == [str(shards), f"send#{0xFFFFFFFF % shards}"]

@@ -125,6 +125,8 @@ def test_twilios_own_reading_outranks_ours() -> None:
         ({**IN, "opt_words": (IN_WORD,)}, "out", NOON - NEAR, "out"),
         ({**IN, "opt_words": (IN_WORD,)}, "out", NOON - FAR, None),
         ({**OUT, "opt_words": (IN_WORD, OUT_WORD)}, "out", NOON - 1, None),
+        ({**OUT, "opt_words": (IN_WORD, OUT_WORD)}, "out", NOON, "out"),
+        ({**OUT, "opt_words": (IN_WORD, OUT_WORD)}, "out", NOON + 1, "out"),
         # Where nothing is stopped, one more START needs no proof.
         ({**IN, "opt_words": (word("out", NOON - 9, is_dated=True), IN_WORD)}, "in", NOON + 1, "in"),
     ],
@@ -140,8 +142,9 @@ def test_words_that_twilio_dates_need_no_proof() -> None:
 
 
 def test_only_words_near_the_newest_are_kept() -> None:
+    contact = Contact(contact_id="c", opt_words=(OUT_WORD,))
+    assert recent_words(contact, word("in", NOON + NEAR)) == (OUT_WORD, word("in", NOON + NEAR))
     contact = Contact(contact_id="c", opt_words=(OUT_WORD, word("in", NOON + NEAR)))
-    assert recent_words(contact) == contact.opt_words
     assert recent_words(contact, word("out", NOON + FAR)) == (word("in", NOON + NEAR), word("out", NOON + FAR))
 
 

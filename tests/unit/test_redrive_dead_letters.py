@@ -9,6 +9,7 @@ from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, continuation_id_of, message_id_of
+from whatsapp.domain.sending.transition import EVENT
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
 from commands.dead_letters import Held, describe
@@ -89,6 +90,7 @@ def test_by_status(world: World, status: Status, action: Action) -> None:
         ({"error": GAVE_UP, "continued_as": "m2"}, Action.DROP),
         ({"error": GAVE_UP, "stop": "canceled"}, Action.DROP),
         ({"error": GAVE_UP, "to": ""}, Action.DROP),
+        ({"error": GAVE_UP, "outbox": EVENT}, Action.LEAVE),
         ({"error": GAVE_UP, "expires_at": NOON}, Action.DROP),
         ({"error": GAVE_UP, "expires_at": NOON + 1}, Action.RENEW),
         ({}, Action.DROP),

@@ -212,3 +212,21 @@ def test_callback_between_the_look_and_the_end_wins(app: UnitApp) -> None:
         after = sweep_after(app, periods.DOUBT_HORIZON)
     assert after.status is Status.SENT
     assert app.alerts.told == []
+
+
+def test_an_end_that_nobody_could_hear_is_told_when_the_bus_is_back(app: UnitApp) -> None:
+    app.left_at(Status.UNKNOWN)
+    app.bus.down = app.alerts.down = True
+    for minutes in range(70, 90):
+        sweep_after(app, minutes * periods.MINUTE)
+    app.bus.down = app.alerts.down = False
+    sweep_after(app, 95 * periods.MINUTE)
+    app.raise_alerts.sweep(app.deadline)
+    assert [event.status for event in app.bus.events] == ["unknown"]
+    assert len(app.alerts.told) + len(app.alerts.incidents) == 1
+
+
+def test_what_continued_it_under_a_record_that_was_lost_forbids_a_resend(app: UnitApp) -> None:
+    old = unresolved(app, on_unknown="resend")
+    app.gateway.messages = [listed(old, date_created=NOON + periods.HOUR)]
+    assert sweep_after(app, periods.RESEND).continued_as is None

@@ -71,6 +71,31 @@ def test_each_sweep_counts_whether_sending_is_held(app: UnitApp) -> None:
     assert app.metrics.counts["SendingHeld"] == 1
 
 
+# --- restored tables -------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_of_the_tables_sends_nothing_and_expires_nothing(app: UnitApp) -> None:
+    waits = app.send(send_at=iso(NOON + periods.MINUTE), expires_at=iso(NOON + periods.HOUR)).message_id
+    app.sweep_due(app.deadline)
+    copy = app.restored(app.backup())
+    copy.clock.at = NOON + 2 * periods.HOUR
+    assert copy.sweep_due(copy.deadline) == {"acted": 0, "stale": 0}
+    assert copy.messages.get(waits or "").status is Status.DEFERRED  # type: ignore[union-attr]  # it is stored
+    answer = copy.send("next", to="+919812300099")
+    assert (answer.status, answer.error and answer.error.code, copy.gateway.posts) == ("deferred", "sender_paused", [])
+    assert copy.metrics.counts["SendingHeld"] == 1
+
+
+def test_releasing_a_hold_does_not_release_a_copy(app: UnitApp) -> None:
+    app.sweep_due(app.deadline)
+    copy = app.restored(app.backup())
+    copy.senders.hold(NOON)
+    assert copy.senders.release().is_held
+    copy.senders.release_restored(NOON, NOON)
+    assert not copy.senders.get().is_held
+    assert copy.send(to="+919812300099").status == "sent"
+
+
 # --- Twilio does not answer ------------------------------------------------------------------------------------------
 
 

@@ -131,6 +131,16 @@ def test_claim_lost_to_another_worker_shows_the_message_as_it_left_it(app: UnitA
     assert lost == ClaimLost(message=mine)
 
 
+def test_claim_of_a_message_that_is_gone_is_lost_and_takes_no_slot(app: UnitApp, tables: Any) -> None:
+    """Its time to live has passed since it was read."""
+    read = app.store()
+    set_contact(app, next_allowed_at=NOON - 5)
+    key = {name: {"S": value} for name, value in message_key(read.message_id).items()}
+    tables.delete_item(TableName=app.settings.messages_table, Key=key)
+    assert try_claim(app, read) == ClaimLost()
+    assert row(app, *SLOT) == {"next_allowed_at": NOON - 5}
+
+
 # --- the claim of a reply ------------------------------------------------------------------------------------------
 
 
@@ -253,7 +263,7 @@ def test_lane_and_place_after_each_step_of_a_reply(app: UnitApp, step: Step, sou
     message = claimed(app, a_reply(app), then=source)
     at = NOON + 2_000
     assert app.messages.commit(take(message, step, at, accepted_at=at))
-    spoken = {"last_outbound_at": at} if step is lifecycle.ACCEPT else {}
+    spoken = {"last_outbound_at": at} if step.slot is Slot.OPENS_LATER else {}
     assert row(app, *LANE) == {}
     assert row(app, *SLOT) == {
         "next_allowed_at": NOON + 7,

@@ -11,6 +11,7 @@ from whatsapp.domain.sending.lifecycle import (
     DOUBT,
     FAIL,
     READ,
+    RECOGNISE,
     RETRY,
     STEPS,
     STOP,
@@ -56,7 +57,7 @@ def test_a_step_sets_status_and_time_and_clears_what_the_old_status_needed(step:
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 def test_an_earlier_error_stays_until_the_message_is_accepted_or_stopped(step: Step) -> None:
-    is_over = step in (ACCEPT, STOP, DELIVER, READ)
+    is_over = step in (ACCEPT, RECOGNISE, STOP, DELIVER, READ)
     assert take(message(error=ERROR), step, NOW).after.error == (None if is_over else ERROR)
 
 
@@ -205,6 +206,7 @@ def test_the_event_of_a_status_names_all_that_callers_know() -> None:
         ({"expires_at": NOW - 1}, f"{ID}#deferred#{NOW}", "2026-11-24T12:30:00+05:30", True),
         ({"scheduled_for": None, "expires_at": NOW}, f"{ID}#deferred", None, False),
         ({"status": Status.CANCELED, "expires_at": NOW}, f"{ID}#canceled", None, False),
+        ({"status": Status.UNKNOWN, "expires_at": NOW}, f"{ID}#unknown#overdue", None, False),
         ({"status": Status.UNRESOLVED}, f"{ID}#unknown", None, False),
     ],
 )

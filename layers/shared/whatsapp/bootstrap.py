@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.pace import Pace
     from whatsapp.use_cases.publish_waiting import PublishWaiting
     from whatsapp.use_cases.reconcile import Reconcile
+    from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
+    from whatsapp.use_cases.settle_doubts import SettleDoubts
     from whatsapp.use_cases.settle_opt_words import SettleOptWords
     from whatsapp.use_cases.store_media import StoreMedia
     from whatsapp.use_cases.sweep import RunAll
@@ -195,14 +197,14 @@ class App:
     def senders(self) -> "SenderStore":
         from whatsapp.adapters.dynamodb.sender_store import SenderStore
 
-        return SenderStore(self.db, self.settings.messages_table)
+        return SenderStore(self.db, self.settings.messages_table, self.settings.contacts_table)
 
     @cached_property
     def reader(self) -> "SendReader":
         from whatsapp.adapters.dynamodb.send_reader import SendReader
 
         s = self.settings
-        return SendReader(self.db, s.messages_table, s.contacts_table, s.templates_table)
+        return SendReader(self.db, self.senders, s.messages_table, s.contacts_table, s.templates_table)
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:
@@ -356,6 +358,18 @@ class App:
         from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
 
         return self._join(RedriveDeadLetters)
+
+    @cached_property
+    def recover_after_restore(self) -> "RecoverAfterRestore":
+        from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
+
+        return self._join(RecoverAfterRestore, rate_limit_ms=self.settings.rate_limit_seconds * 1000)
+
+    @cached_property
+    def settle_doubts(self) -> "SettleDoubts":
+        from whatsapp.use_cases.settle_doubts import SettleDoubts
+
+        return self._join(SettleDoubts)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":

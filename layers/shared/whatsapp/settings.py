@@ -54,6 +54,8 @@ class Settings:
     """How many batches of the send queue are worked at once."""
     sends_per_second: int = field(default=80)
     """The pace of the send queue: what Twilio takes from one sender."""
+    due_shards: int = field(default=4)
+    """Over how many partitions of the `due` index what waits is spread (`domain/sending/message.py` reads it)."""
     send_to_business_scoped_ids: int = field(default=0)
     """1: send to WhatsApp ids whose number is not known. Twilio does not document whether it accepts them as `To`."""
     delete_media_at_twilio: int = field(default=0)
@@ -131,6 +133,7 @@ _CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "rate_limit_seconds": (_is_number(1, _MANY), "a whole number of seconds, at least 1"),
     "replies_per_inbound": (_is_number(1, _MANY), "a whole number, at least 1"),
     "send_concurrency": (_is_number(2, 1000), "a whole number from 2 to 1000"),
+    "due_shards": (_is_number(4, 64), "a whole number from 4 to 64"),
     "sends_per_second": (_is_number(1, _MANY), "a whole number, at least 1"),
     "default_agent": (
         lambda text: re.fullmatch("[a-z0-9_]{1,64}", text) is not None,

@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from tests.unit.twilio_emulator.kit import FROM, PATIENT, SENDER, TO, Door, Emulator
+from tests.unit.twilio_emulator.kit import ACCOUNT_SID, FROM, MESSAGES, PATIENT, SENDER, TO, Door, Emulator
 
 
 def test_ledger_entry_has_what_the_contract_says(emulator: Emulator, client: Client) -> None:
@@ -149,3 +150,27 @@ def test_a_page_of_the_emulators_own_origin_is_served(emulator: Emulator) -> Non
 def test_reader_of_the_stream_needs_no_credentials_but_twilios_api_does(emulator: Emulator) -> None:
     assert httpx.get(f"{emulator.url}/_emulator/ledger", trust_env=False).status_code == 200
     assert httpx.get(f"{emulator.url}/content/v1/Content", trust_env=False).status_code == 401
+
+
+def test_a_token_is_rotated(emulator: Emulator, door: Door) -> None:
+    """The API takes the secondary token beside the primary one; webhooks are signed by the primary."""
+    old, new = emulator.account.auth_token, "n" * 32
+
+    def statuses() -> list[int]:
+        return [emulator.call("GET", MESSAGES, auth=(ACCOUNT_SID, token)).status_code for token in (old, new)]
+
+    def signed_by_new() -> bool:
+        emulator.control("inbound", {"from": PATIENT, "body": "hello"})
+        received = door.received[-1]
+        signature = received.headers["X-Twilio-Signature"]
+        return bool(RequestValidator(new).validate(door.url + received.path, received.form, signature))
+
+    try:
+        emulator.control("configure", {"inbound_url": f"{door.url}/in"})
+        assert (statuses(), signed_by_new()) == ([200, 401], False)
+        emulator.control("configure", {"secondary_token": new})
+        assert (statuses(), signed_by_new()) == ([200, 200], False)
+        emulator.control("configure", {"auth_token": new, "secondary_token": None})
+        assert (statuses(), signed_by_new()) == ([401, 200], True)
+    finally:
+        emulator.control("configure", {"auth_token": old, "secondary_token": None})

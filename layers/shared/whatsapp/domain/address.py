@@ -84,7 +84,7 @@ _LIKE_A_NUMBER = re.compile(r"\+?\d[\d ().-]{6,24}")
 
 
 def addresses_in(text: str) -> Iterator[Address]:
-    """Every valid phone number that stands in a text, whatever else does."""
+    """Every valid phone number in a text."""
     for found in _LIKE_A_NUMBER.findall(bare_address(text)):
         try:
             yield Address.parse(found)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dataclasses import dataclass
 else:
 
-    def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False, eq: bool = True) -> Any:
+    def dataclass(*, slots: bool, frozen: bool = False, kw_only: bool = False, eq: bool = True) -> Any:
         """Decorate a class. `fields`, `replace` and `asdict` of the standard library work with it."""
         shared: dict[str, Any] = {"__init__": _init, "__repr__": _repr}
         if frozen:

@@ -1,4 +1,4 @@
-"""What can go wrong, in our own stable words: callers branch on `code`; Twilio's code stands beside it."""
+"""The errors that callers see: `code` is our own stable word to branch on; Twilio's code stands beside it."""
 
 import re
 

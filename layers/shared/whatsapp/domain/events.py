@@ -16,7 +16,7 @@ SOURCE = "whatsapp"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What every event carries. `event_id` is the same however often an event is delivered: consumers dedupe on it."""
+    """The fields of every event. `event_id` is the same however often an event is delivered: consumers dedupe on it."""
 
     detail_type: ClassVar[str]
 

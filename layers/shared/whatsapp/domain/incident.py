@@ -1,4 +1,4 @@
-"""What people are alerted about: a cause, and all that it has struck since the last alert about it."""
+"""An incident: one cause of alerts, and the messages that failed by it since the last alert."""
 
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
@@ -9,10 +9,10 @@ class Incident:
     """One cause. Messages in one state that failed by one code have one cause."""
 
     state: str
-    """A message's public status; `unreadable` for what came by the queue, `not fetched` for a file."""
+    """A message's public status; `unreadable` for a queue message, `not fetched` for a file."""
     failure: Failure
     ids: frozenset[str] = frozenset()
-    """Message ids, or SQS's ids for what is unreadable: those that nobody was alerted about yet."""
+    """The messages that no alert has named yet: their ids, or SQS's ids where they are unreadable."""
     is_longer: bool = False
     """There were too many ids to note them all."""
 

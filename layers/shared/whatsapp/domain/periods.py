@@ -32,8 +32,6 @@ AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
 CLOCK_ERROR = 2 * SECOND
 """How far a sandbox's corrected clock may be off."""
-INIT_WAITS_S = 5.0
-"""How long a starting sandbox waits for its parts. AWS gives INIT ten seconds."""
 SQS_LONGEST_DELAY_S = 900
 SQS_LONGEST_VISIBILITY_S = 43_200
 
@@ -76,7 +74,7 @@ DOUBT_ENDS = 3 * HOUR
 RESEND = 76 * MINUTE
 """After the claim: an unresolved message whose caller asked for it is sent again as a new record."""
 TURN_MOVES = MINUTE
-"""A waiting message whose turn moves by no more is not told anew: the sweep comes once a minute."""
+"""A turn that moves by no more is not published anew: the sweep comes once a minute."""
 LONGEST_DEFERRAL = 35 * DAY
 """How long before its claim a message may have been created."""
 
@@ -85,25 +83,25 @@ LONGEST_DEFERRAL = 35 * DAY
 RETRY_PAUSE = (5 * SECOND, 10 * SECOND)
 """Before the second attempt: a random time between these. Three times as long before the third."""
 FIRST_WAIT_PAUSE = (3 * SECOND, 6 * SECOND)
-"""What will pass (no connection, 429, an account that is refused) waits for a random time between these at first, then
-for half as long as it has lasted to as long."""
+"""A temporary failure (no connection, 429, a refused account) waits for a random time between these at first, then for
+half as long as it has lasted to as long."""
 ASK_AGAIN = MINUTE
 """While Twilio does not answer, one worker in this time asks whether it does again."""
 PAUSED_LOOK = (MINUTE, 5 * MINUTE)
-"""What waits because all sending is paused looks again after a random time between these."""
+"""While all sending is paused, a message looks again after a random time between these."""
 LONGEST_WAIT_PAUSE = 5 * MINUTE
 """So soon after an outage everything has gone out."""
 WAITS_FOR = 4 * HOUR
 """A message that has only ever waited fails after this long: Twilio's own queue holds a message no longer."""
 TEMPLATE_LOOK = 15 * MINUTE
-"""What waits for its template looks again after this long: the sync asks about approvals as often."""
+"""A message that waits for its template looks again after this long: the sync asks about approvals as often."""
 WAITS_FOR_TEMPLATE = DAY
 """A message without `expires_at` waits for its template's approval so long. Meta pauses one for up to six hours."""
 SELF_NUDGE_S = 60
 """A waiting message nudges itself only for pauses shorter than this; after longer ones the sweep finds it. Lambda
 ends a chain of invocations through the function's own queue after 16 (recursive loop detection)."""
 OUTBOX_RETRY = MINUTE
-"""What a worker has not published by then, the sweep publishes."""
+"""An outbox entry that its worker has not delivered by then, the sweep delivers."""
 
 ALERT_WINDOW = HOUR
 """People are alerted about one cause at once, and then at most this often."""
@@ -114,9 +112,9 @@ SWEEP_EVERY = MINUTE
 POSTPONED = 2 * MINUTE
 """How far a sweep moves an item before it acts on it: the next sweep leaves it alone."""
 URGENT = HOUR
-"""What expires this soon after it is due is swept before what can wait. 280 000 messages go in an hour, at 80/s."""
+"""A message that expires this soon after it is due is swept first. 280 000 messages go in an hour, at 80/s."""
 STALE = 10 * MINUTE
-"""What has been due for longer is counted: the sweep does not keep up."""
+"""Messages that have been due for longer are counted: the sweep does not keep up."""
 SWEEP_NEEDS = 5 * SECOND
 """A sweep starts nothing with less of the invocation left."""
 TWILIO_QUESTION = TWILIO_CALL + 2 * SECOND
@@ -138,6 +136,8 @@ RECONCILE_DEEP = 6 * HOUR
 RECONCILE_LOOK_BACK = 30 * DAY
 """Less than the least retention: an item that was deleted for its age would look as if it never came."""
 RECONCILE_BEHIND = 30 * MINUTE
+RECOVERY_RECONCILES = 30 * MINUTE
+"""How long the recovery after a restore stores what is missing in one go. It runs where no Lambda ends it."""
 TAPPED_REPLY = 7 * DAY
 """A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
 
@@ -193,7 +193,7 @@ RETENTION_LEAST_DAYS = 35
 # --- credentials and callers -----------------------------------------------------------------------------------------
 
 INIT_WAITS_S = 5.0
-"""How long a new sandbox waits for what it makes before the first request. Lambda ends an INIT after ten seconds."""
+"""How long a new sandbox waits for its parts before the first request. Lambda ends an INIT after ten seconds."""
 SECRET_KEPT_S = 900.0
 SECRET_REFRESH_S = 30.0
 """A refused signature or login reads the secret again at most this often."""

@@ -1,4 +1,4 @@
-"""What a caller wrote for a phone number, read as `+E164`.
+"""Reads a phone number, as a caller wrote it, as `+E164`.
 
 `Address.parse` loads this when it is first needed: to import `phonenumbers` takes 40 ms, and the webhook needs it not.
 """
@@ -20,7 +20,7 @@ _PHONE_CHARACTERS = re.compile(r"\+?[0-9 \t(.][0-9 \t().\-]{4,24}(?<!\))")
 digit. So do a minus before the number and digits in parentheses after it."""
 _GROUPING = re.compile(r"[ \t().\-]")
 _DECIMAL = re.compile(r"[^.]+\.([0-9]{1,2}|0+)")
-"""Of a number cell, a spreadsheet makes `919812345678.0`. Read with that 0, it may be somebody else's number."""
+"""Of a number cell, a spreadsheet makes `919812345678.0`. Read with that 0, it may be another person's number."""
 
 
 def read(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the use cases need of the outside. `bootstrap` joins each port to its adapter; the simulation to its own."""
+"""The ports of the use cases. `bootstrap` joins each one to its adapter; the simulation to its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When this invocation ends (epoch ms). Nobody may POST after it: it is the lease of every claim made in it."""
+    """When this invocation ends (epoch ms). No POST starts after it: it is the lease of every claim made in it."""
 
     at: int
 
@@ -104,6 +104,7 @@ class Gateway(Protocol):
     def prepare(self, post: OutgoingPost) -> Callable[[], Outcome]: ...
     def is_answering(self) -> bool: ...
     def list_sent_to(self, to: str, since: int) -> Sequence[TwilioMessage]: ...
+    def list_sent(self, since: int) -> Iterator[TwilioMessage]: ...
     def fetch(self, twilio_sid: str) -> TwilioMessage | None: ...
     def delete(self, twilio_sid: str) -> None: ...
     def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]: ...
@@ -112,7 +113,7 @@ class Gateway(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusUpdate:
-    """A status callback: what Twilio says became of one attempt of a message."""
+    """The status of one attempt of a message, from a callback or from Twilio's list."""
 
     message_id: str
     attempt: str

@@ -64,7 +64,7 @@ class Commit:
         return after
 
     def drain(self, message: Message, next_due: int | None = None) -> Message:
-        """Deliver what the outbox names, and store what is left. `next_due`: when a waiting message is due again."""
+        """Deliver the outbox, and store the entries that are left. `next_due`: when a waiting message is due again."""
         if not message.outbox:
             return message
         left = self.outbox.deliver(message)
@@ -82,7 +82,7 @@ class Commit:
         return self.messages.get(message.message_id) or message
 
     def _keep_proof(self, message: Message, row: Row) -> None:
-        """What a code proves about the contact or the template, as they were when the message went."""
+        """Store a code's proof about the contact or the template, as they were when the message went."""
         at = message.claimed_at or self.clock.now()
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, at)
@@ -99,12 +99,11 @@ class Commit:
         elif (
             before.last_accepted_at
             and abs(at - before.last_accepted_at) < self.rate_limit_ms
-            and not _was_another_contact(sent, before.last_accepted_at, before)
+            and not _was_another_contact(sent, before)
         ):
             self.metrics.count("RateLimitViolations")
 
 
-def _was_another_contact(sent: Message, last_accepted_at: int, contact: Contact) -> bool:
-    """Whether the message was claimed before two addresses were known to be one person's."""
-    overlaps = sent.claimed_at is not None and sent.claimed_at < last_accepted_at
-    return sent.contact_id != contact.contact_id or (bool(contact.aliases) and overlaps)
+def _was_another_contact(sent: Message, contact: Contact) -> bool:
+    """Whether two addresses became one person's after the claim, which heeds `tied_until`."""
+    return sent.contact_id != contact.contact_id or (contact.tied_until or 0) > (sent.claimed_at or 0)

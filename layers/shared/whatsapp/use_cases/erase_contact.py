@@ -4,8 +4,8 @@ There are three passes (at once, after 15 minutes, after two hours), because the
 flight; more follow until nothing is left to erase.
 """
 
-import json
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
@@ -20,6 +20,7 @@ from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, PublishF
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message
+from whatsapp.domain.sending.request import object_in
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.sweep import Sweep
 
@@ -51,7 +52,7 @@ class EraseContact:
             raise MessagingError("not_found", "no contact_id: POST /contacts/lookup gives that of an address")
         contact = self.contacts.get(contact_id)
         contact_id = contact.contact_id if contact else contact_id
-        now = self.clock.now()  # after a read: what a new sandbox's wrong clock says would bring back what was erased
+        now = self.clock.now()  # after a read, which corrects a new sandbox's clock: too early, it would miss messages
         job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)
@@ -74,7 +75,7 @@ class EraseContact:
         return done
 
     def _pass(self, job: ErasureJob, deadline: Deadline) -> bool:
-        """Erase what is left of a contact, under each of its contact_ids. True: it counts as one."""
+        """Erase the rest of a contact, under each of its contact_ids. True: it counts as one."""
         contact = self.contacts.get(job.contact_id)
         contact_ids = (job.contact_id, *sorted(contact.aliases if contact else ()))
         is_all_erased = self._delete_dead_letters(contact_ids, deadline)
@@ -145,8 +146,5 @@ class EraseContact:
 def _addresses_of(letter: str) -> Iterator[Address]:
     """The addresses in a dead letter: a request's `to`, and every number that stands anywhere in it."""
     yield from addresses_in(letter)
-    try:
-        to = json.loads(letter)["to"]
-        yield Address.parse(to)
-    except (ValueError, KeyError, TypeError, RecursionError, MessagingError):
-        return
+    with suppress(MessagingError):
+        yield Address.parse(str(object_in(letter).get("to")))

@@ -30,7 +30,7 @@ class ManageContacts:
         return {"contact_id": contact.contact_id if contact else contact_id, "known": contact is not None}
 
     def put(self, address: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Store what the caller knows of a contact. It also lifts a suppression: the caller vouches for the address."""
+        """Store the caller's data about a contact. It also lifts a suppression: the caller vouches for the address."""
         parsed = Address.parse(address)
         contact_id = self.contact_ids.of(parsed)
         contact = self.contacts.find(contact_id, self.contact_ids.former(parsed)) or Contact(contact_id=contact_id)

@@ -1,7 +1,7 @@
 """The only place that publishes events, alerts people and writes dead letters.
 
-What is to be delivered is stored first, in the write that makes it true. So nothing is lost if the bus is down or the
-worker dies: the stored entry stays, and a sweep delivers it. Consumers dedupe on `event_id`, since it may come twice.
+An entry is stored first, in the same write as the change that it is about. So nothing is lost if the bus is down or
+the worker dies: the entry stays, and a sweep delivers it. Consumers dedupe on `event_id`: an event may come twice.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbox:
-    """Delivers what was stored. Every method returns whether it was taken; False leaves the stored entry to a sweep."""
+    """Delivers stored entries. Every method returns whether one was taken; False leaves the stored entry to a sweep."""
 
     bus: EventBus
     alerts: Alerts
@@ -30,7 +30,7 @@ class Outbox:
     metrics: Metrics
 
     def deliver(self, message: Message) -> frozenset[str]:
-        """Deliver what the message's outbox names; returns what was not taken."""
+        """Deliver the message's outbox; returns the entries that were not taken."""
         ways: dict[str, Callable[[], None]] = {
             "event": lambda: self.bus.publish([status_changed(message)]),
             "dlq": lambda: self.queue.dead_letter(message),

@@ -22,7 +22,7 @@ class Pace:
         """Return when it is this thread's turn."""
         with self._waiting:
             now = self._clock.now()
-            # What was not used counts for one burst, and a clock that was set back for nothing.
+            # Unused starts are kept for one burst, and a clock that was set back delays the next by no more than one.
             earliest, latest = now - (BURST - 1) * self._interval, now + BURST * self._interval
             at = min(max(self._next, earliest), latest)
             self._next = at + self._interval

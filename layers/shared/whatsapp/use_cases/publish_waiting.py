@@ -14,7 +14,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishWaiting:
-    """Repairs what a webhook could not finish."""
+    """Finishes the work of webhooks that failed half-way."""
 
     inbox: InboxStore
     callbacks: CallbackStore

@@ -19,7 +19,7 @@ _NO_REASON = Failure(code="unknown_error", detail="no reason known")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaiseAlerts:
-    """Alerts about messages, about what came by the queue and cannot be read, and about unknown hosts of media."""
+    """Alerts about messages, unreadable queue messages, and unknown hosts of media."""
 
     alerts: Alerts
     incidents: IncidentStore
@@ -55,7 +55,7 @@ class RaiseAlerts:
         self._raise(incident, lambda: self.alerts.about_incident(incident))
 
     def sweep(self, deadline: Deadline) -> int:
-        """Every minute: alert about what followed an hour ago, or could not be told; returns how many alerts.
+        """Every minute: send the alerts that are due, hourly follow-ups and failed ones; returns how many.
 
         Raises:
             ExceptionGroup: after everything else is done, the errors of single incidents. Those come again.
@@ -79,10 +79,10 @@ class RaiseAlerts:
         self._alerted(incident)
         return True
 
-    def _raise(self, incident: Incident, tell: Callable[[], None]) -> None:
-        """Store it first. Only a new one is told at once."""
+    def _raise(self, incident: Incident, alert: Callable[[], None]) -> None:
+        """Store it first. Only a new one alerts at once."""
         if self.incidents.note(incident, self.clock.now() + periods.OUTBOX_RETRY):
-            tell()
+            alert()
             self._alerted(incident)
 
     def _alerted(self, incident: Incident) -> None:

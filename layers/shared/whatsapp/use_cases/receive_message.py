@@ -49,7 +49,7 @@ class ReceiveMessage:
         """Receive one message.
 
         Args:
-            form: what Twilio says of it.
+            form: Twilio's webhook or list entry.
             received_at: when it was written (epoch ms); now if that is not known.
             source: `webhook` or `backfill`.
             contact: the sender's row, if the caller has just read it.
@@ -97,7 +97,7 @@ class ReceiveMessage:
         return replace(inbound, due_at=None, due_shard=None)
 
     def _settle_and_publish(self, inbound: InboundMessage, contact: Contact) -> InboundMessage:
-        """Publish what was just stored. If it leaves a STOP and a START unsettled, first ask Twilio for their dates."""
+        """Publish a new message. If it leaves a STOP and a START unsettled, first ask Twilio for their dates."""
         word = inbound.as_opt_word
         if word and not are_settled(recent_words(contact, word)):
             with suppress(TwilioUnavailable):  # then STOP stands, and the reconcile asks again

@@ -75,7 +75,7 @@ class Reconcile:
     # --- inbound messages whose webhook never came -----------------------------------------------------------------
 
     def _backfill_missing(self, sweep: Sweep) -> int:
-        """Returns how many. What a complete look covered, the next run does not look at again."""
+        """Returns how many. The next run starts where the last complete look ended."""
         complete_until = self.inbox.reconciled_until()
         until = self.clock.now() - periods.RECONCILE_AFTER  # after a read: a new sandbox's clock may be off
         self.metrics.count("ReconcileBehind", int(until - (complete_until or until) > periods.RECONCILE_BEHIND))
@@ -96,7 +96,7 @@ class Reconcile:
         return backfilled
 
     def _look_deep(self, until: int, sweep: Sweep) -> int:
-        """Now and then, what the list may have shown late."""
+        """Every six hours, look that far back: the list may show a message hours late."""
         if until - (self.inbox.reconciled_until("deep") or 0) < periods.RECONCILE_DEEP:
             return 0
         found, is_complete = self._look(until - periods.RECONCILE_DEEP - periods.RECONCILE_OVERLAP, until, sweep)
@@ -106,7 +106,7 @@ class Reconcile:
         return found
 
     def _look(self, since: int, until: int, sweep: Sweep) -> tuple[int, bool]:
-        """Backfill what is missing of that span: how many, and whether it is complete now."""
+        """Backfill the missing messages of that span: how many, and whether it is complete now."""
         missing: Sequence[TwilioMessage] = ()
         with sweep.collecting_errors():
             missing = self._missing(since, until, sweep)

@@ -18,7 +18,7 @@ _STEPS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStatus:
-    """Records what Twilio says of a message, by callback or by its list."""
+    """Records a message's status, from a callback or from Twilio's list."""
 
     messages: MessageStore
     contacts: ContactStore
@@ -65,7 +65,7 @@ class RecordStatus:
         return message
 
     def _withdraw(self, successor_id: str) -> None:
-        """The message went after all: what continues it must not, if it is not on its way yet."""
+        """The message went after all: cancel the record that continues it, if that is not on its way yet."""
         successor = self.messages.get(successor_id)
         if successor and successor.is_waiting:
             self.commit(cancel(successor, self.clock.now()))

@@ -1,20 +1,21 @@
-"""Plans what to do with a dead letter once its cause is repaired, and does it. Doing it twice does no harm.
+"""Redrives dead letters once their cause is repaired. Redriving twice does no harm.
 
 The stored record decides, not the letter: a message that is or may be at Twilio is never sent again. A message that
 certainly was not sent goes out as a new record that continues the old one.
 """
 
-import json
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.dataclass import dataclass
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Queue
 from whatsapp.domain.sending.continuation import redrive
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import RequestLabels
+from whatsapp.domain.sending.request import RequestLabels, object_in
 from whatsapp.domain.sending.twilio_codes import REPAIRABLE
 from whatsapp.use_cases.commit import Commit
 
@@ -23,7 +24,7 @@ _SENT_ANEW = REPAIRABLE | {"twilio_unavailable"}
 
 
 class Action(StrEnum):
-    """What a redrive does with one letter."""
+    """What happens to one letter."""
 
     NUDGE = "nudge"
     """The message still waits: nudge it, delete the letter."""
@@ -49,7 +50,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a redrive would do with a letter, and why. `message` is its record, if there is one."""
+    """The action for one letter, and why. `message` is its record, if there is one."""
 
     action: Action
     why: str
@@ -60,7 +61,7 @@ class Plan:
     asked_at: int = 0
     """When that request was first put on the queue (epoch ms). An erasure since then forbids it."""
     labels: RequestLabels | None = None
-    """What a request without a record says of itself, as far as it can be read."""
+    """The labels of a request without a record, as far as they can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +75,9 @@ class RedriveDeadLetters:
 
     def plan(self, letter: DeadLetter) -> Plan:
         """Read the letter's record and decide. Changes nothing."""
-        body = _object_in(letter.body)
-        if body is None:
+        try:
+            body = object_in(letter.body)
+        except MessagingError:
             return Plan(action=Action.LEAVE, why="not a JSON object: its sender has to correct it and send it again")
         if "poison" in body:
             return _of_unreadable(body)
@@ -135,22 +137,17 @@ class RedriveDeadLetters:
             return Action.DROP, f"it was {message.stop or 'erased'} meanwhile"
         if message.error is None or message.error.code not in _SENT_ANEW:
             return Action.DROP, "its failure is final: the orchestrator got the event"
-        if message.expires_at is not None and message.expires_at <= self.clock.now():
+        if message.is_past(self.clock.now()):
             return Action.DROP, "it has expired"
+        if message.outbox:
+            return Action.LEAVE, "its failure is not published yet: look again in a few minutes"
         return Action.RENEW, "it was certainly not sent"
 
 
 def _of_unreadable(letter: dict[str, Any]) -> Plan:
-    error, body = letter.get("error") or {}, _object_in(letter["poison"]) or {}
-    labels = RequestLabels.model_validate(body)  # earlier versions kept refused requests here too
+    error, labels = letter.get("error") or {}, RequestLabels()
+    with suppress(MessagingError):  # earlier versions kept refused requests here too
+        labels = RequestLabels.model_validate(object_in(letter["poison"]))
     sent_as = f", queue id {letter['queue_message_id']} on the send queue" if "queue_message_id" in letter else ""
     why = f"{error.get('code')}: {error.get('detail')}{sent_as}; its sender has to correct it and send it again"
     return Plan(action=Action.LEAVE, why=why, labels=labels)
-
-
-def _object_in(text: object) -> dict[str, Any] | None:
-    try:
-        body = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None

@@ -1,6 +1,6 @@
 """The outgoing story: claim the contact's slot, fence, look once more, POST once, settle by evidence.
 
-One record stands for at most one message at Twilio. What is in doubt is held, never posted again.
+One record stands for at most one message at Twilio. A message in doubt is held, never posted again.
 """
 
 import random
@@ -45,6 +45,7 @@ from whatsapp.domain.sending.before_claim import (
 from whatsapp.domain.sending.compose import compose, content_of, templated
 from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
+from whatsapp.domain.sending.on_restore import perhaps_lost
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.sending.sender import Sender
 from whatsapp.domain.sending.transition import Transition
@@ -107,7 +108,7 @@ class SendMessage:
         return answer_for(sent)
 
     def advance(self, message_id: str, deadline: Deadline) -> Message:
-        """Take a waiting message as far as it goes now: what a nudge asks for.
+        """Serve a nudge: take a waiting message as far as it goes now.
 
         Raises:
             MessagingError: `not_found`.
@@ -150,6 +151,8 @@ class SendMessage:
         for _ in range(_CLAIM_TRIES):
             now = self.clock.now()
             message = replace(message, contact_id=contact.contact_id)
+            if sender.is_restored and not message.is_new:
+                return message  # it may have gone out: the recovery says
             try:
                 template = self._template(message.template)
                 if message.continues and self._went_after_all(message.continues):
@@ -167,6 +170,8 @@ class SendMessage:
                     return self._wait_in_turn(held, contact, now, deadline)
             except MessagingError as error:
                 return self.commit(refuse(message, error, now))
+            if sender.may_have_lost(message):
+                return self.commit(perhaps_lost(message, now))
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
@@ -199,20 +204,20 @@ class SendMessage:
         outcome = send()
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
         after = self.commit(settled, contact)
-        self._note(sender, outcome)
+        self._count_unanswered(sender, outcome)
         return after
 
     # --- its parts -------------------------------------------------------------------------------------------------
 
     def _paused(self, sender: Sender, now: int) -> Failure | None:
         """Why nothing is sent now. Where Twilio was down, one worker a minute asks it, and goes on if it answers."""
-        if sender.held_at is None and sender.is_down:
+        if not sender.is_held and sender.is_down:
             if self.senders.may_ask(now) and self.gateway.is_answering():
                 return None
             self.metrics.count("TwilioDown")
         return sender.pause
 
-    def _note(self, sender: Sender, outcome: Outcome) -> None:
+    def _count_unanswered(self, sender: Sender, outcome: Outcome) -> None:
         """Count POSTs in a row that Twilio did not answer."""
         if isinstance(outcome, (InDoubt, NotSent)):
             if self.senders.unanswered(self.clock.now()).is_down:
@@ -221,7 +226,7 @@ class SendMessage:
             self.senders.answered()
 
     def _wait_in_turn(self, held: Transition, contact: Contact, now: int, deadline: Deadline) -> Message:
-        """Store why the message does not go now. A deferral counts who goes before it, and tells whom it overtakes."""
+        """Store why the message does not go now. A deferral moves to its turn, and with it those that it overtakes."""
         if held.step is not DEFER or held.before.kind is SendKind.REPLY:
             return self.commit(held)
         others = self.messages.waiting_of(contact, now)
@@ -229,7 +234,7 @@ class SendMessage:
         message = self.commit(own)
         for other in moved:
             if deadline.at - self.clock.now() < periods.SWEEP_NEEDS:
-                break  # these are told when the sweep comes to them
+                break  # the sweep moves these when they are due
             self.commit(other)
         return message
 
@@ -243,7 +248,7 @@ class SendMessage:
         return predecessor is not None and predecessor.status in ACCEPTED - {Status.UNDELIVERED}
 
     def _after_lost_claim(self, message: Message, contact: Contact, lost: ClaimLost) -> tuple[Message, Contact, bool]:
-        """What the next try starts from, and whether this one waited."""
+        """The message and the contact of the next try, and whether this one waited."""
         if lost.inbound_refused:
             return replace(message, kind=SendKind.PROACTIVE), contact, False
         if lost.reply_in_flight:

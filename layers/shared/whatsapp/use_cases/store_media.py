@@ -27,7 +27,7 @@ from whatsapp.use_cases.sweep import Sweep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreMedia:
-    """Stores pending media; the sweep retries what fails."""
+    """Stores pending media; the sweep retries."""
 
     inbox: InboxStore
     media_source: MediaSource
@@ -50,7 +50,7 @@ class StoreMedia:
         changed = [i for i, medium in enumerate(settled) if medium.status != inbound.media[i].status]
         events = [_event(inbound, i, settled[i], self.clock.now()) for i in changed]
         if events and not self.outbox.publish(*events):
-            raise PublishFailed("the bus did not take what became of the media")
+            raise PublishFailed("the bus did not take the events about the media")
         if not self._record(inbound, settled):
             return 0  # another worker was faster, or the person was erased
         self._delete_at_twilio(replace(inbound, media=settled))
@@ -61,7 +61,7 @@ class StoreMedia:
         return stored
 
     def sweep(self, deadline: Deadline) -> int:
-        """Every five minutes: look at what is still at Twilio; returns how many were stored.
+        """Every five minutes: look at the media that are still at Twilio; returns how many were stored.
 
         Raises:
             ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
@@ -106,7 +106,7 @@ class StoreMedia:
         return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
     def _record(self, inbound: InboundMessage, media: tuple[InboundMedium, ...]) -> bool:
-        """Store what became of the media, and when they are looked at again."""
+        """Store the media's new state, and when they are looked at again."""
         waits = any(medium.status == "pending" or self._is_to_be_deleted(medium) for medium in media)
         return self.inbox.record_media(inbound, media, self.clock.now() + periods.MEDIA_AGAIN if waits else None)
 
@@ -115,7 +115,7 @@ class StoreMedia:
         return self.delete_at_twilio and medium.status == "stored" and medium.url is not None and medium.size != 0
 
     def _delete_at_twilio(self, inbound: InboundMessage) -> None:
-        """Delete at Twilio what is in our bucket now. The sweep retries what Twilio does not delete."""
+        """Delete at Twilio the media that are in our bucket now. The sweep retries."""
         deleted = tuple(self._deleted(medium) for medium in inbound.media)
         if deleted != inbound.media:
             self._record(inbound, deleted)

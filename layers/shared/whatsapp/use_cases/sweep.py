@@ -1,4 +1,4 @@
-"""One pass over what is due: the loop that every sweep shares."""
+"""One pass over the items that are due: the loop that every sweep shares."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -67,7 +67,7 @@ class Sweep:
             self.errors.append(error)
 
     def raise_errors(self, what: str) -> None:
-        """Raise what went wrong, after everything else is done.
+        """Raise the errors that were kept, after everything else is done.
 
         Raises:
             ExceptionGroup: the errors, under `what`.

@@ -9,7 +9,6 @@ from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
-from whatsapp.domain.sending.before_claim import is_past
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import SHARDS, Message, SendKind
 from whatsapp.domain.sending.transition import Transition, asked_from
@@ -25,9 +24,9 @@ BATCH = 10
 
 
 class Places:
-    """The places in the send queue until the next sweep, a minute from now, behind what it holds already.
+    """The places in the send queue until the next sweep, a minute from now, behind its backlog.
 
-    The queue is worked at `per_second`. What has no place is left for a later sweep.
+    The queue is worked at `per_second`. A message without a place is left for a later sweep.
     Threads may share it.
     """
 
@@ -50,9 +49,9 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepDue:
-    """Nudges what may go, expires what may not, takes back what a dead worker held, resolves what is in doubt.
+    """Nudges and expires waiting messages, takes back the claims of dead workers, resolves doubts.
 
-    `sends_per_second`: what one sender and the queue's workers carry.
+    `sends_per_second`: the rate of one sender and of the queue's workers.
     """
 
     messages: MessageStore
@@ -71,6 +70,13 @@ class SweepDue:
         Raises:
             ExceptionGroup: after everything else is done, the errors of single messages. Those come again.
         """
+        sender = self.senders.get()
+        self.metrics.count("SendingHeld", int(sender.is_held))
+        if sender.is_restored:  # what looks as if it had expired or waited may be at Twilio
+            self.metrics.count("DueStale", 0)
+            return {"acted": 0, "stale": 0}
+        if not sender.is_marked:
+            self.senders.mark()
         now = self.clock.now()
         sweep = Sweep(clock=self.clock, deadline=deadline)
         acted = stale = backlog = 0
@@ -86,12 +92,11 @@ class SweepDue:
                 if not due or (kind == "send" and places.is_full):
                     break
         self.metrics.count("DueStale", stale)
-        self.metrics.count("SendingHeld", int(self.senders.get().held_at is not None))
         sweep.raise_errors("the sweep could not do everything")
         return {"acted": acted, "stale": stale}
 
     def _seen(self, kind: str, now: int, sweep: Sweep) -> Iterator[Sequence[Message]]:
-        """What waits in the shards of a kind, the longest due first. Also what another sweep has just postponed."""
+        """The messages in the shards of a kind, the longest due first, those that a sweep just postponed included."""
         shards = [self.messages.due(f"{kind}#{n}", now + periods.POSTPONED) for n in range(SHARDS)]
         found = merge(*shards, key=lambda message: message.due_at or 0)
         while sweep.has_time(periods.SWEEP_NEEDS) and (seen := list(islice(found, READ_AT_ONCE))):
@@ -115,7 +120,7 @@ class SweepDue:
         nudged: list[tuple[str, int]] = []
 
         def claim(message: Message) -> Message | None:
-            may_be_nudged = message.is_waiting and not is_past(message, self.clock.now())
+            may_be_nudged = message.is_waiting and not message.is_past(self.clock.now())
             return None if may_be_nudged and not places.take() else self._postpone(message)
 
         def act(message: Message) -> bool:
@@ -151,6 +156,6 @@ class SweepDue:
 
 
 def _urgency(message: Message) -> tuple[bool, bool, int, int]:
-    """Replies, then what expires first, then the longest due."""
+    """Replies, then the first to expire, then the longest due."""
     expires_at = message.expires_at
     return message.kind is not SendKind.REPLY, expires_at is None, expires_at or 0, message.due_at or 0

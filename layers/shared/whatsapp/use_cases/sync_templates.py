@@ -44,7 +44,7 @@ from whatsapp.use_cases.outbox import Outbox
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What one sync did, or a dry run would do."""
+    """The result of one sync, or the plan of a dry run."""
 
     versions: list[TemplateVersion]
     """The catalog's own wordings."""
@@ -197,7 +197,7 @@ class _TemplateSync:
         return version, copy_of(version, self.contents) if move is Move.RESTART else content
 
     def _deliver(self, version: TemplateVersion, versions: Sequence[TemplateVersion]) -> set[str]:
-        """Deliver the version's outbox, oldest entry first; returns what was delivered."""
+        """Deliver the version's outbox, oldest entry first; returns the delivered entries."""
         others = [other for other in versions if other.version != version.version]
         serving = serving_version(self.template, version.language, [*others, version])
         delivered = set()

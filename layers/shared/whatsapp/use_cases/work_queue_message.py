@@ -3,7 +3,6 @@
 The record is the truth; a queue message is only a nudge. Deferred messages and those in doubt are the sweep's.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from whatsapp.domain.ports import Clock, Deadline, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, message_id_of
-from whatsapp.domain.sending.request import RequestLabels, SendRequest, parse
+from whatsapp.domain.sending.request import RequestLabels, SendRequest, object_in, parse
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.send_message import SendMessage
 
@@ -48,8 +47,8 @@ class WorkQueueMessage:
     def __call__(self, received: QueueMessage, deadline: Deadline) -> bool:
         """Work it. True if SQS can delete it.
 
-        What cannot be read is a dead letter and an alert, since there is nobody else to tell. A request that is refused
-        is an event for its caller, and pages nobody.
+        An unreadable queue message becomes a dead letter and an alert, since no caller is known. A refused request
+        becomes an event for its caller, and alerts no one.
         """
         body: Mapping[str, Any] = {}
         try:
@@ -119,20 +118,12 @@ def _read(text: str) -> dict[str, Any]:
     Raises:
         MessagingError: `invalid_request`: it is neither. The error quotes nothing of it.
     """
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"{error.msg} at character {error.pos} of {len(text)}"
-        raise MessagingError("invalid_request", f"the queue message is not JSON: {where}") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
-        raise MessagingError("invalid_request", "the queue message is JSON that nothing reads") from None
-    if not isinstance(body, dict):
-        raise MessagingError("invalid_request", "the queue message is JSON, but not an object")
+    body = object_in(text)
     if not _is_request(body) and body.keys() != {"message_id"}:
         raise MessagingError("invalid_request", "the queue message is an object without any field of a request")
     return body
 
 
 def _is_request(body: Mapping[str, Any]) -> bool:
-    """Whether it is meant as one. What is not, such as an event of another service, has no caller to tell."""
+    """Whether it is meant as one. Anything else, such as an event of another service, has no caller."""
     return not body.keys().isdisjoint(SendRequest.model_fields)

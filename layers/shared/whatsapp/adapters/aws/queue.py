@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,10 +38,8 @@ class SendQueue:
             {"Id": str(n), "MessageBody": json.dumps({"message_id": message_id}), "DelaySeconds": delay_seconds}
             for n, (message_id, delay_seconds) in enumerate(nudges)
         ]
-        try:
+        with _failing_to_publish():
             answer = self._client().send_message_batch(QueueUrl=self._url, Entries=entries)
-        except (ClientError, BotoCoreError) as error:
-            raise PublishFailed(f"the queue did not take them ({type(error).__name__})") from None
         if failed := answer.get("Failed"):
             raise PublishFailed(f"the queue did not take {len(failed)} of {len(entries)} nudges")
 
@@ -51,10 +50,8 @@ class SendQueue:
             PublishFailed: the queue did not answer.
         """
         names: list[Any] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-        try:
+        with _failing_to_publish():
             answer = self._client().get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
-        except (ClientError, BotoCoreError) as error:
-            raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
         return sum(int(number) for number in answer["Attributes"].values())
 
     def enqueue(self, request: Mapping[str, Any], asked_at: int) -> None:
@@ -80,26 +77,22 @@ class SendQueue:
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
         """Let a queue message come again after a delay. On failure, it comes after the queue's visibility timeout."""
-        try:
+        with _failing_to_publish():
             self._client().change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=delay_seconds
             )
-        except (ClientError, BotoCoreError) as error:
-            raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
 
     def dead_letters(self) -> Iterator[tuple[str, str]]:
         """Each dead letter's body and receipt handle. Others see it again after `DEAD_LETTER_HIDDEN_S`."""
         seen: set[str] = set()
         while True:
-            try:
+            with _failing_to_publish():
                 answer = self._client().receive_message(
                     QueueUrl=self._dead_letter_url,
                     MaxNumberOfMessages=10,
                     VisibilityTimeout=periods.DEAD_LETTER_HIDDEN_S,
                     WaitTimeSeconds=1,
                 )
-            except (ClientError, BotoCoreError) as error:
-                raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
             letters = [one for one in answer.get("Messages", []) if one["MessageId"] not in seen]
             if not letters:
                 return
@@ -108,16 +101,21 @@ class SendQueue:
 
     def delete_dead_letter(self, receipt_handle: str) -> None:
         """Delete a dead letter for good."""
-        try:
+        with _failing_to_publish():
             self._client().delete_message(QueueUrl=self._dead_letter_url, ReceiptHandle=receipt_handle)
-        except (ClientError, BotoCoreError) as error:
-            raise PublishFailed(f"the queue did not answer ({type(error).__name__})") from None
 
     def _send(self, url: str, body: Mapping[str, object], delay_seconds: int = 0, asked_at: int | None = None) -> None:
         said: Any = {ASKED_AT: {"DataType": "Number", "StringValue": str(asked_at)}} if asked_at else {}
-        try:
+        with _failing_to_publish():
             self._client().send_message(
                 QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds, MessageAttributes=said
             )
-        except (ClientError, BotoCoreError) as error:
-            raise PublishFailed(f"the queue did not take it ({type(error).__name__})") from None
+
+
+@contextmanager
+def _failing_to_publish() -> Iterator[None]:
+    """Translate an error of SQS. Its text is left out: it may quote the message."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise PublishFailed(f"the queue did not take it, or did not answer ({type(error).__name__})") from None

@@ -3,9 +3,10 @@
 import functools
 import operator
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Put
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Put, absent_or
 from whatsapp.adapters.dynamodb.items import contact_from
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
@@ -85,6 +86,17 @@ class ContactStore:
         """Set attributes of a contact; None removes one."""
         self._change(contact_id, values, Attr("alias_of").not_exists())
 
+    def block_until(self, contact_id: str, at: int) -> None:
+        """Claim no proactive message before then, whatever settles meanwhile."""
+        with suppress(ConditionFailed):  # it is blocked for longer
+            self._change(contact_id, {"tied_until": at}, absent_or("tied_until", Attr("tied_until").lt(at)))
+
+    def free_slot(self, contact_id: str, holder: str) -> None:
+        """Take the slot from a message that is not in flight. It opens when the claim said."""
+        freed = {"inflight": None, "inflight_at": None, "prev_next": None}
+        with suppress(ConditionFailed):
+            self._change(contact_id, freed, Attr("inflight").eq(holder))
+
     def tie(self, second_id: str, contact_id: str) -> None:
         """Make a second address an alias of the contact. If it has a row of its own, that is merged into the contact's.
 
@@ -122,8 +134,7 @@ class ContactStore:
         merged |= {name: more[name] for name in _KNOWN if name in more and name not in old}
         if limits := [more[name] for name in ("next_allowed_at", "tied_until") if name in more]:
             # Settling what is in flight sets `next_allowed_at`, and may not know of the other row's limit.
-            name = "tied_until" if "inflight" in old or "inflight" in more else "next_allowed_at"
-            merged[name] = max(old.get(name, 0), *limits)
+            merged["tied_until"] = max(old.get("tied_until", 0), *limits)
         if more.get("reply_until", 0) > old.get("reply_until", 0):
             merged |= {name: more[name] for name in ("reply_inflight", "reply_until")}
         if words := [*old.get("opt_words", ()), *more.get("opt_words", ())]:

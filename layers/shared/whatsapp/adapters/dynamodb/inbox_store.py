@@ -70,6 +70,20 @@ class InboxStore:
             return inbound_from(failed.items[0])
         return None
 
+    def hear_again(self, inbound: InboundMessage, contact: Contact) -> None:
+        """What a stored message changes on its contact, whose row is older than the message.
+
+        Raises:
+            ContactMovedError: the contact's row is no longer as `contact` shows it.
+        """
+        changes: list[Change | Put] = [self._contact_change(inbound, contact)]
+        if not are_settled(_words_after(inbound, contact)):
+            changes.append(self._words_job(contact.contact_id, inbound.received_at, due_at=inbound.received_at))
+        try:
+            self._db.transact(*changes)
+        except ConditionFailed:
+            raise ContactMovedError from None
+
     def record_published(self, inbound: InboundMessage, now: int) -> None:
         """Clear the outbox marker, or replace it by the media marker while media are pending."""
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())

@@ -2,7 +2,7 @@
 
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.items import contact_from, message_from, message_key
-from whatsapp.adapters.dynamodb.sender_store import SENDER_KEY, sender_from
+from whatsapp.adapters.dynamodb.sender_store import SENDER_KEY, SenderStore
 from whatsapp.adapters.dynamodb.template_store import version_from
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.dataclass import dataclass
@@ -27,8 +27,11 @@ class Seen:
 class SendReader:
     """Reads across the three tables."""
 
-    def __init__(self, db: DynamoDB, messages_table: str, contacts_table: str, templates_table: str) -> None:
+    def __init__(
+        self, db: DynamoDB, senders: SenderStore, messages_table: str, contacts_table: str, templates_table: str
+    ) -> None:
         self._db = db
+        self._senders = senders
         self._messages = messages_table
         self._contacts = contacts_table
         self._templates = templates_table
@@ -49,6 +52,6 @@ class SendReader:
         return Seen(
             message=message_from(message) if message.get("direction") == "outbound" else None,
             contact=contact_from(contact) if contact else Contact(contact_id=contact_id),
-            sender=sender_from(found.pop("sender", {})),
+            sender=self._senders.sender_from(found.pop("sender", {})),
             versions=tuple(map(version_from, found.values())),
         )

@@ -30,9 +30,10 @@ from whatsapp.domain.ports import (
 )
 from whatsapp.domain.receiving.inbound import InboundMedium, media_type
 
-LIST_LIMIT = 200
 PAGE_SIZE = 1000
 """The most that Twilio lists at once."""
+CONTACT_PAGE = 200
+"""Of one contact's messages: mostly the first page goes back far enough."""
 MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
 _NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
@@ -93,8 +94,14 @@ class TwilioGateway:
         Not filtered by Twilio's date of sending, because a message that is not sent yet has none.
         """
         with _asking():
-            sent = self._client().messages.stream(to=Address(to).whatsapp, from_=self._sender, limit=LIST_LIMIT)
+            sent = self._client().messages.stream(to=Address(to).whatsapp, from_=self._sender, page_size=CONTACT_PAGE)
             return list(takewhile(lambda one: one.date_created >= since, map(_listed, sent)))
+
+    def list_sent(self, since: int) -> Iterator[TwilioMessage]:
+        """Our messages to anyone in Twilio's list, newest first, back to `since` (epoch ms), read page by page."""
+        with _asking():
+            sent = self._client().messages.stream(from_=self._sender, page_size=PAGE_SIZE)
+            yield from takewhile(lambda one: one.date_created >= since, map(_listed, sent))
 
     def list_received(self, since: int, until: int | None = None) -> Iterator[TwilioMessage]:
         """Patients' messages to our sender of that span (epoch ms), newest first, read page by page.

@@ -12,7 +12,7 @@ _OF_AN_AGENT = re.compile(r"agent:(?![0-9]+(?::|\Z))([a-z0-9_]{1,64})(?::|\Z)")
 def agent_of_payload(payload: str | None) -> str | None:
     """The agent that a quick reply's payload names: `agent:scheduling:confirm` belongs to `scheduling`.
 
-    What cannot be an agent's name is none. The name goes into logs and events, and a payload is what came from outside.
+    A text that cannot be an agent's name is ignored: a payload comes from outside, and the name goes into logs.
     """
     found = _OF_AN_AGENT.match(payload or "")
     return found[1] if found else None

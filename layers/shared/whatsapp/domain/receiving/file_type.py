@@ -1,4 +1,4 @@
-"""What a patient's file is: what Twilio tells, unless the file's own bytes speak against it.
+"""The type of a patient's file: the one that Twilio names, unless the file's own bytes contradict it.
 
 Many formats share a container: the first bytes of an MP4 do not show whether it is a film or a sound, nor those of an
 OLE file whether Word or Excel wrote it. So bytes prove few types, but they can veto each (docs/decisions/0010).
@@ -16,7 +16,7 @@ class _Family:
 
     Args:
         start: matches their first bytes.
-        types: what such a file may be.
+        types: those that such a file may have.
         proves: the type that the first bytes alone prove, if they do.
         holds: bytes that stand somewhere in each of them.
     """
@@ -74,23 +74,23 @@ _FAMILIES = (
 )
 
 
-def type_of(content: bytes, told: str) -> str:
-    """What the file is, by what is told of it and by its bytes.
+def type_of(content: bytes, named: str) -> str:
+    """The file's type, by its name at Twilio and by its bytes.
 
-    The type that is told, if such a file begins like that. Else the one that the bytes prove, if nothing was told or a
-    type of the same kind (a PNG that is told as JPEG is a picture all the same). Else `UNKNOWN_TYPE`: never a guess,
-    and never another kind than the one that was told.
+    The named type, if such a file begins like that. Else the one that the bytes prove, if no type was named or one of
+    the same kind (a PNG that is named JPEG is a picture all the same). Else `UNKNOWN_TYPE`: never a guess, and never
+    another kind than the named one.
 
     Args:
         content: the whole file.
-        told: a `media_type`.
+        named: a `media_type`.
     """
     families = (family for family in _FAMILIES if family.start.match(content) and family.holds in content)
     family = next(families, None)
     if family is None:
         return UNKNOWN_TYPE
-    if told in family.types:
-        return told
-    if family.proves and (told == UNKNOWN_TYPE or kind_of(told) == kind_of(family.proves)):
+    if named in family.types:
+        return named
+    if family.proves and (named == UNKNOWN_TYPE or kind_of(named) == kind_of(family.proves)):
         return family.proves
     return UNKNOWN_TYPE

@@ -1,7 +1,7 @@
 """A patient's message: as Twilio's form shows it, and as it is stored."""
 
 import re
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any, Literal
 
 from whatsapp.domain.address import Address
@@ -16,7 +16,7 @@ MAX_EVENT_FLOW = 32_000
 """Bytes of a flow's answers, as JSON, that an event may carry."""
 
 UNKNOWN_TYPE = "application/octet-stream"
-"""What nobody told, or what the bytes do not bear out."""
+"""The type where Twilio names none, or where the bytes contradict it."""
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _OTHER_NAMES = {
     "application/vcard": "text/vcard",
@@ -40,9 +40,9 @@ class InboundMedium:
     url: str | None = None
     """Where it is at Twilio; None once it was deleted there."""
     content_type: str
-    """As Twilio tells it, by `media_type`; in older records of stored files, by their bytes."""
+    """As Twilio names it, by `media_type`; in older records of stored files, by their bytes."""
     stored_type: str | None = None
-    """What the stored file is, where its bytes do not bear out what was told."""
+    """The stored file's type, where its bytes contradict `content_type`."""
     status: Literal["pending", "stored", "failed"] = "pending"
     key: str | None = None
     """Its key in our bucket."""
@@ -52,18 +52,14 @@ class InboundMedium:
 
     @property
     def known_type(self) -> str:
-        """What it is, as far as is known."""
+        """Its type, as far as is known."""
         return self.stored_type or self.content_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InboundForm:
-    """An inbound webhook, verified and read. Optional fields that were missing or unreadable are None."""
+class InboundContent:
+    """What the patient wrote. Optional fields that were missing or unreadable are None."""
 
-    twilio_sid: str
-    from_: Address
-    to: str
-    """Which of our senders was written to, as `+E164`."""
     text: str = field(default="", repr=False)
     kind: Kind = "text"
     button_text: str | None = None
@@ -78,15 +74,30 @@ class InboundForm:
     frequently_forwarded: bool = False
     referral: Referral | None = field(default=None, repr=False)
     profile_name: str | None = field(default=None, repr=False)
-    replied_to_sid: str | None = None
-    external_user_id: Address | None = None
-    opt_out_type: str | None = None
     more: dict[str, str] = field(default_factory=dict, repr=False)
     """Twilio's fields that no other attribute holds. All fields of the content, where its kind is not known."""
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """Its fields by name."""
+        return {f.name: getattr(self, f.name) for f in fields(InboundContent)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InboundMessage:
+class InboundForm(InboundContent):
+    """An inbound webhook, verified and read."""
+
+    twilio_sid: str
+    from_: Address
+    to: str
+    """Which of our senders was written to, as `+E164`."""
+    replied_to_sid: str | None = None
+    external_user_id: Address | None = None
+    opt_out_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage(InboundContent):
     """An inbound message's record; its event is made from it, so that publishing twice publishes the same."""
 
     message_id: str
@@ -95,20 +106,6 @@ class InboundMessage:
     """Which of our senders was written to; None on older records."""
     address: str = field(repr=False)
     received_at: int
-    text: str = field(default="", repr=False)
-    kind: Kind = "text"
-    button_text: str | None = None
-    button_payload: str | None = None
-    choice: Choice | None = field(default=None, repr=False)
-    flow: dict[str, Any] | None = field(default=None, repr=False)
-    """The answers of a WhatsApp Flow; may be empty."""
-    reaction: Reaction | None = field(default=None, repr=False)
-    media: tuple[InboundMedium, ...] = ()
-    location: Location | None = field(default=None, repr=False)
-    forwarded: bool = False
-    frequently_forwarded: bool = False
-    referral: Referral | None = field(default=None, repr=False)
-    profile_name: str | None = field(default=None, repr=False)
     in_reply_to: str | None = None
     in_reply_to_template: str | None = None
     user_id: str | None = None
@@ -120,7 +117,6 @@ class InboundMessage:
     """The same where it counts: no later word was known, or Twilio's dates proved it the last."""
     opt_again: bool | None = None
     """It was proved the last after a word that came later had counted: it is published a second time."""
-    more: dict[str, str] = field(default_factory=dict, repr=False)
     due_shard: str | None = None
     due_at: int | None = None
     """The outbox marker: `publish#…` until the message is on the bus, then `media#…` while media wait."""

@@ -1,4 +1,4 @@
-"""Detects STOP and START messages: by what all of their words mean together (`opt_out_words.py`)."""
+"""Detects STOP and START messages by the meaning of all their words (`opt_out_words.py`)."""
 
 import re
 import unicodedata
@@ -72,10 +72,10 @@ def opt_of(text: str, opt_out_type: str | None) -> Literal["out", "in"] | None:
     return None
 
 
-def recent_words(contact: Contact, *more: OptWord) -> tuple[OptWord, ...]:
+def recent_words(contact: Contact, new: OptWord) -> tuple[OptWord, ...]:
     """The contact's STOPs and STARTs that may have been written in another order than they came."""
-    words = (*contact.opt_words, *more)
-    newest = max((word.at for word in words), default=0)
+    words = (*contact.opt_words, new)
+    newest = max(word.at for word in words)
     return tuple(word for word in words if newest - word.at < periods.WORDS_UNORDERED)
 
 
@@ -97,7 +97,7 @@ def _written_at(word: OptWord) -> int:
 
 
 def effective_opt(word: OptWord, contact: Contact) -> Literal["out", "in"] | None:
-    """What the word changes now: nothing if the contact has sent a later one, since a message may come late.
+    """The change that the word makes now: none if the contact has sent a later one, since a message may come late.
 
     While a STOP and a START are not settled, STOP stands. Only a START sent by the patient overrides a STOP;
     `opted_in_at` set through the API does not.

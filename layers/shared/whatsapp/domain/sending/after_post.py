@@ -1,4 +1,4 @@
-"""Decides, after the POST: what its outcome makes of the message and its slot, through the table of Twilio's codes."""
+"""Decides, by the outcome of the POST and the table of Twilio's codes, what happens to the message and its slot."""
 
 from dataclasses import replace
 from typing import assert_never
@@ -76,9 +76,9 @@ def _retry(sending: Message, error: Failure, now: int, spread: float) -> Transit
 
 
 def _wait(sending: Message, error: Failure, now: int, spread: float, alert: Audience = Audience.NOBODY) -> Transition:
-    """It certainly was not sent, and what stands against it will pass. That is no attempt.
+    """It certainly was not sent, and the reason is temporary: the attempt does not count.
 
-    `alert`: who hears of it if it was refused before. The first refusal may be a secret that was just rotated.
+    `alert`: who is alerted if it was refused before. The first refusal may be a secret that was just rotated.
     """
     since = sending.waiting_since or now
     if now - since >= periods.WAITS_FOR:

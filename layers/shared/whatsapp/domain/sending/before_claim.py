@@ -1,4 +1,4 @@
-"""Decides, before a message is claimed: may it go now, and as what?
+"""Decides, before the claim, whether a message may go now, or is refused, expired or deferred.
 
 A message that is not stored yet is refused by an error, which stores nothing; a stored one by a transition.
 """
@@ -24,7 +24,7 @@ _FORBIDDEN = MessagingError("opted_out", "the contact opted out or was erased me
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """What a deployment decides."""
+    """The deployment's parameters for sending."""
 
     rate_limit_ms: int
     quiet_hours: QuietHours | None = None
@@ -46,7 +46,7 @@ def before_claim(
         return refuse(message, refusal, now)
     if is_forbidden(contact, message):
         return refuse(message, _FORBIDDEN, now)
-    if is_past(message, now):
+    if message.is_past(now):
         return expire(message, now)
     exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
     at = earliest(now, message.send_at, None if exempt else policy.quiet_hours)
@@ -60,17 +60,13 @@ def before_claim(
 def slot_taken(
     message: Message, contact: Contact, policy: SendPolicy, now: int, spread: float, *, reject: bool = False
 ) -> Transition | None:
-    """The contact's row stands against the claim: opted out, erased, or the slot is taken. None if it is free.
-
-    A reply does not need the slot.
+    """The contact's slot is taken. None: it is free, or the message is a reply, which does not need it.
 
     `spread`: a random number from 0 to 1, so that not all waiting messages look again at one moment.
 
     Raises:
         MessagingError: a new message is refused; `rate_limited` where the caller asked for that.
     """
-    if is_forbidden(contact, message):
-        return refuse(message, _FORBIDDEN, now)
     opens = None if message.kind is SendKind.REPLY else contact.slot_opens_at(now, policy.rate_limit_ms)
     if opens is None:
         return None
@@ -96,8 +92,8 @@ def defer(
 ) -> Transition:
     """Wait until `at`. The sweep looks at `look_at`, and in any case when the message expires.
 
-    An event is published unless one has said the same before. What waits for something that has no known time says so
-    once, not at every look.
+    An event is published, unless the last one said the same. A wait without a known end, such as a pause of all
+    sending, is published once and not at every look.
     """
     said = message.error.code if message.error else None
     has_no_time = error is not None and error.code != "rate_limited" and error.code == said
@@ -154,7 +150,7 @@ def claim(message: Message, attempt: str, now: int, lease: int) -> Transition:
 
 
 def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
-    """The last write before the POST. It notes what goes out."""
+    """The last write before the POST. It stores the text and the template's copy that go out."""
     return take(
         claimed,
         FENCE,
@@ -168,11 +164,6 @@ def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
 def is_forbidden(contact: Contact, message: Message) -> bool:
     """Whether the contact opted out, or was erased since the message was asked for."""
     return contact.opted_out_at is not None or contact.was_erased_since(message.requested_at)
-
-
-def is_past(message: Message, now: int) -> bool:
-    """Whether the message has expired."""
-    return message.expires_at is not None and message.expires_at <= now
 
 
 def unreachable(contact: Contact, now: int) -> MessagingError | None:

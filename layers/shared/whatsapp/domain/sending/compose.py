@@ -1,4 +1,4 @@
-"""From a caller's request to a record, and from a record to what Twilio is handed."""
+"""Makes the record of a caller's request, and the POST of a record."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -84,7 +84,7 @@ def _times(request: SendRequest, template: Template | None, asked_at: int, now: 
 
 
 def _moment(request: SendRequest, template: Template, now: int) -> int | None:
-    """When what the message is about comes, such as the session: from then on the message is of no use."""
+    """When the event in the message begins, such as the session: from then on the message is of no use."""
     moment = _epoch_ms(template.moment(request.variables, request.send_at or datetime.fromtimestamp(now / 1000, UTC)))
     goes_at = max(now, _epoch_ms(request.send_at) or now)
     if moment is not None and moment <= goes_at:

@@ -1,6 +1,6 @@
 """The record that continues another: after a refusal, a late failure, or doubt without end.
 
-One record stands for at most one message at Twilio. So what is tried again after Twilio took it is a new record.
+One record stands for at most one message at Twilio. So a retry after Twilio accepted the message is a new record.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from whatsapp.domain.sending.twilio_codes import Action, Row
 def continuation_after(old: Message, row: Row, now: int, *, was_accepted: bool) -> Message | None:
     """The record that continues a message which failed with this code, if one may.
 
-    `was_accepted`: Twilio had taken it. What Twilio refused outright is retried under its own record instead.
+    `was_accepted`: Twilio had accepted it. A message that Twilio refused at once is retried under its own record.
     """
     if row.action is Action.FALL_BACK and old.template and old.content_sid is None:
         return continuation_of(old, now, template_only=True)
@@ -41,7 +41,7 @@ def continuation_of(
     old: Message, now: int, *, attempts: int = 0, template_only: bool = False, waiting_since: int | None = None
 ) -> Message | None:
     """The new record; None if the old one was stopped, has expired, or is continued already."""
-    if old.stop or old.continued_as or (old.expires_at is not None and old.expires_at <= now):
+    if old.stop or old.continued_as or old.is_past(now):
         return None
     new = replace(
         old,
@@ -68,5 +68,6 @@ def continuation_of(
 
 
 def _continued(old: Message, now: int, step: Step) -> Transition | None:
-    successor = continuation_of(old, now)
+    """None also while its end is not published yet: the step would empty the outbox."""
+    successor = None if old.outbox else continuation_of(old, now)
     return take(old, step, now, successor=successor) if successor else None

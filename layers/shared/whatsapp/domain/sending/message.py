@@ -1,6 +1,7 @@
 """An outgoing message's record."""
 
 import hashlib
+import os
 import re
 import secrets
 from dataclasses import field
@@ -12,7 +13,10 @@ from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
 MAX_ATTEMPTS = 3
-SHARDS = 4
+_FEWEST_SHARDS = 4
+SHARDS = max(_FEWEST_SHARDS, int(given if (given := os.environ.get("DUE_SHARDS", "")).isdecimal() else 0))
+"""Over how many partitions of the `due` index what waits is spread. It may grow while messages wait, never shrink: what
+waits in a shard that nobody sweeps is never found. `Settings` refuses what is no number."""
 
 
 class SendKind(StrEnum):
@@ -60,7 +64,7 @@ class Message:
     """Deferred: the earliest time it can go; the sweep may look sooner, since a refund may free the slot.
     Retrying: the end of the pause before its next attempt; an earlier nudge changes nothing."""
     waiting_since: int | None = None
-    """When it was first refused for what will pass. Such attempts do not count."""
+    """When it was first refused for a temporary reason. Such attempts do not count."""
     stop: str | None = None
     """`canceled` or `erased`: requested while a worker held the message."""
     outbox: frozenset[str] = frozenset()
@@ -90,6 +94,10 @@ class Message:
         """Not at Twilio, and may still go."""
         return self.status in WAITING
 
+    def is_past(self, at: int) -> bool:
+        """Whether it has expired by then."""
+        return self.expires_at is not None and self.expires_at <= at
+
     @property
     def next_try_at(self) -> int | None:
         """The earliest time a waiting message can go, as far as is known."""
@@ -114,8 +122,8 @@ class Message:
     def sweep_shard(self) -> str:
         """The shard in which the sweep of sends looks for it, as long as it has a `due_at`.
 
-        A rush of a hundred thousand reminders must not hold back what cannot wait: replies, what expires soon after it
-        is due, and what holds its contact's slot.
+        Urgent messages have shards of their own, so that a hundred thousand reminders do not hold them back: replies,
+        messages that expire soon after they are due, and messages that hold their contact's slot.
         """
         expires_soon = self.expires_at is not None and self.expires_at - (self.due_at or 0) <= periods.URGENT
         is_urgent = self.holds_slot or (self.is_waiting and (self.kind is SendKind.REPLY or expires_soon))

@@ -2,7 +2,7 @@
 
 A match is taken only if it is certain: one candidate, which no other message of the contact may be. Else the message is
 held, because sending it again might reach the patient twice. It is sent again only if Twilio's list has nothing to that
-address at that time which no record owns.
+address which no record owns: nothing of that time, and nothing later with its words.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import StatusUpdate, TwilioMessage
-from whatsapp.domain.sending.before_claim import is_past
-from whatsapp.domain.sending.continuation import resend
+from whatsapp.domain.sending.continuation import resend as resent
 from whatsapp.domain.sending.lifecycle import END_DOUBT, OVERDUE, Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transition, take
@@ -33,7 +32,7 @@ def is_early(message: Message, now: int) -> LookAgain | None:
 
 def overdue(message: Message, now: int) -> Transition | None:
     """Its time has passed, and whether it went is not known yet: its caller hears that once. The doubt goes on."""
-    if message.status is Status.UNRESOLVED or not is_past(message, now) or _is_overdue(message):
+    if message.status is Status.UNRESOLVED or not message.is_past(now) or _is_overdue(message):
         return None
     error = Failure(code="expired", detail="`expires_at` has passed, and whether it went is not known yet")
     return take(message, OVERDUE, now, due_at=now + periods.MINUTE, error=error, outbox=EVENT)
@@ -41,13 +40,13 @@ def overdue(message: Message, now: int) -> Transition | None:
 
 def next_look(message: Message, at: int, now: int) -> int:
     """When a message in doubt is looked at: then (epoch ms), or when its time passes."""
-    if message.expires_at is None or message.expires_at <= now or message.status is Status.UNRESOLVED:
+    if message.expires_at is None or message.is_past(now) or message.status is Status.UNRESOLVED:
         return at
     return min(at, message.expires_at)
 
 
 def on_doubt(
-    message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message], now: int
+    message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message], now: int, *, resend: bool = False
 ) -> StatusUpdate | Transition | LookAgain:
     """Judge a message by Twilio's list.
 
@@ -56,6 +55,7 @@ def on_doubt(
         listed: what Twilio's list shows of messages to the same address since `list_from`.
         others: the contact's other messages that were created in `others_span`.
         now: epoch ms.
+        resend: send it again if it may be, whatever its caller asked for: an operator wants it.
     """
     candidates = candidates_of(message, listed, others)
     if len(candidates) == 1 and not _is_contested(candidates[0], others):
@@ -65,8 +65,9 @@ def on_doubt(
         return _end(message, now) if age >= periods.DOUBT_HORIZON else LookAgain(now + periods.RECONCILE_AGAIN)
     if age < periods.RESEND:
         return LookAgain(_started(message) + periods.RESEND)
-    wants_resend = message.on_unknown == "resend" and not _unowned(message, listed, others)
-    return (resend(message, now) if wants_resend else None) or LookAgain(None)
+    is_wanted = resend or message.on_unknown == "resend"
+    again = resent(message, now) if is_wanted and not _unowned(message, listed, others) else None
+    return again or LookAgain(None)
 
 
 def without_list(message: Message, now: int) -> Transition | None:
@@ -75,9 +76,9 @@ def without_list(message: Message, now: int) -> Transition | None:
     return _end(message, now) if is_open and now - _started(message) >= periods.DOUBT_ENDS else None
 
 
-def of_its_time(message: Message, listed: Sequence[TwilioMessage]) -> list[TwilioMessage]:
-    """The listed messages that Twilio took at about the time of the message. Without any, no other record matters."""
-    return [one for one in listed if _is_of_its_time(message, one)]
+def of_interest(message: Message, listed: Sequence[TwilioMessage]) -> list[TwilioMessage]:
+    """The listed messages of about its time, and later ones with its words. Without any, no other record matters."""
+    return [one for one in listed if _is_of_its_time(message, one) or _is_later_copy(message, one)]
 
 
 def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
@@ -86,12 +87,12 @@ def candidates_of(message: Message, listed: Sequence[TwilioMessage], others: Seq
 
 
 def _unowned(message: Message, listed: Sequence[TwilioMessage], others: Sequence[Message]) -> list[TwilioMessage]:
-    """The listed messages of its time that are no other record's, whatever they say: any may be this one.
+    """The listed messages of interest that no other record owns, with any text: each may be this one.
 
     So it is sent again only if Twilio certainly has nothing of it.
     """
     owned = {other.twilio_sid for other in others}
-    return [one for one in of_its_time(message, listed) if one.twilio_sid not in owned]
+    return [one for one in of_interest(message, listed) if one.twilio_sid not in owned]
 
 
 def list_from(message: Message) -> int:
@@ -105,7 +106,7 @@ def others_span(message: Message) -> tuple[int, int]:
 
 
 def update_of(message: Message, found: TwilioMessage) -> StatusUpdate:
-    """What Twilio says of a message, in the form of a callback."""
+    """A message's status in Twilio's list, in the form of a callback."""
     return StatusUpdate(
         message_id=message.message_id,
         attempt=message.attempt or "",
@@ -124,9 +125,23 @@ def _started(message: Message) -> int:
 
 
 def _may_be(message: Message, listed: TwilioMessage) -> bool:
-    """Whether time and content agree. Twilio may list a template's message without its body; media alone have none."""
+    """Whether time and content agree."""
+    return _is_of_its_time(message, listed) and _has_its_words(message, listed)
+
+
+def _is_later_copy(message: Message, listed: TwilioMessage) -> bool:
+    """Whether it may be what continued an unresolved message, under a record that a restore has lost."""
+    return (
+        message.status is Status.UNRESOLVED
+        and listed.date_created >= list_from(message)
+        and _has_its_words(message, listed)
+    )
+
+
+def _has_its_words(message: Message, listed: TwilioMessage) -> bool:
+    """Whether the content agrees. Twilio may list a template's message without its body; media alone have none."""
     has_no_body = message.content_sid is not None and listed.body == ""
-    return _is_of_its_time(message, listed) and (has_no_body or _text(listed.body) == _text(message.text or ""))
+    return has_no_body or same_text(listed.body, message.text or "")
 
 
 def _is_of_its_time(message: Message, listed: TwilioMessage) -> bool:
@@ -135,9 +150,9 @@ def _is_of_its_time(message: Message, listed: TwilioMessage) -> bool:
     return message.claimed_at - periods.LIST_FROM <= listed.date_created <= message.claimed_at + periods.LIST_UNTIL
 
 
-def _text(body: str) -> str:
-    """A body as it is compared: line ends and white space around it may change on the way."""
-    return "\n".join(body.strip().splitlines())
+def same_text(one: str, other: str) -> bool:
+    """Whether two bodies are one text: line ends and white space around it may change on the way."""
+    return one.strip().splitlines() == other.strip().splitlines()
 
 
 def _is_contested(listed: TwilioMessage, others: Sequence[Message]) -> bool:

@@ -1,4 +1,4 @@
-"""Decides, on what a callback or Twilio's list says of a message: which step it takes, forward only."""
+"""Decides which step a message takes on a status from a callback or from Twilio's list. Steps only go forward."""
 
 from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate

@@ -142,8 +142,7 @@ _IfValid = WrapValidator(_or_none)
 
 
 class RequestLabels(BaseModel):
-    """What a request says of itself beside the message. It is read of a refused request too: a field that is not valid
-    is None."""
+    """A request without its message. It is read from a refused request too: a field that is not valid is None."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
 
@@ -189,8 +188,26 @@ class ContactUpdate(BaseModel):
 
 
 _MOST_PROBLEMS = 10
-"""An error's text fits into an event, whatever the request was."""
+"""An error names no more: its text has to fit into an event."""
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def object_in(text: object) -> dict[str, Any]:
+    """The JSON object that a queue message is.
+
+    Raises:
+        MessagingError: `invalid_request`: it is none. The error quotes nothing of it.
+    """
+    try:
+        body = json.loads(text) if isinstance(text, str) else None
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at character {error.pos} of {len(error.doc)}"
+        raise MessagingError("invalid_request", f"the queue message is not JSON: {where}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        raise MessagingError("invalid_request", "the queue message is JSON that nothing reads") from None
+    if not isinstance(body, dict):
+        raise MessagingError("invalid_request", "the queue message is JSON, but not an object")
+    return body
 
 
 def parse(model: type[Model], body: object) -> Model:
@@ -264,7 +281,7 @@ class SendAnswer(BaseModel):
 
 
 def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
-    """What callers see of a record."""
+    """The answer that shows a record."""
     scheduled_for = message.next_try_at if message.is_waiting else None
     return SendAnswer.model_validate(
         {
@@ -274,7 +291,7 @@ def answer_for(message: Message, *, duplicate: bool = False) -> SendAnswer:
             "twilio_sid": message.twilio_sid,
             "duplicate": duplicate,
             "scheduled_for": iso(scheduled_for) if scheduled_for else None,
-            "will_expire": bool(scheduled_for and message.expires_at and scheduled_for >= message.expires_at),
+            "will_expire": scheduled_for is not None and message.is_past(scheduled_for),
             "continues": message.continues,
             "continued_as": message.continued_as,
             "error": message.error,

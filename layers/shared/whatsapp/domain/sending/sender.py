@@ -1,7 +1,9 @@
 """Whether our sender may send at all: someone holds it, or Twilio does not answer. Then messages wait; none is lost."""
 
+from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
+from whatsapp.domain.sending.message import Message
 
 MOST_UNANSWERED = 3
 """POSTs in a row without an answer. After these nothing is posted until Twilio answers a question: each further one
@@ -14,10 +16,30 @@ class Sender:
 
     held_at: int | None = None
     """Since when someone holds all sending."""
+    is_restored: bool = False
+    """The tables are a restored copy, and `RecoverAfterRestore` has not released it yet."""
+    is_marked: bool = False
+    """Whether the tables say which ones they are. A copy of them is known by that."""
+    lost_from: int | None = None
+    lost_until: int | None = None
+    settled_at: int | None = None
+    """The tables were restored: records made between the first two are lost; at the third the others were settled."""
     unanswered: int = 0
     """POSTs in a row that Twilio did not answer, as far as is known."""
     asks_at: int | None = None
     """From then on one worker asks whether Twilio answers again."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is sent until someone releases it."""
+        return self.held_at is not None or self.is_restored
+
+    def may_have_lost(self, message: Message) -> bool:
+        """Whether the message may have had a record that a restore has lost: its request comes out of a queue again."""
+        if message.continues or message.asked_at is None or None in (self.lost_from, self.lost_until, self.settled_at):
+            return False
+        was_asked_for_then = (self.lost_from or 0) - periods.MINUTE <= message.asked_at <= (self.lost_until or 0)
+        return was_asked_for_then and message.created_at >= (self.settled_at or 0)
 
     @property
     def is_down(self) -> bool:
@@ -27,6 +49,9 @@ class Sender:
     @property
     def pause(self) -> Failure | None:
         """Why nothing is sent; None: it may go."""
+        if self.is_restored:
+            detail = "the tables were restored: `python -m commands.restore` releases sending once it has settled them"
+            return Failure(code="sender_paused", detail=detail, retryable=True)
         if self.held_at is not None:
             return Failure(code="sender_paused", detail="sending is held: DELETE /hold releases it", retryable=True)
         if self.is_down:

@@ -1,4 +1,4 @@
-"""A transition is one step of one message, decided: the record before and after it, and what goes on from there.
+"""A transition is one decided step of one message: the record before and after it, its outbox and its successor.
 
 Decisions are pure: they take what is known and return a transition. `use_cases/commit.py` stores it.
 """
@@ -10,7 +10,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.lifecycle import ACCEPT, STOP, Status, Step
+from whatsapp.domain.sending.lifecycle import ACCEPT, DELIVER, READ, RECOGNISE, STOP, Status, Step
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
 
@@ -18,6 +18,7 @@ NOTHING: frozenset[str] = frozenset()
 EVENT = frozenset({"event"})
 EVENT_AND_ALERT = frozenset({"event", "alert"})
 EVERYONE = frozenset({"event", "alert", "dlq"})
+_CLEARS_ERROR = (ACCEPT, RECOGNISE, STOP, DELIVER, READ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,9 @@ def take(
             "due_at": min(looks, default=None),
             "outbox": outbox,
             "scheduled_for": None,
-            "error": None if step in (ACCEPT, STOP) or step.target in (Status.DELIVERED, Status.READ) else before.error,
+            "error": None
+            if step in (ACCEPT, RECOGNISE, STOP) or step.target in (Status.DELIVERED, Status.READ)
+            else before.error,
             "continued_as": successor.message_id if successor else before.continued_as,
             **changes,
         },
@@ -105,8 +108,7 @@ def next_look(message: Message, due_at: int | None) -> tuple[int | None, str]:
 def outbox_of_failure(
     message: Message, row: Row, successor: Message | None, *, was_retryable: bool = False
 ) -> frozenset[str]:
-    """Whether a failure alerts people: where the code's row says so, and where nothing goes on by itself although it
-    might have.
+    """Whether a failure alerts people: if the code's row says so, or if a retry was possible and none follows.
 
     `was_retryable`: the code would have been retried, had attempts been left.
     """
@@ -131,7 +133,7 @@ def status_changed(message: Message) -> MessageStatusChanged:
         twilio_sid=message.twilio_sid,
         template=message.template,
         scheduled_for=iso(at) if at else None,
-        will_expire=bool(at and message.expires_at and at >= message.expires_at),
+        will_expire=at is not None and message.is_past(at),
         error=message.error,
         continues=message.continues,
         continued_as=message.continued_as,

@@ -1,6 +1,6 @@
 """When each of a contact's waiting messages can go: one in each period of the rate limit, the one that expires first.
 
-It is a prediction, so that a caller is told the truth about `scheduled_for` and `will_expire`. The claim decides.
+It is a prediction, so that callers see a true `scheduled_for` and `will_expire`. The claim decides.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.schedule import QuietHours, earliest
-from whatsapp.domain.sending.before_claim import defer, free_at, is_past
+from whatsapp.domain.sending.before_claim import defer, free_at
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import Transition
@@ -30,7 +30,7 @@ def in_turn(
     quiet_hours_of: QuietHoursOf,
     now: int,
 ) -> list[Transition]:
-    """A deferral, moved to the message's turn; behind it those of other messages that now go later than was told.
+    """A deferral, moved to the message's turn; then the deferrals of other messages that now go later than published.
 
     `others`: what else waits for the contact's slot.
     """
@@ -40,7 +40,7 @@ def in_turn(
     moved = [
         defer(other, turns[other.message_id], now, look_at=other.due_at)
         for other in others
-        if _is_news(other, turns[other.message_id])
+        if _is_outdated(other, turns[other.message_id])
     ]
     return [defer(own, turns[own.message_id], now, look_at=held.next_due, error=held.after.error), *moved]
 
@@ -55,7 +55,7 @@ def _turns(
         left.remove(first)
         turn = goes_at[first.message_id]
         yield first.message_id, turn
-        if not is_past(first, turn):  # what expires before its turn takes nobody else's
+        if not first.is_past(turn):  # a message that expires before its turn leaves the turn to the next
             at = turn + rate_limit_ms
 
 
@@ -64,9 +64,9 @@ def _may_go_at(message: Message, at: int, quiet_hours: QuietHours | None) -> int
     return earliest(max(at, pause_ends or at), message.send_at, quiet_hours)
 
 
-def _is_news(message: Message, turn: int) -> bool:
-    """Whether a deferred message's caller has been told of a time that is not true any more."""
-    told = message.scheduled_for
-    if message.status is not Status.DEFERRED or told is None:
+def _is_outdated(message: Message, turn: int) -> bool:
+    """Whether the time that was published for a deferred message is no longer true."""
+    published = message.scheduled_for
+    if message.status is not Status.DEFERRED or published is None:
         return False
-    return turn - told > periods.TURN_MOVES or (not is_past(message, told) and is_past(message, turn))
+    return turn - published > periods.TURN_MOVES or (not message.is_past(published) and message.is_past(turn))

@@ -60,7 +60,7 @@ class Row:
 
     @property
     def can_be_redriven(self) -> bool:
-        """Whether an operator can mend why it failed. Then what Twilio refused by it is a dead letter, to send anew."""
+        """Whether an operator can mend the cause. Then a message that it failed is a dead letter, to redrive."""
         return self.action is Action.FAIL and self.alert is Audience.OPERATOR and self.error in REPAIRABLE
 
     @property
@@ -362,7 +362,7 @@ FAMILIES = (
     (range(70000, 71000), "the account's keys"),
     (range(90000, 91000), "the account"),
 )
-"""What codes without a row are about, where Twilio's numbers tell: nothing that one message alone would meet."""
+"""Codes without a row whose number shows the cause: the account or its settings, never one message."""
 _STATUS_ROWS = {401: 20003, 403: 20003, 429: 20429}
 """What an HTTP status means where Twilio gave no code of its own."""
 
@@ -371,7 +371,7 @@ def row_for(code: int | None, http_status: int | None = None) -> Row:
     """The row of a code. `http_status`: of the answer that it came in.
 
     Twilio adds codes without notice. An unknown one that strikes the whole account is waited out, as every such cause
-    is: the HTTP status or the code's family tells. Another is not tried again. Both alert the operator.
+    is, by the HTTP status or the code's family. Any other is not tried again. Both alert the operator.
     """
     if code is None:
         code = _STATUS_ROWS.get(http_status or 0, 0)

@@ -1,10 +1,10 @@
-"""Decides, when the sweep finds a message due: what is to be done with it."""
+"""Decides what the sweep does with a message that is due."""
 
 from collections.abc import Iterable
 from enum import StrEnum
 
 from whatsapp.domain.errors import Failure
-from whatsapp.domain.sending.before_claim import expire, is_past
+from whatsapp.domain.sending.before_claim import expire
 from whatsapp.domain.sending.lifecycle import GIVE_UP, TAKE_BACK, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, SendKind
 from whatsapp.domain.sending.transition import EVERYONE, Transition, take
@@ -12,7 +12,7 @@ from whatsapp.domain.sending.turns import by_turn
 
 
 class Due(StrEnum):
-    """What the sweep does, where it is no transition."""
+    """What the sweep does instead of a transition."""
 
     NUDGE = "nudge"
     """Put it on the send queue: a worker claims it."""
@@ -23,7 +23,7 @@ class Due(StrEnum):
 
 
 class Turns:
-    """Whose turn it is among what the sweep has seen: the contact's slot takes one proactive message at a time."""
+    """Whose turn it is among the messages that the sweep has seen: a slot takes one proactive message at a time."""
 
     def __init__(self, seen: Iterable[Message] = ()) -> None:
         self._first: dict[str, tuple[bool, int, int, str]] = {}
@@ -45,7 +45,7 @@ class Turns:
 def when_due(message: Message, turns: Turns, now: int) -> Transition | Due:
     """Judge a message that is due."""
     if message.is_waiting:
-        if is_past(message, now):
+        if message.is_past(now):
             return expire(message, now)
         return Due.NUDGE if turns.has(message) else Due.NOTHING
     if message.status is Status.CLAIMED:

@@ -183,7 +183,7 @@ def _by_verdict(version: TemplateVersion, stands: Standing, content: Content, no
 
 
 def judged(version: TemplateVersion, verdict: Approval) -> TemplateVersion:
-    """The version under this verdict. What the verdict leaves out is unchanged."""
+    """The version under this verdict. Fields that the verdict leaves out are unchanged."""
     known_reason = version.reason if verdict.status == version.status else None
     return replace(
         version,

@@ -20,7 +20,7 @@ Category = Literal["UTILITY", "MARKETING"]
 
 MAX_TEXT = 1024
 _MOST_UNKNOWN = 10
-"""Unknown variables that an error names: it fits into an event, whatever the request was."""
+"""Unknown variables that an error names: its text has to fit into an event."""
 """Characters of a rendered template: WhatsApp's limit for a body, and Twilio's for `twilio/quick-reply`."""
 
 PLACEHOLDER = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")

@@ -70,7 +70,7 @@ class Variable:
         return text
 
     def moment(self, value: str, reference: datetime) -> datetime | None:
-        """When what `value` names comes, seen from `reference`. None if it cannot be told, as for `tomorrow`."""
+        """The moment that `value` names, seen from `reference`. None if it names none, as for `tomorrow`."""
         try:
             named = read_moment(tidy(value))
             return named.comes_at(reference) if named else None

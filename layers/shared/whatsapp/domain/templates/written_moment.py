@@ -91,7 +91,7 @@ def _in_year(day: date, year: int) -> date | None:
 
 
 def read_moment(text: str) -> Moment | None:
-    """What `text` names; None if any part of it cannot be read, or does not exist."""
+    """The moment that `text` names; None if any part of it cannot be read, or does not exist."""
     for read in (_iso, _english):
         try:
             return read(text)

@@ -1,0 +1,27 @@
+"""Which deployment a command works on: the running local stack, or a send function on AWS."""
+
+import os
+
+import boto3
+from whatsapp.bootstrap import App
+from whatsapp.settings import Settings
+
+from local.aws import server_environment
+from local.stacks import running_stack
+
+HELP = "the send function on AWS; without it, the running local stack"
+
+
+def app_of(function: str | None) -> App:
+    """The product, joined by the send function's own settings, which name the queues and tables.
+
+    Raises:
+        UsageError: no local stack is running.
+        ConfigurationError: the function lacks a setting.
+    """
+    if function is None:
+        stack = running_stack(os.environ.get("STACK", ""))
+        os.environ.update(server_environment(AWS_ENDPOINT_URL=stack["aws_endpoint"]))
+        function = str(stack["outputs"]["SendFunctionName"])
+    configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
+    return App(Settings.from_environ(configuration.get("Environment", {}).get("Variables", {})))

@@ -1,0 +1,76 @@
+"""`python -m tests.performance.cost`: what a million of each operation costs on AWS, by `counts.json`.
+
+docs/scale.md has its table.
+Prices are ap-south-1's list prices of 2026 as quoted in public price lists, on demand, without free tiers or taxes.
+"""
+
+import json
+from collections.abc import Iterator
+
+from tests.performance.counts import COUNTS
+
+USD_A_MILLION = {
+    "HTTP API request": 1.05,
+    "Lambda request": 0.20,
+    "GB-second of arm64": 13.33,
+    "write request unit": 0.71,
+    "read request unit": 0.1425,
+    "event": 1.00,
+    "SQS request": 0.40,
+}
+USD_A_GB_OF_LOG = 0.67
+INR_A_USD = 88
+"""Rounded; check the day's."""
+MEMORY_GB = 0.5
+BILLED_MS = {"send": 31, "callback sent": 18, "callback delivered": 50, "callback read": 45, "inbound": 32}
+"""Assumed: 5 ms a call of AWS's and the CPU time at 29 % of a processor; Twilio's 100 ms shared by a batch of ten."""
+
+
+def parts(operation: str) -> dict[str, float]:
+    """What a million of one operation costs (USD), by service."""
+    counts = json.loads(COUNTS.read_text())["operations"][operation]
+    usd = USD_A_MILLION
+    is_send = operation == "send"
+    return {
+        # A batch of ten shares one receive, one delete and one invocation.
+        "API Gateway": 0 if is_send else usd["HTTP API request"],
+        "SQS": 1.2 * usd["SQS request"] if is_send else 0,
+        "Lambda": usd["Lambda request"] / (10 if is_send else 1)
+        + BILLED_MS[operation] / 1000 * MEMORY_GB * usd["GB-second of arm64"],
+        "DynamoDB writes": counts["write_units"] * usd["write request unit"],
+        "DynamoDB reads": counts["read_units"] * usd["read request unit"],
+        "EventBridge": counts["calls"].get("PutEvents", 0) * usd["event"],
+        "Logs": counts["log_bytes"] / 1000 * USD_A_GB_OF_LOG,
+    }
+
+
+def table() -> Iterator[str]:
+    """The lines of the table: USD a million, and rupees for one."""
+    operations = list(BILLED_MS)
+    columns = {name: parts(name) for name in operations}
+    columns["a message with its callbacks"] = {
+        part: sum(columns[name][part] for name in operations if name != "inbound") for part in columns["send"]
+    }
+    yield f"| USD a million | {' | '.join(columns)} |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for part in columns["send"]:
+        yield f"| {part} | " + " | ".join(f"{one[part]:.2f}" for one in columns.values()) + " |"
+    totals = {name: sum(one.values()) for name, one in columns.items()}
+    yield "| **all** | " + " | ".join(f"**{total:.2f}**" for total in totals.values()) + " |"
+    yield "| paise for one | " + " | ".join(f"{total / 1e6 * INR_A_USD * 100:.2f}" for total in totals.values()) + " |"
+
+
+def memory_table() -> Iterator[str]:
+    """What memory size costs how much for an inbound message: more memory is more processor."""
+    usd, waits_ms, cpu_ms, first_cpu_ms = USD_A_MILLION, 20, 2.5, 7.6
+    yield "| MB | warm, ms | first request after INIT, ms | Lambda, USD a million |"
+    yield "|---|---|---|---|"
+    for size in (128, 256, 512, 1024, 1769):
+        share = min(1, size / 1769)
+        warm, first = (waits_ms + cpu / share for cpu in (cpu_ms, first_cpu_ms))
+        cost = usd["Lambda request"] + warm / 1000 * size / 1024 * usd["GB-second of arm64"]
+        yield f"| {size} | {warm:.0f} | {first:.0f} | {cost:.2f} |"
+
+
+if __name__ == "__main__":
+    print(*table(), "", *memory_table(), sep="\n")

@@ -1,0 +1,210 @@
+"""Schedules in which the tables are restored to an earlier moment, and settled by the recovery.
+
+    python -m tests.simulation.restoring 200 --seed 1      the last line counts what broke
+
+A schedule of the send side runs to a random moment, which is backed up, and on for minutes to hours. Sending is held,
+messages, contacts or both are restored, and the recovery runs until it releases. The ledger alone judges.
+"""
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from whatsapp.bootstrap import App
+from whatsapp.domain.receiving.opt_out import opt_of
+from whatsapp.use_cases.recover_after_restore import Recovery
+
+from tests.simulation.hub import HOUR, MINUTE, Crash, Worker
+from tests.simulation.promises import HELD_AFTER, LIMIT
+from tests.simulation.schedules import populate, random_world
+from tests.simulation.script import Request
+from tests.simulation.tables import Item
+from tests.simulation.twilio import Entry
+from tests.simulation.world import START, World
+
+RESTORE_TAKES = (10 * MINUTE, 30 * MINUTE)
+"""Longer than a caller goes on trying."""
+MOST_RUNS = 60
+HANGS_FOR = 20 * MINUTE
+OTHERS = "others"
+"""The tables that a copy names."""
+Backup = dict[str, dict[tuple[str, ...], Item]]
+
+
+class RestoringWorld:
+    """One schedule, its restore and its recovery."""
+
+    def __init__(self, seed: int) -> None:
+        self.world: World = random_world(seed)
+        self.since = self.held_at = self.released_at = 0
+        self.restored: tuple[str, ...] = ()
+        self.recoveries: list[Recovery] = []
+        self.errors = 0
+
+    def play(self) -> None:
+        """The whole schedule."""
+        rng = self.world.rng
+        self._repeat_nothing()
+        with self.world.installed() as world:
+            populate(world)
+            world.run(START + rng.randint(1_000, rng.choice((30_000, 6 * MINUTE, 3 * HOUR))))
+            while self._do(lambda app: app.senders.mark()) is None:
+                pass
+            self.since, backup = world.hub.now, self._backup()
+            world.run(world.hub.now + rng.randint(MINUTE, 5 * HOUR))
+            both = ("messages", "contacts")
+            self.restored = rng.choice((both, both, ("contacts",), ("messages",)))
+            while self._do(lambda app: app.senders.hold(app.clock.now())) is None:
+                pass
+            self.held_at = world.hub.now
+            world.pass_time(rng.randint(*RESTORE_TAKES))
+            self._restore(backup)
+            self._recover()
+            world.run()
+
+    # --- what happens ----------------------------------------------------------------------------------------------
+
+    def _repeat_nothing(self) -> None:
+        """Callers repeat nothing that was asked for before the restore, and no other operator releases the hold."""
+        world, request, release = self.world, self.world.request, self.world._release
+
+        def asked(key: str, body: dict[str, Any], *, queued: bool = False) -> Request:
+            is_repeated = self.held_at and key in world.script.requests
+            return world.script.requests[key] if is_repeated else request(key, body, queued=queued)
+
+        vars(world).update(request=asked, _release=lambda hold: None if self.held_at else release(hold))
+
+    def _backup(self) -> Backup:
+        return {table: dict(self.world.tables[table].items) for table in ("messages", "contacts")}
+
+    def _restore(self, backup: Backup) -> None:
+        for table in self.restored:
+            copies = {key: _of_a_copy(item) for key, item in backup[table].items()}
+            self.world.tables[table].items.clear()
+            self.world.tables[table].items.update(copies)
+        self.world._stale = True
+
+    def _recover(self) -> None:
+        for _ in range(MOST_RUNS):
+            began = self.world.hub.now
+            if done := self._do(lambda app: app.recover_after_restore(self.since)):
+                self.recoveries.append(done)
+            sender = self.world.tables["messages"].items[("sender", "sender")]
+            if "held_at" not in sender and sender["tables"]["S"] != OTHERS:  # also if the run died thereafter
+                self.released_at = began
+                return
+            self.world.pass_time(5 * MINUTE)
+
+    def _do(self, work: Callable[[App], Any]) -> Any:
+        """An operator's process, which is ended when it hangs. None: it failed."""
+        world, results = self.world, list[Any]()
+        sandbox = world._sandbox()
+        worker = Worker("operator", 0, sandbox, world.hub.now + HANGS_FOR)
+
+        def run() -> None:
+            result = None
+            try:
+                result = work(sandbox.app) or True
+            except Crash:
+                world._sandboxes.remove(sandbox)
+            except Exception as error:  # noqa: BLE001 - whatever the faults made of it, it is run again
+                world._failed(error)
+            self.errors += result is None
+            sandbox.busy = False
+            results.append(result)
+
+        world.hub.start(worker, run)
+        while not results and world.hub.next_at is not None:
+            world._plan_sweeps()
+            world.hub.step()
+        return results[0] if results else None
+
+    # --- what is judged --------------------------------------------------------------------------------------------
+
+    def violations(self) -> Iterator[str]:
+        """What broke, by the ledger and the script."""
+        ledger = sorted(self.world.twilio.ledger, key=lambda entry: entry.accepted_at)
+        if not self.released_at:
+            yield f"stuck: not released after {len(self.recoveries)} runs and {self.errors} errors"
+        yield from self._twice(ledger)
+        yield from self._too_close(ledger)
+        yield from self._sent_while_held()
+        yield from self._after_stop()
+
+    def _twice(self, ledger: list[Entry]) -> Iterator[str]:
+        records = Counter(entry.message_id for entry in ledger)
+        arrived = Counter(self._request_of(entry).key for entry in ledger if not entry.failed)
+        for name, counts in (("record", records), ("request", arrived)):
+            yield from (f"duplicate: {name} {one} went {count} times" for one, count in counts.items() if count > 1)
+
+    def _too_close(self, ledger: list[Entry]) -> Iterator[str]:
+        by_number: dict[str, list[Entry]] = defaultdict(list)
+        for entry in ledger:
+            if "in_reply_to" not in self._request_of(entry).body:
+                by_number[entry.to].append(entry)
+        for entries in by_number.values():
+            for earlier, later in pairwise(entries):
+                gap = later.accepted_at - earlier.accepted_at
+                if gap < LIMIT and later.accepted_at > self.held_at:
+                    yield f"rate violation: {later.message_id} went {gap / 1000:.1f} s after another"
+
+    def _sent_while_held(self) -> Iterator[str]:
+        for post in self.world.twilio.posts:
+            if self.held_at + HELD_AFTER < post.at < (self.released_at or post.at + 1):
+                yield f"held: {post.message_id} was posted"
+
+    def _after_stop(self) -> Iterator[str]:
+        """Whose last word before the restore was STOP gets nothing after the release until they write START.
+
+        Of who was erased too, Twilio lists nothing: their STOP is carried over from the old table by hand.
+        """
+        said = self.world.script.said.values()
+        erased = {erasure.address for erasure in self.world.script.erasures}
+        for number in {one.address for one in said} - erased:
+            words = [(one.at, opt_of(one.text, None)) for one in said if one.address == number]
+            before = [opt for at, opt in sorted(words, key=lambda word: word[0]) if opt and at < self.held_at]
+            starts = [at for at, opt in words if opt == "in" and at >= self.held_at]
+            for post in self.world.twilio.posts:
+                is_lifted = starts and min(starts) <= post.at
+                if before[-1:] == ["out"] and post.to == number and post.at > self.released_at > 0 and not is_lifted:
+                    yield f"stop: {post.message_id} was posted after a STOP"
+
+    def _request_of(self, entry: Entry) -> Request:
+        request = self.world.script.request_of(entry.message_id)
+        assert request, entry.message_id
+        return request
+
+
+def _of_a_copy(item: Item) -> Item:
+    """A row as it stands in a table with another name."""
+    return {**item, "tables": {"S": OTHERS}} if "tables" in item else item
+
+
+def main(arguments: list[str]) -> int:
+    """Run schedules; the exit status is 0 only if nothing broke."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.restoring")
+    parser.add_argument("schedules", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    broken, counts = 0, Counter[str]()
+    for seed in range(given.seed, given.seed + given.schedules):
+        one = RestoringWorld(seed)
+        one.play()
+        found = [*one.violations(), *one.world.unexpected]
+        broken += bool(found)
+        for violation in found:
+            print(f"seed {seed}, {'+'.join(one.restored)}: {violation}", flush=True)
+        for done in one.recoveries:
+            counts.update(sent=len(done.sent), doubtful=len(done.doubtful), statuses=len(done.statuses))
+            counts.update(stops=len(done.opt_words), inbound=len(done.inbound), slots=len(done.slots))
+        counts["unrecorded"] += len({sid for done in one.recoveries for sid in done.unrecorded})
+    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    print(f"restoring: {given.schedules} schedules from seed {given.seed}, {broken} broken ({told})")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
