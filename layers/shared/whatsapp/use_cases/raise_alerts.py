@@ -81,7 +81,7 @@ class RaiseAlerts:
 
     def _raise(self, incident: Incident, alert: Callable[[], None]) -> None:
         """Store it first. Only a new one alerts at once."""
-        if self.incidents.note(incident, self.clock.now() + periods.OUTBOX_RETRY):
+        if self.incidents.record(incident, self.clock.now() + periods.OUTBOX_RETRY):
             alert()
             self._alerted(incident)
 

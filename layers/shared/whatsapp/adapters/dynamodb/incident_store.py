@@ -19,7 +19,7 @@ class IncidentStore:
         self._db = db
         self._messages = messages_table
 
-    def note(self, incident: Incident, due_at: int) -> bool:
+    def record(self, incident: Incident, due_at: int) -> bool:
         """Add ids to the incident. True: it is a new one, which is due then (epoch ms)."""
         opened = self._open(incident, due_at)
         room = absent_or("ids", Attr("ids").size().lt(MOST_IDS))
