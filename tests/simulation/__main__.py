@@ -1,6 +1,6 @@
 """Random schedules of faults against the product, judged by Twilio's ledger and by what patients wrote.
 
-python -m tests.simulation 1000                 a thousand schedules, one in four of the receive side
+python -m tests.simulation 1000                 a thousand schedules: one in four receives, one in fifty restores
 python -m tests.simulation 250 --side receive   of one side alone
 python -m tests.simulation 1 --seed 4711 --side send -v    one of them again, call by call
 python -m tests.simulation 500 --defect no-fence
@@ -16,15 +16,11 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from multiprocessing import get_context
 
-from tests.simulation.defects import DEFECTS
 from tests.simulation.matrix import pairs, play_in_processes, singles
-from tests.simulation.receiving_defects import DEFECTS as RECEIVING_DEFECTS
-from tests.simulation.receiving_run import simulate_receiving
-from tests.simulation.run import SHOWN, Tally, first_caught, simulate, simulate_in_processes
+from tests.simulation.run import SHOWN, Tally, simulate_in_processes
+from tests.simulation.sides import ALL_DEFECTS, SIDES, catch
 
 PROCESSES = 2
-SIDES = {"send": (simulate, DEFECTS), "receive": (simulate_receiving, RECEIVING_DEFECTS)}
-ALL_DEFECTS = DEFECTS | RECEIVING_DEFECTS
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,8 +53,10 @@ def side_of(asked: argparse.Namespace) -> str | None:
 
 def shares(schedules: int, side: str | None) -> dict[str, int]:
     """How many schedules each side gets."""
-    receive = schedules // 4
-    return {side: schedules} if side else {"send": schedules - receive, "receive": receive}
+    if side:
+        return {side: schedules}
+    receive, restore = schedules // 4, schedules // 50
+    return {"send": schedules - receive - restore, "receive": receive, "restore": restore}
 
 
 def run(side: str, schedules: int, asked: argparse.Namespace) -> Tally:
@@ -112,12 +110,6 @@ def defects_table(most: int, seed: int) -> int:
             print(f"{name:29} {after:>9}  {how.splitlines()[0][:110]}", flush=True)
     print(f"defects: {len(ALL_DEFECTS)}, {survivors} survived {most} schedules each")
     return 1 if survivors else 0
-
-
-def catch(name: str, seed: int, most: int) -> tuple[int, str] | None:
-    """After how many schedules a defect is caught, and as what."""
-    one = next(one for one, defects in SIDES.values() if name in defects)
-    return first_caught(ALL_DEFECTS[name], seed, most, one)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from tests.simulation.twilio import Entry
 from tests.simulation.world import World
 
 DUPLICATE, RATE, LOST, STUCK, WRONG = "duplicate", "rate violation", "lost", "stuck", "wrong"
+KINDS = (DUPLICATE, RATE, LOST, STUCK, WRONG)
+SURPRISE = "an unexpected exception"
 CLOCK_ERROR = 3_000
 """What our clocks may be off by when they judge a time."""
 INVOCATION = 40_000

@@ -117,8 +117,8 @@ def no_last_look(stack: ExitStack) -> None:
 @_defect("a claim asks whether the slot is held, and believes that the holder is dead after half a minute")
 def lock_expires(stack: ExitStack) -> None:
     def take(original: Any) -> Any:
-        def lax(self: Slots, claimed: Any, now: int, lease: int) -> Any:
-            changes = original(self, claimed, now, lease)
+        def lax(self: Slots, claimed: Any, now: int, *of: Any) -> Any:
+            changes = original(self, claimed, now, *of)
             if claimed.kind is SendKind.PROACTIVE:
                 dead = absent_or("inflight", Attr("inflight_at").lt(now - 30_000))
                 changes[0] = replace(changes[0], condition=slots._may_be_written_to(claimed) & dead)
@@ -139,8 +139,8 @@ def hour_buckets(stack: ExitStack) -> None:
         return replace(change, set={**change.set, "next_allowed_at": bucket(at)})
 
     def take(original: Any) -> Any:
-        def bucketed(self: Slots, claimed: Any, now: int, lease: int) -> Any:
-            changes = original(self, claimed, now, lease)
+        def bucketed(self: Slots, claimed: Any, now: int, *of: Any) -> Any:
+            changes = original(self, claimed, now, *of)
             return [with_bucket(changes[0], now)] if claimed.kind is SendKind.PROACTIVE else changes
 
         return bucketed

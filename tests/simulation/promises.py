@@ -9,7 +9,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.schedule import QuietHours
 from whatsapp.domain.templates.catalog import load_catalog
 
-from tests.simulation.case import CLOCK_ERROR, DUPLICATE, INVOCATION, RATE, WRONG, Case, Rule, Violation
+from tests.simulation.case import CLOCK_ERROR, DUPLICATE, INVOCATION, RATE, SURPRISE, WRONG, Case, Rule, Violation
 from tests.simulation.hub import MINUTE
 from tests.simulation.script import Request, Said
 from tests.simulation.twilio import Entry
@@ -201,7 +201,7 @@ def nudged_once(case: Case) -> Iterator[Violation]:
 def no_surprise(case: Case) -> Iterator[Violation]:
     """No exception that no fault explains; and our own audit of the limit agrees with the ledger."""
     for text in case.world.unexpected:
-        yield Violation(WRONG, f"an unexpected exception\n{text}")
+        yield Violation(WRONG, f"{SURPRISE}\n{text}")
     if case.world.counted["RateLimitViolations"]:
         yield Violation(WRONG, "our own audit counts a rate violation")
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from whatsapp.domain.sending.lifecycle import Status
 
-from tests.simulation.case import LOST, STUCK, WRONG, Violation
+from tests.simulation.case import LOST, STUCK, SURPRISE, WRONG, Violation
 from tests.simulation.faults import CALM, Outage, Rates
 from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.receiving import LOOK_BACK, TIMEOUT, ReceivingWorld, Written, same
@@ -101,7 +101,7 @@ def _id_of(address: str) -> str:
 
 def judge_receiving(world: ReceivingWorld) -> list[Violation]:
     """Everything that is wrong in a world that came to rest."""
-    found = [Violation(WRONG, bug) for bug in world.unexpected]
+    found = [Violation(WRONG, f"{SURPRISE}\n{bug}") for bug in world.unexpected]
     found += [Violation(WRONG, f"moved back: {what}") for what in world.steps_back]
     for rule in (
         _nothing_lost,

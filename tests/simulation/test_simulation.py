@@ -1,14 +1,28 @@
 """The simulation within the test run: two hundred schedules, faults at every call, and defects that must be caught."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.simulation.defects import DEFECTS
 from tests.simulation.matrix import SCENARIOS, pairs, play_all, singles
 from tests.simulation.run import first_caught, simulate, simulate_many
+from tests.simulation.sides import ALL_DEFECTS
 
 SCHEDULES = 200
 PARTS = 4
-SOON = {"no-fence": 60, "lock-expires": 20, "resend-on-timeout": 40, "cancel-leaks-the-slot": 60}
+SOON = {
+    "no-fence": 60,
+    "lock-expires": 20,
+    "resend-on-timeout": 40,
+    "cancel-leaks-the-slot": 60,
+    "late-nudge-sends-again": 20,
+    "queue-has-its-own-keys": 20,
+    "erasure-of-the-row-alone": 40,
+    "refused-token-fails": 60,
+    "paused-template-fails": 60,
+}
 """Defects that are caught early, and within how many schedules."""
 
 
@@ -29,6 +43,14 @@ def test_the_same_seed_is_the_same_schedule() -> None:
 @pytest.mark.parametrize("name", SOON)
 def test_a_deliberate_defect_is_caught(name: str) -> None:
     assert first_caught(DEFECTS[name], 1, SOON[name]), f"{name} went unnoticed in {SOON[name]} schedules"
+
+
+def test_the_table_of_defects_names_each() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "1", "--defects"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = told.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == list(ALL_DEFECTS), told.stderr
+    assert lines[-1].startswith(f"defects: {len(ALL_DEFECTS)}, ")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
