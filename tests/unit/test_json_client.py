@@ -338,6 +338,17 @@ def test_connection_is_kept(client: JsonClient, aws: Aws) -> None:
     assert len(set(aws.connections)) == 1
 
 
+def test_another_thread_takes_the_last_kept_connection_first(client: JsonClient, aws: Aws) -> None:
+    class Taken(list[Any]):
+        """Looks as if it held one; another thread has just taken it."""
+
+        def __bool__(self) -> bool:
+            return True
+
+    client._idle = Taken()
+    assert client.get_item(TableName="t", Key={})["Item"]
+
+
 def test_kept_connections_that_broke_are_replaced_without_a_pause(
     client: JsonClient, aws: Aws, pauses: list[float]
 ) -> None:

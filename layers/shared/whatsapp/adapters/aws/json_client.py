@@ -13,6 +13,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from pathlib import Path
@@ -121,7 +122,7 @@ class JsonClient:
         context: dict[str, Any] = {}
         self._tell("before-call", context=context)
         while True:
-            kept = self._idle.pop() if self._idle else None
+            kept = self._kept()
             connection = kept or self._connect()
             try:
                 connection.sock.sendall(self._request(operation, body))
@@ -143,6 +144,11 @@ class JsonClient:
             answer = self._read(response, content)
             self._tell("after-call", context=context, parsed=answer)
             return answer
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        with suppress(IndexError):  # one step: between a look and the pop, another thread may take the last one
+            return self._idle.pop()
+        return None
 
     def _connect(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection
