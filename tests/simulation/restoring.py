@@ -68,14 +68,19 @@ class RestoringWorld:
     # --- what happens ----------------------------------------------------------------------------------------------
 
     def _repeat_nothing(self) -> None:
-        """Callers repeat nothing that was asked for before the restore, and no other operator releases the hold."""
+        """What a restore cannot make good, docs/operations.md names: requests repeated by their callers, and erasures.
+
+        So there are none. And no other operator releases the hold.
+        """
         world, request, release = self.world, self.world.request, self.world._release
 
         def asked(key: str, body: dict[str, Any], *, queued: bool = False) -> Request:
-            is_repeated = self.held_at and key in world.script.requests
+            is_repeated = self.since and key in world.script.requests
             return world.script.requests[key] if is_repeated else request(key, body, queued=queued)
 
-        vars(world).update(request=asked, _release=lambda hold: None if self.held_at else release(hold))
+        vars(world).update(
+            request=asked, erase=lambda _: None, _release=lambda hold: None if self.held_at else release(hold)
+        )
 
     def _backup(self) -> Backup:
         return {table: dict(self.world.tables[table].items) for table in ("messages", "contacts")}
@@ -159,13 +164,9 @@ class RestoringWorld:
                 yield f"held: {post.message_id} was posted"
 
     def _after_stop(self) -> Iterator[str]:
-        """Whose last word before the restore was STOP gets nothing after the release until they write START.
-
-        Of who was erased too, Twilio lists nothing: their STOP is carried over from the old table by hand.
-        """
+        """Whose last word before the restore was STOP gets nothing after the release until they write START."""
         said = self.world.script.said.values()
-        erased = {erasure.address for erasure in self.world.script.erasures}
-        for number in {one.address for one in said} - erased:
+        for number in {one.address for one in said}:
             words = [(one.at // 1000, opt_of(one.text, None)) for one in said if one.address == number]
             if any(a[0] == b[0] and {a[1], b[1]} == {"in", "out"} for a, b in combinations(words, 2)):
                 continue  # as fine as Twilio dates them
