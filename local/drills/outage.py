@@ -1,7 +1,7 @@
 """Twilio is out of reach while a hundred reminders are due: first nobody listens, then it answers 503, then it hangs.
 
-The hour of such an outage is shortened to some six minutes; the product's own times are as they are. Three POSTs go
-unanswered; after these nothing is posted, and one worker a minute asks whether Twilio answers again. Five of the
+The hour of such an outage is shortened to four and a half minutes; the product's own times are as they are. Three POSTs
+go unanswered; after these nothing is posted, and one worker a minute asks whether Twilio answers again. Five of the
 reminders expire meanwhile. A hundred, at two a second and not 80, is what one machine carries that plays all of AWS.
 """
 

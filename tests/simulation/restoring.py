@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 from whatsapp.bootstrap import App
@@ -68,14 +68,19 @@ class RestoringWorld:
     # --- what happens ----------------------------------------------------------------------------------------------
 
     def _repeat_nothing(self) -> None:
-        """Callers repeat nothing that was asked for before the restore, and no other operator releases the hold."""
+        """What a restore cannot make good, docs/operations.md names: requests repeated by their callers, and erasures.
+
+        So there are none. And no other operator releases the hold.
+        """
         world, request, release = self.world, self.world.request, self.world._release
 
         def asked(key: str, body: dict[str, Any], *, queued: bool = False) -> Request:
-            is_repeated = self.held_at and key in world.script.requests
+            is_repeated = self.since and key in world.script.requests
             return world.script.requests[key] if is_repeated else request(key, body, queued=queued)
 
-        vars(world).update(request=asked, _release=lambda hold: None if self.held_at else release(hold))
+        vars(world).update(
+            request=asked, erase=lambda _: None, _release=lambda hold: None if self.held_at else release(hold)
+        )
 
     def _backup(self) -> Backup:
         return {table: dict(self.world.tables[table].items) for table in ("messages", "contacts")}
@@ -135,9 +140,11 @@ class RestoringWorld:
         yield from self._after_stop()
 
     def _twice(self, ledger: list[Entry]) -> Iterator[str]:
-        records = Counter(entry.message_id for entry in ledger)
-        arrived = Counter(self._request_of(entry).key for entry in ledger if not entry.failed)
-        for name, counts in (("record", records), ("request", arrived)):
+        """What failed at Twilio may go again, also under the id of a record that was lost."""
+        arrived = [entry for entry in ledger if not entry.failed]
+        records = Counter(entry.message_id for entry in arrived)
+        requests = Counter(self._request_of(entry).key for entry in arrived)
+        for name, counts in (("record", records), ("request", requests)):
             yield from (f"duplicate: {name} {one} went {count} times" for one, count in counts.items() if count > 1)
 
     def _too_close(self, ledger: list[Entry]) -> Iterator[str]:
@@ -157,16 +164,14 @@ class RestoringWorld:
                 yield f"held: {post.message_id} was posted"
 
     def _after_stop(self) -> Iterator[str]:
-        """Whose last word before the restore was STOP gets nothing after the release until they write START.
-
-        Of who was erased too, Twilio lists nothing: their STOP is carried over from the old table by hand.
-        """
+        """Whose last word before the restore was STOP gets nothing after the release until they write START."""
         said = self.world.script.said.values()
-        erased = {erasure.address for erasure in self.world.script.erasures}
-        for number in {one.address for one in said} - erased:
-            words = [(one.at, opt_of(one.text, None)) for one in said if one.address == number]
-            before = [opt for at, opt in sorted(words, key=lambda word: word[0]) if opt and at < self.held_at]
-            starts = [at for at, opt in words if opt == "in" and at >= self.held_at]
+        for number in {one.address for one in said}:
+            words = [(one.at // 1000, opt_of(one.text, None)) for one in said if one.address == number]
+            if any(a[0] == b[0] and {a[1], b[1]} == {"in", "out"} for a, b in combinations(words, 2)):
+                continue  # as fine as Twilio dates them
+            before = [opt for at, opt in sorted(words, key=lambda word: word[0]) if opt and at * 1000 < self.held_at]
+            starts = [at * 1000 for at, opt in words if opt == "in" and at * 1000 >= self.held_at]
             for post in self.world.twilio.posts:
                 is_lifted = starts and min(starts) <= post.at
                 if before[-1:] == ["out"] and post.to == number and post.at > self.released_at > 0 and not is_lifted:
