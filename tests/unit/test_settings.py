@@ -77,6 +77,13 @@ def test_all_problems_are_told_at_once_and_no_value_is_repeated() -> None:
     assert CANARY not in str(raised.value)
 
 
+@pytest.mark.parametrize(("pace", "workers"), [("4", ""), ("79", "80")])
+def test_each_worker_sends_at_least_one_a_second_or_a_batch_outlasts_the_function(pace: str, workers: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^SENDS_PER_SECOND must be at least SEND_CONCURRENCY"):
+        Settings.from_environ({**GOOD, "SENDS_PER_SECOND": pace, "SEND_CONCURRENCY": workers})
+    assert Settings.from_environ({**GOOD, "SENDS_PER_SECOND": pace, "SEND_CONCURRENCY": "4"}).send_concurrency == 4
+
+
 def test_every_setting_that_is_not_given_has_its_default() -> None:
     settings = Settings.from_environ(GOOD)
     assert all(getattr(settings, f.name) == f.default for f in fields(Settings) if f.default is not MISSING)

@@ -84,9 +84,13 @@ class Settings:
                 problems.append(f"{variable} must be {what}")
                 continue
             values[f.name] = int(raw) if f.type is int else raw
-        if problems:
+        settings = None if problems else cls(**values)  # type: ignore[arg-type]  # converted to its field's type above
+        if settings and settings.sends_per_second < settings.send_concurrency:
+            # At less than one a second for each worker, a batch of ten would outlast the function.
+            problems.append("SENDS_PER_SECOND must be at least SEND_CONCURRENCY")
+        if settings is None or problems:
             raise ConfigurationError("; ".join(problems) + " (template.yaml sets them; see docs/configuration.md)")
-        return cls(**values)  # type: ignore[arg-type]  # each value was converted to its field's type above
+        return settings
 
 
 def _is_zone(text: str) -> bool:
