@@ -46,10 +46,10 @@ def sends_late_copies(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("defect", "seed", "kind"),
     [
-        (matches_nothing, 29, "duplicate"),
-        (blocks_no_slot, 145, "rate violation"),
-        (hears_nothing_again, 38, "stop"),
-        (sends_late_copies, 59, "duplicate"),
+        (matches_nothing, 8, "duplicate"),
+        (blocks_no_slot, 60, "rate violation"),
+        (hears_nothing_again, 69, "stop"),
+        (sends_late_copies, 2060, "duplicate"),
     ],
 )
 def test_a_deliberate_defect_is_caught(defect: Patch, seed: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
