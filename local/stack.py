@@ -204,6 +204,7 @@ class Stack:
             TMPDIR=str(self._work / "tmp"),
             S3_DATA_DIR=str(self._work / "s3"),
             STATE_DIR=str(self._work / "state"),
+            MINISTACK_WORKER_THREADS="256",  # a function's calls come in while the call that runs it waits
             SFTP_ENABLED="0",
             IOT_MTLS_ENABLED="0",
         )

@@ -1,8 +1,11 @@
 """Checks what `sam build` made before it is shipped: `python -m tools.shipped .aws-sam/build arm64`.
 
 The layer is for another Python and often another processor than this machine's: it cannot be tried by import.
+Without a Python 3.13 no bytecode is built, and each cold start compiles everything: that is refused, unless BYTECODE is
+`optional`, as on a machine that checks and does not deploy.
 """
 
+import os
 import struct
 import sys
 from collections.abc import Iterator
@@ -26,6 +29,7 @@ def problems(build: Path, architecture: str) -> list[str]:
         *_wrong_wheels(layer, wheel_platform),
         *_wrong_native_files(layer, machine),
         *_brought_by_lambda(layer),
+        *_missing_bytecode(build),
         *_stale_bytecode(build),
         *_too_big(build),
     ]
@@ -79,6 +83,14 @@ def _brought_by_lambda(layer: Path) -> Iterator[str]:
     for package in ("boto3", "botocore"):
         if (layer / package).exists():
             yield f"{package} is in the layer: Lambda brings its own, and two kinds of it do not mix"
+
+
+def _missing_bytecode(build: Path) -> Iterator[str]:
+    if not list(build.rglob("*.pyc")) and os.environ.get("BYTECODE") != "optional":
+        yield (
+            "no bytecode, because there is no Python 3.13 here: a cold start would take 1.4 times as long. "
+            "Install Python 3.13, or say BYTECODE=optional where nothing is deployed from"
+        )
 
 
 def _stale_bytecode(build: Path) -> Iterator[str]:

@@ -36,5 +36,5 @@ def test_every_variable_is_explained(resources: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", rows("What the local stack sets differently"))
 def test_variables_for_make_are_read_somewhere(name: str) -> None:
     root = Path(__file__).parents[2]
-    readers = [root / "Makefile", root / "local" / "setup.sh", root / "local" / "__main__.py"]
+    readers = [root / path for path in ("Makefile", "local/setup.sh", "local/__main__.py", "tools/shipped.py")]
     assert any(re.search(rf"[\"$({{\s]{name}\b", reader.read_text()) for reader in readers)

@@ -9,6 +9,8 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 from whatsapp.observability import METRICS
 
+from tests.performance import cost
+
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
@@ -46,3 +48,9 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}"
+
+
+def test_costs_are_those_of_the_counts() -> None:
+    page = cost.PAGE.read_text()
+    assert cost.current(page) == page, "run: python -m tests.performance.cost"
+    assert page.count("<!--") == 6

@@ -29,6 +29,12 @@ def make(folder: Path, target: str, into: Path, **variables: str) -> None:
     subprocess.run(["make", "--silent", f"build-{target}", *arguments], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.fixture(autouse=True)
+def bytecode_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine may have no Python 3.13."""
+    monkeypatch.setenv("BYTECODE", "optional")
+
+
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `sam build` would ship to arm64."""
@@ -135,6 +141,15 @@ def spoilt(shipped: Path, tmp_path: Path) -> Iterator[Path]:
 
 def _link(source: str, target: str) -> None:
     Path(target).hardlink_to(source)
+
+
+def test_build_without_bytecode_is_refused_unless_told_otherwise(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in spoilt.rglob("*.pyc"):
+        file.unlink()
+    assert problems(spoilt, "arm64") == []
+    monkeypatch.delenv("BYTECODE")
+    (problem,) = problems(spoilt, "arm64")
+    assert problem.startswith("no bytecode, because there is no Python 3.13 here")
 
 
 def spoil(file: Path, content: bytes) -> None:

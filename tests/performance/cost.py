@@ -1,14 +1,16 @@
-"""`python -m tests.performance.cost`: what a million of each operation costs on AWS, by `counts.json`.
+"""What a million of each operation costs on AWS: `python -m tests.performance.cost` writes it into docs/scale.md.
 
-docs/scale.md has its table.
 Prices are ap-south-1's list prices of 2026 as quoted in public price lists, on demand, without free tiers or taxes.
 """
 
 import json
+import re
 from collections.abc import Iterator
 
+from local.artifacts import ROOT
 from tests.performance.counts import COUNTS
 
+PAGE = ROOT / "docs" / "scale.md"
 USD_A_MILLION = {
     "HTTP API request": 1.05,
     "Lambda request": 0.20,
@@ -72,5 +74,13 @@ def memory_table() -> Iterator[str]:
         yield f"| {size} | {warm:.0f} | {first:.0f} | {cost:.2f} |"
 
 
+def current(page: str) -> str:
+    """The page with both tables as they are now."""
+    for name, lines in (("cost", table()), ("memory", memory_table())):
+        between = "\n".join((f"<!-- {name} -->", "", *lines, "", f"<!-- /{name} -->"))
+        page = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", between, page, flags=re.DOTALL)
+    return page
+
+
 if __name__ == "__main__":
-    print(*table(), "", *memory_table(), sep="\n")
+    PAGE.write_text(current(PAGE.read_text()))

@@ -124,8 +124,9 @@ class JsonClient:
             kept = self._idle.pop() if self._idle else None
             connection = kept or self._connect()
             try:
-                connection.request("POST", "/", body, self._headers(operation, body))
-                response = connection.getresponse()
+                connection.sock.sendall(self._request(operation, body))
+                response = http.client.HTTPResponse(connection.sock, method="POST")
+                response.begin()
                 content = response.read()
             except TimeoutError:
                 connection.close()
@@ -160,8 +161,11 @@ class JsonClient:
         connection.sock.settimeout(periods.AWS_READ_S)
         return connection
 
-    def _headers(self, operation: str, body: bytes) -> dict[str, str]:
-        """What goes with a request. The credentials are read anew, because they may have been renewed."""
+    def _request(self, operation: str, body: bytes) -> bytes:
+        """The signed request, as one piece: `http.client` sends head and body apart, as two packets.
+
+        The credentials are read anew, because they may have been renewed.
+        """
         headers = {
             "content-type": f"application/x-amz-json-{self._version}",
             "host": self._host,
@@ -178,7 +182,9 @@ class JsonClient:
             key_id=os.environ["AWS_ACCESS_KEY_ID"],
             secret=os.environ["AWS_SECRET_ACCESS_KEY"],
         )
-        return headers
+        headers["content-length"] = str(len(body))
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        return f"POST / HTTP/1.1\r\n{''.join(lines)}\r\n".encode() + body
 
     def _read(self, response: http.client.HTTPResponse, content: bytes) -> dict[str, Any]:
         checksum = response.headers.get("x-amz-crc32")

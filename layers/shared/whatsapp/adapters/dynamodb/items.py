@@ -13,7 +13,7 @@ MESSAGE_ENTRY = "message"
 
 _STORED_AS = {"claimed_at": "t0", "kind": "lane", "outbox": "announce", "waiting_since": "throttled_since"}
 """The attributes of a message whose name is not the field's: older records have them."""
-_MESSAGE_FIELDS = {f.name for f in fields(Message)}
+_MESSAGE_FIELDS = [f.name for f in fields(Message)]
 _CONTACT_FIELDS = {f.name for f in fields(Contact)}
 
 
@@ -29,9 +29,9 @@ def message_key(message_id: str) -> dict[str, str]:
 
 def message_item(message: Message, ttl: int) -> dict[str, Any]:
     """An outgoing message's item; `at` places it in the conversation."""
-    item = {_STORED_AS.get(name, name): value for name, value in asdict(message).items()}
+    item = {_STORED_AS.get(name, name): getattr(message, name) for name in _MESSAGE_FIELDS}
     if message.error:
-        item["error"] = {name: value for name, value in item["error"].items() if value is not None}
+        item["error"] = {name: value for name, value in asdict(message.error).items() if value is not None}
     item["variables"] = message.variables or None
     item["contact_id"] = message.contact_id or None  # a tombstone has none, and an index key cannot be empty
     return {**item, "entry": MESSAGE_ENTRY, "direction": "outbound", "at": message.created_at, "ttl": ttl}
