@@ -314,22 +314,14 @@ def reply_keeps_its_place(stack: ExitStack) -> None:
 # --- when the world around it fails ----------------------------------------------------------------------------------
 
 
-@_defect("a hold stops the doors, but not what waits already")
-def hold_ignored_by_the_sweep(stack: ExitStack) -> None:
-    class Unheld:
-        def __init__(self, senders: SenderStore) -> None:
-            self._senders = senders
-
-        def get(self) -> Any:
-            return replace(self._senders.get(), held_at=None)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._senders, name)
-
-    def advance(original: Any) -> Any:
-        return lambda self, *of: original(replace(self, senders=Unheld(self.senders)), *of)
-
-    _replace(stack, SendMessage, "advance", advance)
+@_defect("nobody looks whether all sending is held")
+def hold_ignored(stack: ExitStack) -> None:
+    _replace(
+        stack,
+        SendMessage,
+        "_paused",
+        lambda original: lambda self, sender, now: original(self, replace(sender, held_at=None), now),
+    )
 
 
 @_defect("where Twilio did not answer, nobody asks whether it does again")
