@@ -30,6 +30,8 @@ WORDS_UNORDERED = 15 * MINUTE
 AWS_CONNECT_S = 3.0
 AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
+AWS_CLOCK_BELIEVED_S = 240.0
+"""AWS refuses a signature that is five minutes off. If the clock is off by less than this, the cause was another."""
 CLOCK_ERROR = 2 * SECOND
 """How far a sandbox's corrected clock may be off."""
 SQS_LONGEST_DELAY_S = 900

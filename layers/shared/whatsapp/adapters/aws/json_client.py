@@ -69,8 +69,6 @@ _RETRIED_STATUSES = frozenset({500, 502, 503, 504})
 _CLOCK_IS_OFF = frozenset(
     {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 )
-_BELIEVED_S = 240.0
-"""AWS refuses a signature that is five minutes off; a smaller difference had another cause."""
 
 
 class JsonClient:
@@ -216,7 +214,7 @@ class JsonClient:
         if code in _CLOCK_IS_OFF and "date" in about["HTTPHeaders"]:
             off = parsedate_to_datetime(about["HTTPHeaders"]["date"]).timestamp() - time.time() - self._skew
             self._skew += off
-            return abs(off) > _BELIEVED_S
+            return abs(off) > periods.AWS_CLOCK_BELIEVED_S
         return code in _RETRIED or about["HTTPStatusCode"] in _RETRIED_STATUSES
 
     def _tell(self, event: str, **about: Any) -> None:
