@@ -4,7 +4,6 @@ import os
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 import pytest
 from whatsapp.domain import periods
 
@@ -19,7 +18,6 @@ def run(product: Product, capsys: pytest.CaptureFixture[str], *arguments: str) -
     with (
         patch.dict(os.environ, server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint)),
         patch.multiple(periods, **old_enough),
-        patch.object(boto3, "DEFAULT_SESSION", None),  # an earlier test's has its own credentials
     ):
         assert doubts.main(given) == 0
     return capsys.readouterr().out
