@@ -24,4 +24,6 @@ def app_of(function: str | None) -> App:
         os.environ.update(server_environment(AWS_ENDPOINT_URL=stack["aws_endpoint"]))
         function = str(stack["outputs"]["SendFunctionName"])
     configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
-    return App(Settings.from_environ(configuration.get("Environment", {}).get("Variables", {})))
+    variables = configuration.get("Environment", {}).get("Variables", {})
+    os.environ["DUE_SHARDS"] = variables.get("DUE_SHARDS", "")  # `domain/sending/message.py` reads it there
+    return App(Settings.from_environ(variables))

@@ -100,14 +100,14 @@ class Wire:
         return status, answer
 
     def _is_late(self, item: Item) -> bool:
-        """Whether the index does not show an item yet. Of what is due it may omit any: the next sweep looks again."""
+        """Whether the index does not show an item's new entry yet. It may omit anything due: a sweep looks again."""
         if not self._faults.chance(self._faults.rates.index_lag):
             return False
-        table = self._tables[self._request["TableName"]]
-        is_new = self._hub.now - table.written_at.get(table.key_of(item), 0) < LONGEST_INDEX_LAG
+        table, index = self._tables[self._request["TableName"]], self._request["IndexName"]
+        is_new = self._hub.now - table.indexed_at.get((index, table.key_of(item)), 0) < LONGEST_INDEX_LAG
         if is_new:
-            self._faults.met.add(f"index {self._request['IndexName']} late")
-        return is_new or self._request["IndexName"] == "due"
+            self._faults.met.add(f"index {index} late")
+        return is_new or index == "due"
 
     def failing(self, effect: Callable[[], Answer]) -> Answer:
         """In an outage most calls fail, after the SDK's own tries; some of them have their effect all the same."""

@@ -27,7 +27,8 @@ class Table:
         self.keys = _names(definition["KeySchema"])
         self.indexes = {i["IndexName"]: _names(i["KeySchema"]) for i in definition.get("GlobalSecondaryIndexes", ())}
         self.items: dict[tuple[str, ...], Item] = {}
-        self.written_at: dict[tuple[str, ...], int] = {}
+        self.indexed_at: dict[tuple[str, tuple[str, ...]], int] = {}
+        """By index and item: when the item's entry last changed there. Our indexes have keys only."""
 
     def key_of(self, item: Item) -> tuple[str, ...]:
         """Under which it stands; every key of ours is a string."""
@@ -124,15 +125,18 @@ class Tables(dict[str, Table]):
     def _apply(self, kind: str, action: Request) -> None:
         table = self[action["TableName"]]
         key = table.key_of(action["Item" if kind == "Put" else "Key"])
-        table.written_at[key] = self.now
+        before = table.items.get(key, {})
         if kind == "Put":
             table.items[key] = action["Item"]
-            return
-        old: Item = table.items.get(key) or action["Key"]
-        new = dict(old)
-        for change in _update(action["UpdateExpression"]):
-            change(old, new, action)
-        table.items[key] = new
+        else:
+            old: Item = before or action["Key"]
+            new = dict(old)
+            for change in _update(action["UpdateExpression"]):
+                change(old, new, action)
+            table.items[key] = new
+        for index, names in table.indexes.items():
+            if _part(before, names) != _part(table.items[key], names):
+                table.indexed_at[index, key] = self.now
 
 
 def _names(schema: Sequence[Mapping[str, str]]) -> list[str]:

@@ -1,8 +1,5 @@
 """An outgoing message's record: its ids, and what its status means."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from whatsapp.domain.sending.message import (
     message_id_of,
     new_attempt_id,
     shard_of,
+    shards_of,
 )
 
 from tests.unit.sending_kit import HOUR, ID, NOW, SUCCESSOR_ID, message, new
@@ -109,12 +107,9 @@ def test_what_cannot_wait_has_shards_of_its_own(status: Status, fields: dict[str
 
 
 @pytest.mark.parametrize(("given", "shards"), [("", 4), ("16", 16), ("2", 4), ("many", 4)])
-def test_what_waits_is_spread_over_as_many_shards_as_the_deployment_says(given: str, shards: int) -> None:
-    program = (
-        "from whatsapp.domain.sending.message import SHARDS, shard_of; print(SHARDS, shard_of('send', 'ffffffff'))"
-    )
-    environment = {**os.environ, "DUE_SHARDS": given}
-    printed = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert printed.stdout.split() == [str(shards), f"send#{0xFFFFFFFF % shards}"]
+def test_what_waits_is_spread_over_as_many_shards_as_the_deployment_says(
+    given: str, shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUE_SHARDS", given)
+    assert shards_of("send") == [f"send#{number}" for number in range(shards)]
+    assert shard_of("send", "ffffffff") == f"send#{0xFFFFFFFF % shards}"

@@ -28,7 +28,7 @@ from whatsapp.domain.sending.lifecycle import (
     Status,
     Step,
 )
-from whatsapp.domain.sending.message import SHARDS, Message, SendKind, message_id_of, shard_of
+from whatsapp.domain.sending.message import Message, SendKind, message_id_of, shard_of, shards_of
 from whatsapp.domain.sending.transition import EVENT, EVERYONE, Transition, take
 
 from tests.app import PATIENT, UnitApp
@@ -351,7 +351,7 @@ def test_due_leaves_callbacks_and_inbound_messages_to_their_own_sweeps(app: Unit
     app.bus.down = True
     app.patient_writes()
     until = NOON + periods.HOUR
-    assert [m for n in range(SHARDS) for m in app.messages.due(f"publish#{n}", until)] == []
+    assert [m for shard in shards_of("publish") for m in app.messages.due(shard, until)] == []
 
 
 def test_due_reads_a_page_when_it_is_asked_for(app: UnitApp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, Gateway, MediaStore, PublishFailed, Queue, TwilioUnavailable
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import SHARDS, Message
+from whatsapp.domain.sending.message import Message, shards_of
 from whatsapp.domain.sending.request import object_in
 from whatsapp.use_cases.commit import Commit
 from whatsapp.use_cases.sweep import Sweep
@@ -66,7 +66,7 @@ class EraseContact:
         """
         sweep = Sweep(clock=self.clock, deadline=deadline)
         done = sweep.each(
-            (job for n in range(SHARDS) for job in self.erasures.due(f"erase#{n}", self.clock.now())),
+            (job for shard in shards_of("erase") for job in self.erasures.due(shard, self.clock.now())),
             lambda job: self._pass(job, deadline),
             claim=lambda job: self.erasures.postpone(job, self.clock.now() + periods.ERASURE_POSTPONED),
             needs=periods.TWILIO_QUESTION,

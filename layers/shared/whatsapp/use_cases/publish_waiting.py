@@ -6,7 +6,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, StatusUpdate
 from whatsapp.domain.receiving.inbound import InboundMessage
-from whatsapp.domain.sending.message import SHARDS
+from whatsapp.domain.sending.message import shards_of
 from whatsapp.use_cases.receive_message import ReceiveMessage
 from whatsapp.use_cases.record_status import RecordStatus
 from whatsapp.use_cases.sweep import Sweep
@@ -30,7 +30,7 @@ class PublishWaiting:
         """
         sweep = Sweep(clock=self.clock, deadline=deadline)
         published = finished = 0
-        for shard in (f"publish#{n}" for n in range(SHARDS)):
+        for shard in shards_of("publish"):
             now = self.clock.now()
             published += sweep.each(
                 self.inbox.due(shard, now), self._publish, claim=self._postpone, needs=periods.SWEEP_NEEDS

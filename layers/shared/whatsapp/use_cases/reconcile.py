@@ -24,7 +24,7 @@ from whatsapp.domain.ports import (
 )
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import SHARDS, Message
+from whatsapp.domain.sending.message import Message, shards_of
 from whatsapp.domain.sending.on_doubt import update_of
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.use_cases.receive_message import ErasedError, ReceiveMessage
@@ -165,7 +165,7 @@ class Reconcile:
 
     def _settle_opt_words(self, sweep: Sweep) -> None:
         sweep.each(
-            (job for n in range(SHARDS) for job in self.inbox.unsettled(f"words#{n}", self.clock.now())),
+            (job for shard in shards_of("words") for job in self.inbox.unsettled(shard, self.clock.now())),
             self._settle,
             claim=lambda job: self.inbox.postpone_settling(job, self.clock.now() + periods.POSTPONED),
             needs=periods.TWILIO_QUESTION,
@@ -183,7 +183,7 @@ class Reconcile:
             return sweep.each([message], self._ask, claim=self._postpone, needs=periods.TWILIO_QUESTION)
 
         now = self.clock.now()
-        due = (message for n in range(SHARDS) for message in self.messages.due(f"status#{n}", now))
+        due = (message for shard in shards_of("status") for message in self.messages.due(shard, now))
         asked = 0
         while sweep.has_time(periods.TWILIO_QUESTION) and (at_once := list(islice(due, ASKED_AT_ONCE))):
             asked += sum(self.run_all(ask, at_once))

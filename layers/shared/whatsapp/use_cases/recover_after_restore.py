@@ -23,7 +23,7 @@ from whatsapp.domain.ports import Clock, Deadline, Gateway, TwilioMessage
 from whatsapp.domain.receiving.inbound import sender_of
 from whatsapp.domain.receiving.opt_out import effective_opt
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import SHARDS, Message, SendKind
+from whatsapp.domain.sending.message import Message, SendKind, shards_of
 from whatsapp.domain.sending.on_doubt import update_of
 from whatsapp.domain.sending.on_restore import Restored, is_open, match, recognise, suspect
 from whatsapp.domain.sending.on_status import on_status
@@ -242,7 +242,7 @@ class RecoverAfterRestore:
     def _free_slots(self, done: Recovery, *, dry_run: bool) -> None:
         """A slot that a message holds which is not in flight any more would stay held for ever."""
         until = self.clock.now() + periods.LONGEST_DEFERRAL
-        shards = [f"{kind}#{n}" for kind in ("urgent", "send") for n in range(SHARDS)]
+        shards = [*shards_of("urgent"), *shards_of("send")]
         contact_ids = {message.contact_id for shard in shards for message in self.messages.due(shard, until)}
         for contact_id in sorted(contact_ids):
             contact = self.contacts.get(contact_id)

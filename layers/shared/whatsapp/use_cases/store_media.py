@@ -20,7 +20,7 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.receiving.file_type import type_of
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.message import SHARDS
+from whatsapp.domain.sending.message import shards_of
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.sweep import Sweep
 
@@ -68,7 +68,7 @@ class StoreMedia:
         """
         sweep = Sweep(clock=self.clock, deadline=deadline, outages=(PublishFailed,))
         stored = sweep.each(
-            (inbound for n in range(SHARDS) for inbound in self.inbox.due(f"media#{n}", self.clock.now())),
+            (inbound for shard in shards_of("media") for inbound in self.inbox.due(shard, self.clock.now())),
             lambda inbound: self(inbound.message_id, deadline),
             claim=lambda inbound: self.inbox.postpone(inbound, self.clock.now() + periods.MEDIA_AGAIN),
             needs=periods.MEDIUM_FETCH,

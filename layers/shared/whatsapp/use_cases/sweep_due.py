@@ -10,7 +10,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import SHARDS, Message, SendKind
+from whatsapp.domain.sending.message import Message, SendKind, shards_of
 from whatsapp.domain.sending.transition import Transition, asked_from
 from whatsapp.domain.sending.when_due import Due, Turns, when_due
 from whatsapp.use_cases.commit import Commit
@@ -97,7 +97,7 @@ class SweepDue:
 
     def _seen(self, kind: str, now: int, sweep: Sweep) -> Iterator[Sequence[Message]]:
         """The messages in the shards of a kind, the longest due first, those that a sweep just postponed included."""
-        shards = [self.messages.due(f"{kind}#{n}", now + periods.POSTPONED) for n in range(SHARDS)]
+        shards = [self.messages.due(shard, now + periods.POSTPONED) for shard in shards_of(kind)]
         found = merge(*shards, key=lambda message: message.due_at or 0)
         while sweep.has_time(periods.SWEEP_NEEDS) and (seen := list(islice(found, READ_AT_ONCE))):
             yield seen

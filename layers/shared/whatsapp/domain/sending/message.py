@@ -14,9 +14,6 @@ from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Stat
 
 MAX_ATTEMPTS = 3
 _FEWEST_SHARDS = 4
-SHARDS = max(_FEWEST_SHARDS, int(given if (given := os.environ.get("DUE_SHARDS", "")).isdecimal() else 0))
-"""Over how many partitions of the `due` index what waits is spread. It may grow while messages wait, never shrink: what
-waits in a shard that nobody sweeps is never found. `Settings` refuses what is no number."""
 
 
 class SendKind(StrEnum):
@@ -157,4 +154,19 @@ def new_attempt_id() -> str:
 
 def shard_of(kind: str, contact_id: str) -> str:
     """The shard that the sweep finds it in. By contact, so that one page shows all of a contact's waiting messages."""
-    return f"{kind}#{int(contact_id[:8], 16) % SHARDS}"
+    return f"{kind}#{int(contact_id[:8], 16) % _shard_count()}"
+
+
+def shards_of(kind: str) -> list[str]:
+    """All shards of a kind, for a sweep."""
+    return [f"{kind}#{number}" for number in range(_shard_count())]
+
+
+def _shard_count() -> int:
+    """Over how many partitions of the `due` index what waits is spread.
+
+    It may grow while messages wait, never shrink: what waits in a shard that nobody sweeps is never found. `Settings`
+    refuses what is no number.
+    """
+    given = os.environ.get("DUE_SHARDS", "")
+    return max(_FEWEST_SHARDS, int(given)) if given.isdecimal() else _FEWEST_SHARDS
