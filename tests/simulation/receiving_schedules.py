@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import Status
 
 from tests.simulation.case import LOST, STUCK, SURPRISE, WRONG, Violation
@@ -168,11 +169,14 @@ def _nothing_twice(world: ReceivingWorld) -> Iterator[Violation]:
 def _last_word_counts(world: ReceivingWorld) -> Iterator[Violation]:
     contacts = world.contacts()
     for contact_id in {written.contact_id for written in world.received.written}:
-        words = [w for w in world.received.written if w.contact_id == contact_id and w.text in ("STOP", "START")]
-        words = [w for w in words if w.sid in world.stored()]
+        said = [w for w in world.received.written if w.contact_id == contact_id and w.text in ("STOP", "START")]
+        words = [w for w in said if w.sid in world.stored()]
         if not words:
             continue
         last = max(words, key=lambda w: w.at)
+        stops = [w for w in said if w.text == "STOP" and abs(last.at - w.at) <= periods.WORDS_UNORDERED]
+        if last.text == "START" and stops and contact_id in world.erased:
+            continue  # erased at Twilio too: nothing dates the two any more, so STOP stands
         out = contacts[contact_id].opted_out_at is not None
         if out != (last.text == "STOP"):
             yield Violation(WRONG, f"{contact_id} said {last.text} last, and opted_out_at says otherwise")
