@@ -67,6 +67,20 @@ def test_stop_whose_webhook_comes_late_does_not_silence_who_started_after_it(sid
     assert [kind[:3] for kind in told(side)] == ["in "], "nothing was said that is not so"
 
 
+def test_stop_that_is_backfilled_counts_after_a_start_whose_webhook_came_late(side: Receiving) -> None:
+    wrote(side, STOP, "STOP", ago=20)
+    comes(side, STOP, "STOP")
+    wrote(side, START, "START")
+    comes(side, START, "START")
+    wrote(side, 3, "START")
+    side.clock.sleep(4)
+    wrote(side, 4, "STOP", ago=2)
+    comes(side, 3, "START")
+    assert not is_out(side)
+    side.receive_message(side.form(4, "STOP"), received_at=side.gateway.received[-1].date_created, source="backfill")
+    assert is_out(side)
+
+
 @pytest.mark.parametrize("first", ["STOP", "START"])
 def test_words_of_one_moment_leave_the_stop_standing_until_they_are_dated(side: Receiving, first: str) -> None:
     second = "START" if first == "STOP" else "STOP"

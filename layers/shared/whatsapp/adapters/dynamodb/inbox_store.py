@@ -135,7 +135,7 @@ class InboxStore:
             ContactMovedError: the row changed since.
         """
         last = last_of(words)
-        stops = {word.at for word in contact.opt_words if word.opt == "out"}
+        stops, starts = ({word.at for word in contact.opt_words if word.opt == opt} for opt in ("out", "in"))
         winner = None
         values: dict[str, Any] = {"opt_words": _word_items(words)}
         if contact.opted_out_at in stops and not contact.was_erased_since(last.at):
@@ -143,6 +143,8 @@ class InboxStore:
                 values["opted_out_at"] = last.at
             elif winner := self.get(last.message_id):
                 values |= {"opted_out_at": None, "opted_in_at": last.at, "opt_in_source": "message"}
+        elif last.opt == "in" and contact.opted_in_at in starts:  # or a STOP between date and webhook would not count
+            values["opted_in_at"] = last.at
         as_read = (
             Attr("alias_of").not_exists()
             & _is("erased_at", contact.erased_at)
