@@ -3,6 +3,7 @@
 from dataclasses import MISSING, fields
 
 import pytest
+from whatsapp.bootstrap import App
 from whatsapp.settings import ConfigurationError, Settings
 
 GOOD = {f.name.upper(): "x" for f in fields(Settings) if f.default is MISSING} | {"SENDER_ADDRESS": "+14155238886"}
@@ -75,6 +76,13 @@ def test_all_problems_are_told_at_once_and_no_value_is_repeated() -> None:
         Settings.from_environ({**GOOD, **wrong})
     assert all(variable in str(raised.value) for variable in wrong)
     assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["+12025550", "+123456789"])
+def test_sender_that_is_no_valid_number_posts_nothing(value: str) -> None:
+    settings = Settings.from_environ({**GOOD, "SENDER_ADDRESS": value})
+    with pytest.raises(ConfigurationError, match=r"^SENDER_ADDRESS must be "):
+        _ = App(settings).gateway
 
 
 @pytest.mark.parametrize(("pace", "workers"), [("4", ""), ("79", "80")])

@@ -113,7 +113,7 @@ class App:
 
     @cached_property
     def sender(self) -> Address:
-        return Address(self.settings.sender_address)  # template.yaml checks its form
+        return Address(self.settings.sender_address)
 
     @cached_property
     def api_url(self) -> str:
@@ -181,6 +181,7 @@ class App:
     def gateway(self) -> "TwilioGateway":
         from whatsapp.adapters.twilio.gateway import TwilioGateway
 
+        self.settings.check_sender()
         return TwilioGateway(self._twilio, self.sender, self.settings.public_url or self.api_url)
 
     @cached_property

@@ -1,7 +1,7 @@
 """The environment variables a function reads, checked once, before any work is done."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -89,8 +89,28 @@ class Settings:
             # At less than one a second for each worker, a batch of ten would outlast the function.
             problems.append("SENDS_PER_SECOND must be at least SEND_CONCURRENCY")
         if settings is None or problems:
-            raise ConfigurationError("; ".join(problems) + " (template.yaml sets them; see docs/configuration.md)")
+            raise _error(problems)
         return settings
+
+    def check_sender(self) -> None:
+        """Check that the sender is a valid number. For those who post: it loads the metadata of all numbers.
+
+        Raises:
+            ConfigurationError: it is not; no value.
+        """
+        from whatsapp.domain.address import Address
+        from whatsapp.domain.errors import MessagingError
+
+        try:
+            is_valid = Address.parse(self.sender_address).value == self.sender_address
+        except MessagingError:
+            is_valid = False
+        if not is_valid:
+            raise _error([f"SENDER_ADDRESS must be {_A_SENDER}"])
+
+
+def _error(problems: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError("; ".join(problems) + " (template.yaml sets them; see docs/configuration.md)")
 
 
 def _is_zone(text: str) -> bool:
@@ -124,13 +144,14 @@ def _is_number(least: int, most: int) -> Callable[[str], bool]:
 
 _ANY: tuple[Callable[[str], bool], str] = (bool, "set")
 _SWITCH = (_is_number(0, 1), "0 or 1")
+_A_SENDER = "our WhatsApp sender as +E164, such as +14155238886"
 _MANY = 10**9
 _BASE_URL = (_is_base_url, "a URL such as https://example.com, without a slash at its end")
 _CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    # Whether the number is valid is `check_sender`'s: a cold webhook has no use for the metadata of all numbers.
     "sender_address": (
-        # Not `Address.parse`: it loads the metadata of all numbers, which a cold webhook has no use for.
         lambda text: re.fullmatch(r"\+91[0-9]{10}|\+(?!91)[1-9][0-9]{6,14}", text) is not None,
-        "our WhatsApp sender as +E164, such as +14155238886",
+        _A_SENDER,
     ),
     "public_url": _BASE_URL,
     "twilio_base_url": _BASE_URL,
