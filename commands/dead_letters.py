@@ -14,16 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
-from whatsapp.domain.ports import ASKED_AT, PublishFailed
+from whatsapp.domain.ports import ASKED_AT
 from whatsapp.domain.schedule import iso
-from whatsapp.settings import ConfigurationError
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
-from commands.target import HELP, app_of
-from local.stacks import UsageError
+from commands.target import ERRORS, HELP, app_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -94,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("`drop` takes the queue id of one letter, the other commands take none")
     try:
         return work(given.command, given.queue_id, app_of(given.function), dry_run=not given.yes)
-    except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed) as error:
+    except ERRORS as error:
         print(f"dlq: {error}", file=sys.stderr)
         return 1
 

@@ -14,14 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
-from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
 from whatsapp.domain.sending.lifecycle import IN_DOUBT
-from whatsapp.settings import ConfigurationError
 
-from commands.target import HELP, app_of
-from local.stacks import UsageError
+from commands.target import ERRORS, HELP, app_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         print(work(app_of(given.function), resend=given.resend))
-    except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed, TwilioUnavailable) as error:
+    except ERRORS as error:
         print(f"doubts: {error}", file=sys.stderr)
         return 1
     return 0

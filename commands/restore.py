@@ -16,16 +16,12 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
 from whatsapp.domain import periods
-from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
 from whatsapp.domain.schedule import iso
-from whatsapp.settings import ConfigurationError
 from whatsapp.use_cases.recover_after_restore import Recovery
 
-from commands.target import HELP, app_of
-from local.stacks import UsageError
+from commands.target import ERRORS, HELP, app_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--since: at most 30 days ago, because older inbound messages are not stored again")
     try:
         print(work(app_of(given.function), given.since, dry_run=not given.yes))
-    except (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed, TwilioUnavailable) as error:
+    except ERRORS as error:
         print(f"restore: {error}", file=sys.stderr)
         return 1
     return 0

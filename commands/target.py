@@ -3,12 +3,16 @@
 import os
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.bootstrap import App
-from whatsapp.settings import Settings
+from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
+from whatsapp.settings import ConfigurationError, Settings
 
 from local.aws import server_environment
-from local.stacks import running_stack
+from local.stacks import UsageError, running_stack
 
+ERRORS = (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFailed, TwilioUnavailable)
+"""What goes wrong outside of a command: it is told in one line, without a traceback."""
 HELP = "the send function on AWS; without it, the running local stack"
 
 

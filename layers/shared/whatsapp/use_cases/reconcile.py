@@ -118,12 +118,13 @@ class Reconcile:
         is_past = until < self.clock.now() - periods.HOUR
         received = self.gateway.list_received(since, until if is_past else None)
         in_time = takewhile(lambda _: sweep.has_time(periods.TWILIO_QUESTION), received)
-        listed = [one for one in in_time if one.date_created <= until and self._is_to_us(one)]
+        listed = [one for one in in_time if one.date_created <= until and self.is_to_us(one)]
         missing = self.inbox.missing([one.twilio_sid for one in listed])
         listed.reverse()  # the sort keeps this order within one second
         return sorted((one for one in listed if one.twilio_sid in missing), key=lambda one: one.date_created)
 
-    def _is_to_us(self, one: TwilioMessage) -> bool:
+    def is_to_us(self, one: TwilioMessage) -> bool:
+        """Whether a listed message was written to our sender."""
         return Address(one.to).canonical == self.sender.canonical
 
     def _backfill(self, one: TwilioMessage) -> bool:

@@ -70,7 +70,6 @@ class RecoverAfterRestore:
     templates: TemplateStore
     catalog: Catalog
     contact_ids: ContactIds
-    sender: Address
     gateway: Gateway
     clock: Clock
     commit: Commit
@@ -106,7 +105,7 @@ class RecoverAfterRestore:
         until = now - periods.RECONCILE_AFTER
         earliest = max(since - periods.RECONCILE_OVERLAP, now - periods.RECONCILE_LOOK_BACK)  # as the reconcile's
         received = self.gateway.list_received(earliest)
-        listed = sorted((one for one in received if self._is_to_us(one)), key=lambda one: one.date_created)
+        listed = sorted((one for one in received if self.reconcile.is_to_us(one)), key=lambda one: one.date_created)
         missing = self.inbox.missing([one.twilio_sid for one in listed if one.date_created <= until])
         if missing and not dry_run:
             with suppress(ExceptionGroup):  # what it could not store is still missing
@@ -151,9 +150,6 @@ class RecoverAfterRestore:
             else:
                 break
         return opt is not None
-
-    def _is_to_us(self, one: TwilioMessage) -> bool:
-        return Address(one.to).canonical == self.sender.canonical
 
     # --- what went out ---------------------------------------------------------------------------------------------
 

@@ -28,9 +28,8 @@ def _boto3(service: str) -> Any:
         read_timeout=periods.AWS_READ_S,
         retries={"mode": "standard", "total_max_attempts": 3},
     )
-    if (
-        service == "s3"
-    ):  # else a medium's link names S3's global host: that redirects on a bucket's first day, and breaks the signature
+    if service == "s3":
+        # Else a medium's link names S3's global host: that redirects on a bucket's first day, and breaks the signature.
         config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
     with _MAKING_CLIENT:
         return boto3.client(service, config=config)  # type: ignore[call-overload]  # the stubs know each service by its literal name

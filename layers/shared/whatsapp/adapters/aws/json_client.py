@@ -77,9 +77,7 @@ class JsonClient:
     def __init__(self, service: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._service = service
         self._target, self._version, name = SERVICES[service]
-        self._region = (
-            os.environ.get("AWS_DEFAULT_REGION") or os.environ["AWS_REGION"]
-        )  # as boto3 does; Lambda has both
+        self._region = os.environ.get("AWS_DEFAULT_REGION") or os.environ["AWS_REGION"]  # as boto3; Lambda has both
         given = os.environ.get(f"AWS_ENDPOINT_URL_{name}") or os.environ.get("AWS_ENDPOINT_URL")
         self._url = given or f"https://{service}.{self._region}.amazonaws.com"
         self._host = urlsplit(self._url).netloc
