@@ -195,6 +195,12 @@ class Drill:
         return message
 
 
+def follow_up(to: str) -> dict[str, Any]:
+    """A request for a message that starts contact."""
+    variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
+    return {"to": to, "template": "follow_up", "variables": variables}
+
+
 def _looked(look: Callable[[], Any]) -> Any:
     """What there is to see; None where a busy machine did not answer in time."""
     try:

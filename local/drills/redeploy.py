@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.drills.drill import Drill, as_json
+from local.drills.drill import Drill, as_json, follow_up
 
 TITLE = "Drill: a stack deleted and deployed anew"
 PARAMETERS: dict[str, str] = {}
@@ -51,8 +51,7 @@ def play(drill: Drill) -> None:
 
 
 def _request(to: str) -> dict[str, Any]:
-    variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
-    return {"to": to, "template": "follow_up", "variables": variables, "idempotency_key": f"redeploy-{to}"}
+    return {**follow_up(to), "idempotency_key": f"redeploy-{to}"}
 
 
 def _contact_id(drill: Drill, address: str) -> str:

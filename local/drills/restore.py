@@ -13,7 +13,7 @@ from unittest.mock import patch
 from whatsapp.domain import periods
 
 from commands import restore
-from local.drills.drill import Drill
+from local.drills.drill import Drill, follow_up
 
 TITLE = "Drill: a restore"
 PARAMETERS: dict[str, str] = {}
@@ -43,10 +43,10 @@ def play(drill: Drill) -> None:
         drill.sweep()
         return drill.message(message["message_id"])["status"] in _AT_TWILIO
 
-    new = drill.send(_request(_NEW))
+    new = drill.send(follow_up(_NEW))
     drill.wait("after it, the first reminder goes out, and a new message", lambda: goes(soon) and goes(new))
     drill.patient_writes(_STOPS, "STOP")
-    refused = drill.send(_request(_STOPS))
+    refused = drill.send(follow_up(_STOPS))
     drill.check("nothing is sent to them", refused["error"]["code"] == "opted_out")
 
     held = drill.api.request("PUT", "/hold")
@@ -75,19 +75,14 @@ def play(drill: Drill) -> None:
     drill.wait("the second reminder goes out", lambda: goes(later), seconds=400)
     drill.check("the third does not: the STOP binds again", _status(drill, stopped) == "failed")
     drill.check("no reminder went out twice", sorted(m["to"][-2:] for m in drill.sent()) == ["01", "02", "04"])
-    again = drill.send({**_request(_NEW), "idempotency_key": "restore-again"})
+    again = drill.send({**follow_up(_NEW), "idempotency_key": "restore-again"})
     drill.check("the hour counts from the message without a record", again["error"]["code"] == "rate_limited")
 
 
 def _remind(drill: Drill, to: str, at: datetime) -> dict[str, Any]:
-    answer = drill.send({**_request(to), "send_at": at.isoformat(timespec="seconds")})
+    answer = drill.send({**follow_up(to), "send_at": at.isoformat(timespec="seconds")})
     drill.check(f"a reminder for {at:%H:%M:%S} UTC is stored", answer["status"] == "deferred")
     return answer
-
-
-def _request(to: str) -> dict[str, Any]:
-    variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
-    return {"to": to, "template": "follow_up", "variables": variables}
 
 
 def _status(drill: Drill, message: dict[str, Any]) -> str:

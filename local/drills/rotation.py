@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import BotoCoreError
 
-from local.drills.drill import Drill
+from local.drills.drill import Drill, follow_up
 from local.stack import StackError
 
 TITLE = "Drill: a rotation of Twilio's token"
@@ -106,8 +106,7 @@ class Load:
                 self.failed += 1
 
     def _send(self, number: int) -> None:
-        variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
-        request = {"to": f"+91981236{number:04d}", "template": "follow_up", "variables": variables}
+        request = follow_up(f"+91981236{number:04d}")
         self.sent[self._drill.send({**request, "idempotency_key": f"rotation-{number}"})["status"]] += 1
 
     def _write(self, number: int) -> None:
