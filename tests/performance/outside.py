@@ -23,9 +23,8 @@ from urllib.request import urlopen
 
 import certifi
 
-from tests import ministack_tables
+from tests import ministack_tables, units
 from tests.app import SETTINGS, UnitApp
-from tests.performance import units
 from tests.simulation.dynamodb import Client
 
 AWS_S, TWILIO_S = 0.005, 0.1
@@ -108,7 +107,7 @@ _TABLES_TURN = threading.Lock()
 def _dynamodb(operation: str, request: dict[str, Any]) -> tuple[int, Any]:
     with _TABLES_TURN:
         answer, consumed = units.apply(operation, request)
-    ASKED.call(operation, read_units=consumed.read, write_units=consumed.write)
+    ASKED.call(operation, read_units=consumed.read, write_units=consumed.write + consumed.index)
     return answer
 
 

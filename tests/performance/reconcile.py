@@ -10,8 +10,8 @@ from whatsapp.domain.receiving.inbound import InboundForm
 from tests import ministack_tables
 from tests.app import SENDER, UnitApp
 from tests.performance.outside import TABLES
-from tests.performance.units import apply
 from tests.simulation.dynamodb import Client
+from tests.units import apply
 
 MINUTE = 60_000
 A_DAY = 24 * 60
