@@ -45,9 +45,8 @@ class Trace:
             self._stack.pop()
         path = frame.f_code.co_filename
         root = next((root for root in self._roots if path.startswith(root)), None)
-        if (
-            event != "call" or root is None or path.endswith("/domain/dataclass.py")
-        ):  # the standard library's do not count
+        # A dataclass's own methods do not count, as the standard library's do not.
+        if event != "call" or root is None or path.endswith("/domain/dataclass.py"):
             return
         file = path.replace(root, self._roots[root])
         function = re.sub(r"(\.<locals>)?\.<\w+>", "", frame.f_code.co_qualname)

@@ -1,7 +1,6 @@
 """Runs one schedule of the receive side, which `run` does many times; and strikes every port call of a small one."""
 
 import random
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 
@@ -11,7 +10,7 @@ from tests.simulation.hub import MINUTE
 from tests.simulation.matrix import MODES
 from tests.simulation.receiving import ReceivingWorld, Written
 from tests.simulation.receiving_schedules import judge_receiving, populate_receiving, random_receiving_world
-from tests.simulation.run import Tally
+from tests.simulation.run import Tally, tally_of
 from tests.simulation.world import START
 
 
@@ -22,16 +21,7 @@ def simulate_receiving(seed: int, defect: Defect | None = None, *, verbose: bool
         populate_receiving(world)
         world.run()
         violations = judge_receiving(world)
-    return Tally(
-        schedules=1,
-        calls=len(world.faults.calls),
-        posts=len(world.twilio.posts),
-        accepted=len(world.twilio.ledger),
-        written=len(world.received.written),
-        failures=[(seed, [str(v) for v in violations])] if violations else [],
-        kinds=Counter(v.kind for v in violations),
-        met=Counter(world.faults.met),
-    )
+    return tally_of(seed, world, violations, written=len(world.received.written))
 
 
 def strike_every_call(modes_per_call: int) -> tuple[int, list[str]]:

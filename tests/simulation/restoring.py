@@ -1,13 +1,11 @@
 """Schedules in which the tables are restored to an earlier moment, and settled by the recovery.
 
-    python -m tests.simulation.restoring 200 --seed 1      the last line counts what broke
+    python -m tests.simulation 200 --side restore
 
 A schedule of the send side runs to a random moment, which is backed up, and on for minutes to hours. Sending is held,
 messages, contacts or both are restored, and the recovery runs until it releases. The ledger alone judges.
 """
 
-import argparse
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
@@ -17,6 +15,7 @@ from whatsapp.bootstrap import App
 from whatsapp.domain.receiving.opt_out import opt_of
 from whatsapp.use_cases.recover_after_restore import Recovery
 
+from tests.simulation.case import DUPLICATE, RATE, STUCK, SURPRISE, WRONG, Violation
 from tests.simulation.hub import HOUR, MINUTE, Crash, Worker
 from tests.simulation.promises import HELD_AFTER, LIMIT
 from tests.simulation.schedules import populate, random_world
@@ -57,6 +56,7 @@ class RestoringWorld:
             world.run(world.hub.now + rng.randint(MINUTE, 5 * HOUR))
             both = ("messages", "contacts")
             self.restored = rng.choice((both, both, ("contacts",), ("messages",)))
+            world.faults.met.add(f"restore of {' and '.join(self.restored)}")
             while self._do(lambda app: app.senders.hold(app.clock.now())) is None:
                 pass
             self.held_at = world.hub.now
@@ -129,25 +129,27 @@ class RestoringWorld:
 
     # --- what is judged --------------------------------------------------------------------------------------------
 
-    def violations(self) -> Iterator[str]:
+    def violations(self) -> Iterator[Violation]:
         """What broke, by the ledger and the script."""
+        yield from (Violation(WRONG, f"{SURPRISE}\n{bug}") for bug in self.world.unexpected)
         ledger = sorted(self.world.twilio.ledger, key=lambda entry: entry.accepted_at)
         if not self.released_at:
-            yield f"stuck: not released after {len(self.recoveries)} runs and {self.errors} errors"
+            yield Violation(STUCK, f"not released after {len(self.recoveries)} runs and {self.errors} errors")
         yield from self._twice(ledger)
         yield from self._too_close(ledger)
         yield from self._sent_while_held()
         yield from self._after_stop()
 
-    def _twice(self, ledger: list[Entry]) -> Iterator[str]:
+    def _twice(self, ledger: list[Entry]) -> Iterator[Violation]:
         """What failed at Twilio may go again, also under the id of a record that was lost."""
         arrived = [entry for entry in ledger if not entry.failed]
         records = Counter(entry.message_id for entry in arrived)
         requests = Counter(self._request_of(entry).key for entry in arrived)
         for name, counts in (("record", records), ("request", requests)):
-            yield from (f"duplicate: {name} {one} went {count} times" for one, count in counts.items() if count > 1)
+            twice = [(one, count) for one, count in counts.items() if count > 1]
+            yield from (Violation(DUPLICATE, f"{name} {one} went {count} times") for one, count in twice)
 
-    def _too_close(self, ledger: list[Entry]) -> Iterator[str]:
+    def _too_close(self, ledger: list[Entry]) -> Iterator[Violation]:
         by_number: dict[str, list[Entry]] = defaultdict(list)
         for entry in ledger:
             if "in_reply_to" not in self._request_of(entry).body:
@@ -156,14 +158,14 @@ class RestoringWorld:
             for earlier, later in pairwise(entries):
                 gap = later.accepted_at - earlier.accepted_at
                 if gap < LIMIT and later.accepted_at > self.held_at:
-                    yield f"rate violation: {later.message_id} went {gap / 1000:.1f} s after another"
+                    yield Violation(RATE, f"{later.message_id} went {gap / 1000:.1f} s after another")
 
-    def _sent_while_held(self) -> Iterator[str]:
+    def _sent_while_held(self) -> Iterator[Violation]:
         for post in self.world.twilio.posts:
             if self.held_at + HELD_AFTER < post.at < (self.released_at or post.at + 1):
-                yield f"held: {post.message_id} was posted"
+                yield Violation(WRONG, f"held: {post.message_id} was posted")
 
-    def _after_stop(self) -> Iterator[str]:
+    def _after_stop(self) -> Iterator[Violation]:
         """Whose last word before the restore was STOP gets nothing after the release until they write START."""
         said = self.world.script.said.values()
         for number in {one.address for one in said}:
@@ -175,7 +177,7 @@ class RestoringWorld:
             for post in self.world.twilio.posts:
                 is_lifted = starts and min(starts) <= post.at
                 if before[-1:] == ["out"] and post.to == number and post.at > self.released_at > 0 and not is_lifted:
-                    yield f"stop: {post.message_id} was posted after a STOP"
+                    yield Violation(WRONG, f"stop: {post.message_id} was posted after a STOP")
 
     def _request_of(self, entry: Entry) -> Request:
         request = self.world.script.request_of(entry.message_id)
@@ -186,30 +188,3 @@ class RestoringWorld:
 def _of_a_copy(item: Item) -> Item:
     """A row as it stands in a table with another name."""
     return {**item, "tables": {"S": OTHERS}} if "tables" in item else item
-
-
-def main(arguments: list[str]) -> int:
-    """Run schedules; the exit status is 0 only if nothing broke."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.restoring")
-    parser.add_argument("schedules", type=int)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(arguments)
-    broken, counts = 0, Counter[str]()
-    for seed in range(given.seed, given.seed + given.schedules):
-        one = RestoringWorld(seed)
-        one.play()
-        found = [*one.violations(), *one.world.unexpected]
-        broken += bool(found)
-        for violation in found:
-            print(f"seed {seed}, {'+'.join(one.restored)}: {violation}", flush=True)
-        for done in one.recoveries:
-            counts.update(sent=len(done.sent), doubtful=len(done.doubtful), statuses=len(done.statuses))
-            counts.update(stops=len(done.opt_words), inbound=len(done.inbound), slots=len(done.slots))
-        counts["unrecorded"] += len({sid for done in one.recoveries for sid in done.unrecorded})
-    told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    print(f"restoring: {given.schedules} schedules from seed {given.seed}, {broken} broken ({told})")
-    return 1 if broken else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

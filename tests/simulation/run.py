@@ -1,15 +1,16 @@
 """Runs schedules and sums up what the referee says."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import repeat
 from multiprocessing import get_context
 
-from tests.simulation.case import DUPLICATE, LOST, RATE, STUCK, SURPRISE, WRONG
+from tests.simulation.case import DUPLICATE, LOST, RATE, STUCK, SURPRISE, WRONG, Violation
 from tests.simulation.defects import Defect
+from tests.simulation.lambdas import Lambdas
 from tests.simulation.referee import judge
 from tests.simulation.schedules import populate, random_world
 
@@ -59,11 +60,17 @@ def simulate(seed: int, defect: Defect | None = None, *, verbose: bool = False) 
         populate(world)
         world.run()
         violations = judge(world)
+    return tally_of(seed, world, violations)
+
+
+def tally_of(seed: int, world: Lambdas, violations: Sequence[Violation], written: int = 0) -> Tally:
+    """One schedule's. `written`: messages that patients wrote."""
     return Tally(
         schedules=1,
         calls=len(world.faults.calls),
         posts=len(world.twilio.posts),
         accepted=len(world.twilio.ledger),
+        written=written,
         failures=[(seed, [str(v) for v in violations])] if violations else [],
         kinds=Counter(v.kind for v in violations),
         met=Counter(world.faults.met),

@@ -1,14 +1,12 @@
 """What a run plays: what runs one schedule of each side, and its deliberate defects."""
 
-from collections import Counter
 from contextlib import nullcontext
 
-from tests.simulation.case import KINDS, WRONG
 from tests.simulation.defects import DEFECTS, Defect
 from tests.simulation.receiving_defects import DEFECTS as RECEIVING_DEFECTS
 from tests.simulation.receiving_run import simulate_receiving
 from tests.simulation.restoring import RestoringWorld
-from tests.simulation.run import Tally, first_caught, simulate
+from tests.simulation.run import Tally, first_caught, simulate, tally_of
 
 
 def simulate_restoring(seed: int, defect: Defect | None = None, *, verbose: bool = False) -> Tally:
@@ -17,17 +15,7 @@ def simulate_restoring(seed: int, defect: Defect | None = None, *, verbose: bool
     one.world.verbose = verbose
     with defect.present() if defect else nullcontext():
         one.play()
-        violations = [*one.violations(), *one.world.unexpected]
-    kinds = [violation.split(":")[0] for violation in violations]
-    return Tally(
-        schedules=1,
-        calls=len(one.world.faults.calls),
-        posts=len(one.world.twilio.posts),
-        accepted=len(one.world.twilio.ledger),
-        failures=[(seed, violations)] if violations else [],
-        kinds=Counter(kind if kind in KINDS else WRONG for kind in kinds),
-        met=Counter({*one.world.faults.met, f"restore of {' and '.join(one.restored)}"}),
-    )
+    return tally_of(seed, one.world, list(one.violations()))
 
 
 SIDES = {

@@ -289,6 +289,17 @@ def test_what_was_on_its_way_is_settled_too(app: UnitApp, status: Status) -> Non
     assert copy.contact().inflight is None
 
 
+def settled_and_swept(copy: UnitApp, since: int) -> UnitApp:
+    """A restored copy: recovered, released, and swept for hours."""
+    copy.recover_after_restore(since)
+    later(copy, periods.RECONCILE_DOUBT)
+    assert copy.recover_after_restore(since).is_released
+    for _ in range(4):
+        later(copy, periods.HOUR)
+        sweep(copy)
+    return copy
+
+
 def test_a_doubt_whose_resend_was_lost_is_not_resent_again(app: UnitApp) -> None:
     app.left_at(Status.UNKNOWN, on_unknown="resend")
     app.clock.at = NOON + periods.DOUBT_HORIZON
@@ -302,13 +313,7 @@ def test_a_doubt_whose_resend_was_lost_is_not_resent_again(app: UnitApp) -> None
     assert again
     assert again.status is Status.SENT
     app.gateway.messages = [entry(again, 2)]
-    copy = app.restored(backup)
-    copy.recover_after_restore(since)
-    later(copy, periods.RECONCILE_DOUBT)
-    assert copy.recover_after_restore(since).is_released
-    for _ in range(4):
-        later(copy, periods.HOUR)
-        sweep(copy)
+    copy = settled_and_swept(app.restored(backup), since)
     assert len(copy.gateway.posts) == 2
 
 
@@ -325,13 +330,7 @@ def test_a_late_failure_whose_retry_was_lost_is_not_retried_again(app: UnitApp) 
     assert again
     assert again.status is Status.SENT
     app.gateway.messages = [entry(again, 2), entry(first, 1, status="undelivered", error_code=30008)]
-    copy = app.restored(backup)
-    copy.recover_after_restore(since)
-    later(copy, periods.RECONCILE_DOUBT)
-    assert copy.recover_after_restore(since).is_released
-    for _ in range(4):
-        later(copy, periods.HOUR)
-        sweep(copy)
+    copy = settled_and_swept(app.restored(backup), since)
     assert len(copy.gateway.posts) == 2
     assert copy.messages.get(again.message_id).status is Status.DELIVERED  # type: ignore[union-attr]  # it is stored again
 
