@@ -88,7 +88,7 @@ if ! current .venv-lambda; then
         echo "setup: making .venv-lambda with Python $(version_of "$lambda_python")"
         .venv/bin/uv venv --quiet --clear --python "$lambda_python" .venv-lambda || fail "making .venv-lambda failed (see above)."
     fi
-    sync .venv-lambda --only-group runtime
+    sync .venv-lambda --only-group runtime --compile-bytecode # as AWS ships it
 fi
 
 if [ "${1:-}" = sam ] && ! current .venv-sam; then

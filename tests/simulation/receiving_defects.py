@@ -43,7 +43,7 @@ def no_backfill(stack: ExitStack) -> None:
 
 @_defect("a backfill takes messages to any number of the account")
 def any_recipient(stack: ExitStack) -> None:
-    _replace(stack, Reconcile, "_is_to_us", lambda _: lambda self, one: True)
+    _replace(stack, Reconcile, "is_to_us", lambda _: lambda self, one: True)
 
 
 @_defect("what the bus did not take is not published again")
