@@ -56,15 +56,15 @@ def keys(table):
 
 
 dynamodb.put_item(TableName="table", Item={"k": {"S": "first"}})
-backup = dynamodb.create_backup(TableName="table", BackupName="b")["BackupDetails"]["BackupArn"]
+backup = dynamodb.create_backup(TableName="table", BackupName="backup")["BackupDetails"]["BackupArn"]
 time.sleep(2)
 moment = datetime.now(UTC)
 time.sleep(2)
 dynamodb.put_item(TableName="table", Item={"k": {"S": "second"}})
-dynamodb.restore_table_to_point_in_time(SourceTableName="table", TargetTableName="point", RestoreDateTime=moment)
-dynamodb.restore_table_from_backup(BackupArn=backup, TargetTableName="backup")
-print(f"restored to before the second write: {keys('point')}")
-print(f"restored from the backup before it: {keys('backup')}")
-assert keys("point") == ["first", "second"]
-assert keys("backup") == ["first"]
+dynamodb.restore_table_to_point_in_time(SourceTableName="table", TargetTableName="to-the-point", RestoreDateTime=moment)
+dynamodb.restore_table_from_backup(BackupArn=backup, TargetTableName="from-backup")
+print(f"restored to before the second write: {keys('to-the-point')}")
+print(f"restored from the backup before it: {keys('from-backup')}")
+assert keys("to-the-point") == ["first", "second"]
+assert keys("from-backup") == ["first"]
 PROGRAM
