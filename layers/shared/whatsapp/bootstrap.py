@@ -18,7 +18,7 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
-from whatsapp.adapters.twilio.credentials import TwilioSecret
+from whatsapp.adapters.twilio.credentials import TwilioCredentials, TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
@@ -384,10 +384,10 @@ class App:
 
         # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
-        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens, self.sender)
+        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._credentials, self.sender)
 
-    def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
-        return self.twilio_secret.get(refresh=refresh).webhook_tokens
+    def _credentials(self, refresh: bool) -> TwilioCredentials:
+        return self.twilio_secret.get(refresh=refresh)
 
 
 def prepare(*parts: Callable[[App], object]) -> None:
