@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 api = APIGatewayHttpResolver()
 _STATUS = {
     "opted_out": 403,
+    "no_consent": 403,
     "not_found": 404,
     "idempotency_conflict": 409,
     "too_late_to_cancel": 409,

@@ -56,6 +56,8 @@ class Outcome:
 def send_into(product: Product, row: Row) -> Outcome:
     patient = product.new_patient()
     template, language = SPOILS.get(row.code, ("mood_checkin", "en"))
+    consent = {"address": patient, "opted_in_at": "2026-11-20T10:00:00+05:30", "opt_in_source": "form"}
+    product.api("PUT", "/contacts", consent)
     request: dict[str, Any] = MOOD if template == "mood_checkin" else FOLLOW_UP
     if row.action is Action.FALL_BACK:
         inbound = product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise

@@ -14,7 +14,7 @@ from tests.simulation.world import START, World
 NAMES = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
 TEMPLATES: dict[str, dict[str, str]] = {
     "session_reminder": {**NAMES, "session_time": "2026-11-24T17:30:00+05:30"},
-    "mood_checkin": NAMES,
+    "appointment_confirmation": {**NAMES, "appointment_date": "2026-11-26", "appointment_time": "17:30"},
     "follow_up": {**NAMES, "session_date": "2026-11-21"},
 }
 QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")

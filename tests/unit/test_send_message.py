@@ -263,6 +263,28 @@ def test_opt_out_between_reading_and_claim_refuses(app: UnitApp) -> None:
     assert app.gateway.posts == []
 
 
+MOOD: dict[str, Any] = {
+    "template": "mood_checkin",
+    "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao"},
+}
+
+
+def test_mood_checkin_needs_a_recorded_consent_and_the_refused_key_stays_free(app: UnitApp) -> None:
+    assert error_of(lambda: app.send(**MOOD)) == "no_consent"
+    set_contact(app, opted_in_at=NOON)
+    assert app.send(**MOOD).status == "sent"
+
+
+def test_consent_that_is_taken_back_drops_what_waits_for_it(app: UnitApp) -> None:
+    set_contact(app, opted_in_at=1)
+    app.send(**MOOD, send_at=iso(NOON + periods.HOUR))
+    set_contact(app, opted_in_at=None)
+    app.clock.sleep(3600)
+    dropped = app.send_message.advance(app.record().message_id, app.deadline)
+    assert (dropped.status, dropped.error and dropped.error.code) == (Status.FAILED, "no_consent")
+    assert app.gateway.posts == []
+
+
 def test_contact_that_became_an_alias_is_sent_under_its_new_row(app: UnitApp) -> None:
     old, new = app.contact().contact_id, "a" * 32
     set_contact(app, user_id="u")

@@ -55,7 +55,7 @@ class MessageRefused(WhatsAppError):
 
     Attributes:
         code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`,
-            `too_late` (the session has begun).
+            `too_late` (the session has begun), `no_consent`.
         retryable: whether the same request may succeed later.
         answer: the whole answer.
     """
