@@ -46,7 +46,8 @@ def send() -> Response[Any]:
 @api.get("/messages/<message_id>")
 def get(message_id: str) -> Response[Any]:
     """Show a message's record."""
-    message = bootstrap.app().messages.get(message_id)
+    app = bootstrap.app()
+    message = app.messages.find(message_id, app.message_ids)
     if message is None:
         raise MessagingError("not_found", "no outgoing message has this id")
     return _answer(answer_for(message), 200)

@@ -22,6 +22,7 @@ from whatsapp.adapters.twilio.credentials import TwilioCredentials, TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.sending.message import MessageIds
 from whatsapp.observability import PowertoolsMetrics, logger
 from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
@@ -107,9 +108,17 @@ class App:
         return TwilioSecret(self._secrets_client, self.settings.twilio_secret)
 
     @cached_property
-    def contact_ids(self) -> ContactIds:
+    def _contact_key(self) -> str:
         secret = self._secrets_client.get_secret_value(SecretId=self.settings.contact_key_secret)
-        return ContactIds(secret["SecretString"])
+        return str(secret["SecretString"])
+
+    @cached_property
+    def contact_ids(self) -> ContactIds:
+        return ContactIds(self._contact_key)
+
+    @cached_property
+    def message_ids(self) -> MessageIds:
+        return MessageIds(self._contact_key)
 
     @cached_property
     def sender(self) -> Address:
