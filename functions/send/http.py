@@ -82,6 +82,13 @@ def conversation(contact_id: str) -> dict[str, Any]:
     return bootstrap.app().manage_contacts.conversation(contact_id, int(limit) if limit else None, query.get("before"))
 
 
+@api.get("/contacts/<contact_id>/export")
+def export(contact_id: str) -> dict[str, Any]:
+    """Show all that is kept of a person."""
+    query = api.current_event.query_string_parameters or {}
+    return bootstrap.app().export_contact(contact_id, query.get("before"), api.context["deadline"])
+
+
 @api.delete("/contacts/<contact_id>")
 def erase(contact_id: str) -> Response[Any]:
     """Forget a person."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from whatsapp.domain.templates.catalog import Catalog
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
+    from whatsapp.use_cases.export_contact import ExportContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.pace import Pace
     from whatsapp.use_cases.publish_waiting import PublishWaiting
@@ -350,6 +351,12 @@ class App:
         from whatsapp.use_cases.erase_contact import EraseContact
 
         return self._join(EraseContact)
+
+    @cached_property
+    def export_contact(self) -> "ExportContact":
+        from whatsapp.use_cases.export_contact import ExportContact
+
+        return self._join(ExportContact)
 
     @cached_property
     def resolve_doubt(self) -> "ResolveDoubt":
