@@ -16,7 +16,7 @@ from functions.send.serve import serve
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-api = APIGatewayHttpResolver()
+api = APIGatewayHttpResolver(debug=False)  # whatever the environment says: debugging prints requests
 _STATUS = {
     "opted_out": 403,
     "no_consent": 403,
