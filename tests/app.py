@@ -22,13 +22,15 @@ from whatsapp.domain.ports import (
 )
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.message import Message, MessageIds
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, parse
 from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 from whatsapp.settings import Settings
 
 from tests.fakes import CountingMetrics, FrozenClock, RecordingAlerts, RecordingBus, RecordingQueue
 
+MESSAGE_IDS = MessageIds("key")
+message_id_of = MESSAGE_IDS.of
 SENDER = "+14155550100"
 PATIENT = "+919812345678"
 SETTINGS = Settings(
@@ -129,6 +131,7 @@ class UnitApp(App):
     gateway: Any = field(default_factory=ScriptedTwilio)
     run_all: Any = map
     contact_ids: ContactIds = field(default_factory=lambda: ContactIds("key"))
+    message_ids: MessageIds = MESSAGE_IDS
 
     def client(self, service: str) -> Any:
         """Moto's DynamoDB; a unit test reaches no other service."""

@@ -16,9 +16,10 @@ from functions.send.serve import serve
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-api = APIGatewayHttpResolver()
+api = APIGatewayHttpResolver(debug=False)  # whatever the environment says: debugging prints requests
 _STATUS = {
     "opted_out": 403,
+    "no_consent": 403,
     "not_found": 404,
     "idempotency_conflict": 409,
     "too_late_to_cancel": 409,
@@ -45,7 +46,8 @@ def send() -> Response[Any]:
 @api.get("/messages/<message_id>")
 def get(message_id: str) -> Response[Any]:
     """Show a message's record."""
-    message = bootstrap.app().messages.get(message_id)
+    app = bootstrap.app()
+    message = app.messages.find(message_id, app.message_ids)
     if message is None:
         raise MessagingError("not_found", "no outgoing message has this id")
     return _answer(answer_for(message), 200)
@@ -78,6 +80,13 @@ def conversation(contact_id: str) -> dict[str, Any]:
     if limit is not None and not limit.isdecimal():
         raise MessagingError("invalid_request", "limit: not a number")
     return bootstrap.app().manage_contacts.conversation(contact_id, int(limit) if limit else None, query.get("before"))
+
+
+@api.get("/contacts/<contact_id>/export")
+def export(contact_id: str) -> dict[str, Any]:
+    """Show all that is kept of a person."""
+    query = api.current_event.query_string_parameters or {}
+    return bootstrap.app().export_contact(contact_id, query.get("before"), api.context["deadline"])
 
 
 @api.delete("/contacts/<contact_id>")

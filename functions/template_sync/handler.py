@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-api = APIGatewayHttpResolver()
+api = APIGatewayHttpResolver(debug=False)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Serve the routes, the schedule, and a direct `{"task": "sync"}` with optional `dry_run` and `recreate`."""

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from base64 import b64encode
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import MessageIds
 from whatsapp.domain.templates.catalog import Catalog
 
 from local.aws import server_environment
@@ -49,6 +50,7 @@ class Actions:
         self._outputs: dict[str, str] = stack["outputs"]
         self._lambda = aws("lambda")
         self._sqs = aws("sqs")
+        self._secrets = aws("secretsmanager")
         self._twilio = twilio
         self._api = SignedHttp(stack["api_url"])
 
@@ -67,6 +69,11 @@ class Actions:
             Route("/media/{sid}", _forgiving(self.medium), methods=["GET"]),
         ]
 
+    @cached_property
+    def _message_ids(self) -> MessageIds:
+        secret = self._secrets.get_secret_value(SecretId=self._outputs["ContactKeySecretArn"])
+        return MessageIds(secret["SecretString"])
+
     async def send(self, request: Request) -> Response:
         """Send as the orchestrator: `{"door": "invoke" | "http" | "sqs", "request": {…}}`."""
         body = await _json(request)
@@ -77,7 +84,7 @@ class Actions:
         began = now_ms()
         answer = await asyncio.to_thread(doors[door], message)
         key = message.get("idempotency_key")
-        message_id = answer.get("message_id") or (message_id_of(key) if key else None)
+        message_id = answer.get("message_id") or (self._message_ids.of(key) if key else None)
         self._tell(door, message, answer, message_id, began)
         return JSONResponse({"answer": answer, "message_id": message_id})
 

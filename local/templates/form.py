@@ -107,6 +107,8 @@ class TemplateForm(_Form):
     """When it can never be known whether it went: hold (it may be lost) or resend (it may come twice)."""
     free_form: Flag = False
     """true or false: may the bare text go, without the template, while the 24-hour window is open?"""
+    requires_opt_in: Flag = False
+    """true or false: may it go only to patients whose consent is recorded (opted_in_at)?"""
     variables: dict[Word, VariableForm] = Field(default_factory=dict, max_length=100)
     """All variables, by name (lower-case letters, digits and _); every language uses all of them."""
     quick_replies: list[QuickReplyForm] = Field(default_factory=list, max_length=10)

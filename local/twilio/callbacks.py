@@ -1,6 +1,7 @@
 """How Twilio calls us: it signs the form, obeys the connection overrides in the URL's fragment, and retries.
 
 Sources: https://www.twilio.com/docs/usage/security (signature),
+https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys (signature by a shared key),
 https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides (`#ct=…&rt=…&tt=…&rc=…&rp=…`).
 """
 
@@ -15,15 +16,15 @@ from urllib.parse import parse_qs, urldefrag
 
 import httpx
 
-from local.twilio.state import CallbackAttempt
+from local.twilio.state import CallbackAttempt, SharedKey
 
 MEDIA_TIMEOUT_SECONDS = 5.0
 
 
-def sign(auth_token: str, url: str, params: Mapping[str, str]) -> str:
-    """X-Twilio-Signature of a form: HMAC-SHA1 over the URL and every parameter in order of its name."""
+def sign(key: str, url: str, params: Mapping[str, str], algorithm: str = "sha1") -> str:
+    """X-Twilio-Signature of a form: HMAC over the URL and every parameter in order of its name."""
     text = url + "".join(name + params[name] for name in sorted(params))
-    return b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()
+    return b64encode(hmac.digest(key.encode(), text.encode(), algorithm)).decode()
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ class Overrides:
 
 
 class Caller:
-    """Makes the requests of one account to the outside, webhooks signed by its token as it is now."""
+    """Makes the requests of one account to the outside, webhooks signed by its token or shared key as it is now."""
 
-    def __init__(self, auth_token: Callable[[], str]) -> None:
-        self._auth_token = auth_token
+    def __init__(self, signing_key: Callable[[], str | SharedKey]) -> None:
+        self._signing_key = signing_key
         # No connection is kept, so that every call connects anew and can fail to.
         self._http = httpx.AsyncClient(
             trust_env=False,
@@ -96,7 +97,7 @@ class Caller:
             "Accept": "*/*",
             "X-Home-Region": "us1",
             "I-Twilio-Idempotency-Token": token_hex(16),
-            "X-Twilio-Signature": sign(self._auth_token(), target, params),
+            **self._signature(target, params),
         }
         deadline = time.monotonic() + overrides.tt / 1000
         attempts: list[CallbackAttempt] = []
@@ -107,6 +108,15 @@ class Caller:
             if time.monotonic() >= deadline or not overrides.wants_retry(attempt):
                 break
         return attempts, response
+
+    def _signature(self, url: str, params: Mapping[str, str]) -> dict[str, str]:
+        key = self._signing_key()
+        if isinstance(key, str):
+            return {"X-Twilio-Signature": sign(key, url, params)}
+        return {
+            "X-Twilio-Signature": sign(key.secret, url, params, "sha256"),
+            "X-Twilio-Webhooks-Signature-Settings": f"key={key.id},algorithm=HMAC_SHA256",
+        }
 
     async def _attempt(
         self,

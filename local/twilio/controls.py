@@ -14,7 +14,7 @@ from local.twilio.connections import Connections
 from local.twilio.content import ContentApi, template_view
 from local.twilio.faults import Fault
 from local.twilio.inbound import Inbound
-from local.twilio.state import Account, Patient, bare, iso8601, ledger_entry, message_view
+from local.twilio.state import Account, Patient, SharedKey, bare, iso8601, ledger_entry, message_view
 from local.twilio.tasks import Tasks
 
 SWITCHES = (
@@ -129,6 +129,9 @@ class Controls:
             self._account.set_inbound_url(url)
         self._account.auth_token = body.pop("auth_token", self._account.auth_token)
         self._account.secondary_token = body.pop("secondary_token", self._account.secondary_token)
+        if "shared_key" in body:
+            key = body.pop("shared_key")
+            self._account.shared_key = SharedKey(**key) if key else None
         settings = self._account.settings
         settings.status_delays_ms |= body.pop("status_delays_ms", {})
         for name, value in body.items():

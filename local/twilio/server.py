@@ -36,7 +36,7 @@ HOST = "127.0.0.1"
 def build_app(account: Account, connections: Connections, media_host: str) -> Starlette:
     """Join the rooms. `media_host` is the base URL that media redirect to: another origin than Twilio's."""
     tasks = Tasks()
-    caller = Caller(lambda: account.auth_token)
+    caller = Caller(lambda: account.shared_key or account.auth_token)
     webhooks = Webhooks(account, caller)
     delivery = Delivery(account, webhooks, caller, tasks)
     inbound = Inbound(account, webhooks, delivery)

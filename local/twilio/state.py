@@ -50,6 +50,14 @@ def iso8601(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(frozen=True)
+class SharedKey:
+    """A key that signs webhooks in place of the auth token."""
+
+    id: str
+    secret: str
+
+
 @dataclass
 class Medium:
     content_type: str
@@ -226,6 +234,8 @@ class Account:
         """The primary token, which signs webhooks."""
         self.secondary_token: str | None = None
         """A second one that the API takes, while the token is being rotated."""
+        self.shared_key: SharedKey | None = None
+        """Signs webhooks instead, once it is switched on."""
         self.api_keys = api_keys or {}
         self.events = EventLog()
         self._addresses = [bare(sender) for sender in senders]

@@ -35,6 +35,7 @@ OUR_ROUTES = {
     ("/contacts/lookup", "post"): "SendFunction",
     ("/contacts/{contact_id}", "delete"): "SendFunction",
     ("/contacts/{contact_id}/conversation", "get"): "SendFunction",
+    ("/contacts/{contact_id}/export", "get"): "SendFunction",
     ("/hold", "put"): "SendFunction",
     ("/hold", "delete"): "SendFunction",
     ("/templates", "get"): "TemplateSyncFunction",

@@ -53,9 +53,15 @@ class Outcome:
     contact: dict[str, Any]
 
 
+def agrees(product: Product, patient: str) -> None:
+    """The mood check-in needs a recorded consent."""
+    product.api("PUT", "/contacts", {"address": patient, "opted_in_at": "2026-11-20T10:00:00+05:30"})
+
+
 def send_into(product: Product, row: Row) -> Outcome:
     patient = product.new_patient()
     template, language = SPOILS.get(row.code, ("mood_checkin", "en"))
+    agrees(product, patient)
     request: dict[str, Any] = MOOD if template == "mood_checkin" else FOLLOW_UP
     if row.action is Action.FALL_BACK:
         inbound = product.write(patient, "Hello")  # the window is open for us, and WhatsApp sees it otherwise
@@ -132,6 +138,7 @@ def test_spoilt_template_serves_no_more(product: Product, outcomes: dict[int, Ou
 
 
 def test_unknown_code_is_not_retried_and_alerts(product: Product, patient: str) -> None:
+    agrees(product, patient)
     product.fault("error", patient, code=69_999)
     answer = product.send(to=patient, **MOOD)
     assert (answer["status"], answer["error"]["code"], answer["error"]["retryable"]) == (

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from whatsapp.domain.sending.message import message_id_of
 
 from commands import dead_letters as dlq
 from local import stacks
@@ -71,7 +70,7 @@ def test_what_cannot_be_read_is_left_where_it_lies(product: Product) -> None:
 
 def test_refused_request_is_an_event_and_no_dead_letter(product: Product) -> None:
     product.enqueue({"to": "+1", **REMINDER, "idempotency_key": "typo", "user_id": "user-42"})
-    (event,) = eventually(lambda: product.events(message_id=message_id_of("typo")))
+    (event,) = eventually(lambda: product.events(idempotency_key="typo"))
     detail = event["detail"]
     assert (detail["status"], detail["error"]["code"]) == ("failed", "invalid_address")
     assert (detail["idempotency_key"], detail["user_id"]) == ("typo", "user-42")

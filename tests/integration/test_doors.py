@@ -278,6 +278,29 @@ def test_what_is_forged_below_would_pass_if_it_were_not(forger: Forger) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml")
 
 
+def test_webhooks_signed_by_a_shared_key_come_in_beside_those_signed_by_the_token(
+    product: Product, patient: str
+) -> None:
+    secrets, secret_id = product.stack.aws("secretsmanager"), product.stack.outputs["TwilioSecretArn"]
+    before = secrets.get_secret_value(SecretId=secret_id)["SecretString"]
+    key = "s" * 32
+
+    def is_taken() -> bool:
+        time.sleep(1)  # a sandbox reads the secret anew at most every 30 s
+        return bool(product.write(patient, "Namaste")["http_status"] == 200)
+
+    try:
+        shared = {**json.loads(before), "webhook_shared_keys": [key]}
+        secrets.put_secret_value(SecretId=secret_id, SecretString=json.dumps(shared))
+        product.twilio("configure", {"shared_key": {"id": "webhooks_sharedkey_1", "secret": key}})
+        eventually(is_taken, seconds=60)
+        product.twilio("configure", {"shared_key": None})
+        assert product.write(patient, "Namaste")["http_status"] == 200
+    finally:
+        product.twilio("configure", {"shared_key": None})
+        secrets.put_secret_value(SecretId=secret_id, SecretString=before)
+
+
 def test_forged_webhooks_are_403_and_leave_no_trace(product: Product, forger: Forger) -> None:
     form = {**forger.form, "MessageSid": "SM" + "ab" * 16}
     body, good = urlencode(form), forger.sign(form)

@@ -42,6 +42,9 @@ def send_well(product: Product) -> None:
     product.api("PUT", "/contacts", {"address": NUMBER, "user_id": "user-1"})
     product.api("POST", "/contacts/lookup", {"address": NUMBER})
     product.api("GET", f"/contacts/{sent['contact_id']}/conversation")
+    exported = product.api("GET", f"/contacts/{sent['contact_id']}/export").json()
+    assert sent["message_id"] in [message["message_id"] for message in exported["messages"]]
+    assert [row["address"] for row in exported["contact"]] == [NUMBER]
     product.sweep()
 
 

@@ -40,10 +40,10 @@ def callback(url: str, twilio_sid: str, status: str) -> Any:
 
 
 def request(seed: str) -> Any:
-    """A mood check-in, invoked directly."""
+    """A follow-up, invoked directly."""
     _, patient = _identity(seed)
-    variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
-    return {"to": patient, "template": "mood_checkin", "variables": variables, "idempotency_key": seed}
+    variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao", "session_date": "2026-11-24"}
+    return {"to": patient, "template": "follow_up", "variables": variables, "idempotency_key": seed}
 
 
 def batch(seed: str, size: int = 10) -> Any:

@@ -20,7 +20,7 @@ from whatsapp.adapters.dynamodb.items import message_item
 from whatsapp.bootstrap import App
 from whatsapp.domain.ports import Deadline
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.message import Message, MessageIds
 
 from tests import ministack_tables
 from tests.fakes import CountingMetrics
@@ -50,6 +50,7 @@ class Local(App):
     metrics: Any = field(default_factory=CountingMetrics)
     gateway: Any = None
     contact_ids: Any = None
+    message_ids: MessageIds = field(default_factory=lambda: MessageIds("rush"))
 
     def client(self, service: str) -> Any:
         """DynamoDB or SQS."""
@@ -59,7 +60,7 @@ class Local(App):
 def reminder(number: int, now: int) -> Message:
     """A reminder to somebody of their own, which has waited for the morning."""
     return Message(
-        message_id=message_id_of(f"rush-{number}"),
+        message_id=MessageIds("rush").of(f"rush-{number}"),
         contact_id=f"{number:08x}".ljust(32, "0"),
         to=f"+9196{number:08}",
         request_hash="hash",

@@ -7,13 +7,14 @@ from functools import cache
 from itertools import product
 from multiprocessing import get_context
 
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import handle_of
 
 from tests.simulation.case import Violation
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import MINUTE
 from tests.simulation.referee import judge
 from tests.simulation.schedules import TEMPLATES
+from tests.simulation.script import MESSAGE_IDS
 from tests.simulation.world import START, World
 
 NUMBER = "+919800000000"
@@ -39,7 +40,7 @@ def a_reply(world: World) -> None:
 
 def a_cancel(world: World) -> None:
     """A message is called off while it is claimed."""
-    world.when(message_id_of("first"), "claimed", lambda: world.cancel(message_id_of("first")), stall=200)
+    world.when(MESSAGE_IDS.of("first"), "claimed", lambda: world.cancel(handle_of("first")), stall=200)
     world.request("first", REMINDER)
 
 

@@ -66,7 +66,7 @@ def populate_receiving(world: ReceivingWorld) -> None:
 
 
 def _confirmation(world: ReceivingWorld, address: str) -> None:
-    body = {"to": address, "template": "mood_checkin", "variables": TEMPLATES["mood_checkin"]}
+    body = {"to": address, "template": "appointment_confirmation", "variables": TEMPLATES["appointment_confirmation"]}
     world.request(f"to {address}", body)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, WAITING, Status
-from whatsapp.domain.sending.message import Message, SendKind
+from whatsapp.domain.sending.message import Message, SendKind, handle_of
 
 from tests.simulation.case import CLOCK_ERROR, LOST, STUCK, WRONG, Case, Rule, Violation
 from tests.simulation.hub import MINUTE
@@ -52,7 +52,9 @@ def nothing_is_lost(case: Case) -> Iterator[Violation]:
         if names and not known:
             yield Violation(LOST, f"{request.key} was accepted and has no record")
         told = (
-            request.refusals or request.message_id in heard or any(request.key in d.body for d in case.world.sqs.dead)
+            request.refusals
+            or heard & {request.message_id, handle_of(request.key)}  # a refusal has a handle
+            or any(request.key in d.body for d in case.world.sqs.dead)
         )
         gave_up = request.gave_up and not request.answers
         if not known and not told and not gave_up and not case.was_erased(request):

@@ -12,11 +12,13 @@ from whatsapp.adapters.dynamodb.template_store import TemplateStore
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.bootstrap import App
 from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.sending.message import MessageIds
 from whatsapp.domain.templates.catalog import load_catalog
 from whatsapp.domain.templates.version import TemplateVersion
 from whatsapp.settings import Settings
 
 from tests.simulation import aws
+from tests.simulation.script import MESSAGE_IDS
 from tests.simulation.twilio import SENDER, Gateway
 
 if TYPE_CHECKING:
@@ -49,6 +51,11 @@ class SimulatedApp(App):
     def contact_ids(self) -> ContactIds:
         """Pseudonyms."""
         return ContactIds("simulated")
+
+    @cached_property
+    def message_ids(self) -> MessageIds:
+        """The ids of messages."""
+        return MESSAGE_IDS
 
     @cached_property
     def metrics(self) -> Any:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import handle_of
 
 from tests.simulation.faults import CALM, Outage, Rates
 from tests.simulation.hub import HOUR, MINUTE
+from tests.simulation.script import MESSAGE_IDS
 from tests.simulation.world import START, World
 
 NAMES = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
 TEMPLATES: dict[str, dict[str, str]] = {
     "session_reminder": {**NAMES, "session_time": "2026-11-24T17:30:00+05:30"},
-    "mood_checkin": NAMES,
+    "appointment_confirmation": {**NAMES, "appointment_date": "2026-11-26", "appointment_time": "17:30"},
     "follow_up": {**NAMES, "session_date": "2026-11-21"},
 }
 QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
@@ -206,15 +207,15 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
         at += rng.choice((1, 50, 30_000, 90 * MINUTE))
     if rng.random() < 0.2:
         called_off = at + rng.choice((-5_000, 30, 300, 3_000, 20 * MINUTE, 70 * MINUTE))
-        world.hub.at(called_off, lambda: world.cancel(message_id_of(key)))
+        world.hub.at(called_off, lambda: world.cancel(handle_of(key)))
 
     if rng.random() < 0.35:
-        _interfere(world, patient, message_id_of(key))
+        _interfere(world, patient, MESSAGE_IDS.of(key))
     if rng.random() < 0.25:  # and another one, just when the slot opens
         again = {"to": patient.number, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
         wait = HOUR + rng.randint(-15_000, 9_000)
         world.when(
-            message_id_of(key),
+            MESSAGE_IDS.of(key),
             "sent",
             lambda: world.hub.at(world.hub.now + wait, lambda: world.request(f"{key}-next", again)),
         )

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from whatsapp.domain.sending.message import continuation_id_of, message_id_of
+from whatsapp.domain.sending.message import MessageIds, continuation_id_of
 from whatsapp.domain.sending.request import SendAnswer
 
 LONGEST_CHAIN = 64
 """Records that continue one another: a message that waits for four hours makes fewer."""
+
+
+MESSAGE_IDS = MessageIds("simulated")
 
 
 @dataclass(kw_only=True)
@@ -28,7 +31,7 @@ class Request:
     @property
     def message_id(self) -> str:
         """The record that stands for it."""
-        return message_id_of(self.key)
+        return MESSAGE_IDS.of(self.key)
 
     @property
     def message_ids(self) -> Iterator[str]:

@@ -10,19 +10,20 @@ from whatsapp.domain import periods
 from whatsapp.domain.ports import InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
-from whatsapp.domain.sending.message import Message, SendKind, continuation_id_of, message_id_of
+from whatsapp.domain.sending.message import Message, SendKind, continuation_id_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.referee import judge
 from tests.simulation.schedules import NAMES, TEMPLATES
+from tests.simulation.script import MESSAGE_IDS
 from tests.simulation.world import START, World
 
 NUMBER, SECOND = "+919800000000", "IN.1340000"
 REMINDER = {"to": NUMBER, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
 FOLLOW_UP = {"to": NUMBER, "template": "follow_up", "variables": {**NAMES, "session_date": "2026-11-21"}}
 SID = f"SM{7:032x}"
-FIRST = message_id_of("first")
+FIRST = MESSAGE_IDS.of("first")
 
 
 @contextmanager
@@ -128,7 +129,7 @@ def test_a_slot_that_an_id_held_at_the_tie_holds_for_the_number() -> None:
         world.hub.at(START + MINUTE, lambda: world.tie(SECOND, NUMBER))
         world.hub.at(START + 2 * MINUTE, lambda: world.request("second", REMINDER, queued=True))
         world.run()
-        sent = record(world, message_id_of("second"))
+        sent = record(world, MESSAGE_IDS.of("second"))
         assert (sent.accepted_at or 0) >= START + HOUR + periods.SLOT_GUARD
 
 
@@ -170,8 +171,8 @@ def test_a_bus_that_is_down_holds_no_message_back() -> None:
         world.hub.at(START + 2 * MINUTE, lambda: world.request("second", REMINDER))
         world.hub.at(START + 3 * MINUTE, lambda: world.request("third", {**REMINDER, "expires_at": iso(START + HOUR)}))
         world.run(START + 2 * HOUR)
-        assert record(world, message_id_of("second")).status in ACCEPTED
-        assert record(world, message_id_of("third")).status is Status.EXPIRED
+        assert record(world, MESSAGE_IDS.of("second")).status in ACCEPTED
+        assert record(world, MESSAGE_IDS.of("third")).status is Status.EXPIRED
         assert world.counted["NotTold"]
         world.bus.put_events = publish  # type: ignore[method-assign]  # it is well again
 

@@ -3,12 +3,13 @@
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import handle_of
 
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.referee import judge, judge_safety
 from tests.simulation.schedules import TEMPLATES, Patient
+from tests.simulation.script import MESSAGE_IDS
 from tests.simulation.world import World
 
 PATIENT = Patient("+919800000000", "IN.1340000")
@@ -50,11 +51,11 @@ class OneContact(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def cancel(self, key: str) -> None:
-        self.world.cancel(message_id_of(key))
+        self.world.cancel(handle_of(key))
 
     @rule(key=KEYS, status=st.sampled_from(("claimed", "sending", "unknown")), stall=STALLS)
     def cancel_at(self, key: str, status: str, stall: int) -> None:
-        self.world.when(message_id_of(key), status, lambda: self.world.cancel(message_id_of(key)), stall)
+        self.world.when(MESSAGE_IDS.of(key), status, lambda: self.world.cancel(handle_of(key)), stall)
 
     @rule(after=st.integers(0, 12), mode=st.sampled_from(list(Mode)))
     def strike(self, after: int, mode: Mode) -> None:

@@ -11,9 +11,9 @@ from whatsapp.domain.contact import ContactIds
 from whatsapp.domain.ports import Deadline, MediumUnavailableError, TwilioMessage, TwilioUnavailable
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of, shard_of
+from whatsapp.domain.sending.message import Message, shard_of
 
-from tests.app import SENDER, UnitApp
+from tests.app import SENDER, UnitApp, message_id_of
 
 MESSAGES = "MessagesTable"
 ASHA = Address("+919812345678")

@@ -96,6 +96,21 @@ def test_a_contact_that_must_not_be_written_to(of_contact: dict[str, Any], error
     assert refused.value.failure == error
 
 
+def test_a_template_that_requires_consent_goes_only_to_those_who_gave_it() -> None:
+    asking = Template(**{**{f: getattr(TEMPLATE, f) for f in TEMPLATE.__slots__}, "requires_opt_in": True})
+    stored = waiting(template="greeting", expires_at=NOW)
+    held = before_claim(stored, contact(), asking, POLICY, NOW, LEASE)
+    assert held is not None
+    assert held.after.error is not None
+    assert held == taken(stored, DROP, outbox=EVENT, error=held.after.error)
+    with pytest.raises(MessagingError, match="greeting goes only to contacts who agreed to it") as refused:
+        before_claim(new(template="greeting"), contact(), asking, POLICY, NOW, LEASE)
+    assert refused.value.failure == held.after.error
+    assert (refused.value.code, refused.value.failure.retryable) == ("no_consent", False)
+    assert before_claim(waiting(template="greeting"), contact(opted_in_at=1), asking, POLICY, NOW, LEASE) is None
+    assert before_claim(waiting(template="greeting"), contact(), TEMPLATE, POLICY, NOW, LEASE) is None
+
+
 @pytest.mark.parametrize(("code", "error"), [(21211, "invalid_address"), (69_999, "unknown_error")])
 def test_a_suppressed_contact_is_refused_by_the_code_that_suppressed_it(code: int, error: str) -> None:
     refusal = unreachable(contact(suppressed_code=code), NOW)

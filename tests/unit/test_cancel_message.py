@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import handle_of
 
-from tests.app import UnitApp
+from tests.app import UnitApp, a_request, message_id_of
 from tests.fakes import NOON
 
 M = message_id_of("m")
@@ -74,7 +74,7 @@ def test_message_that_is_or_may_be_at_twilio_or_has_ended_cannot_be_canceled(
 
 
 def test_unknown_id_is_stored_as_canceled(app: UnitApp) -> None:
-    answer = app.cancel_message(M)
+    answer = app.cancel_message(handle_of("m"))
     assert (answer.message_id, answer.status, answer.contact_id) == (M, "canceled", None)
     assert app.send().status == "canceled"
     assert app.gateway.posts == []
@@ -82,8 +82,20 @@ def test_unknown_id_is_stored_as_canceled(app: UnitApp) -> None:
 
 def test_request_that_comes_just_before_the_tombstone_is_canceled_too(app: UnitApp) -> None:
     with app.before_call("PutItem", lambda: stored(app, Status.DEFERRED)):
-        assert app.cancel_message(M).status == "canceled"
+        assert app.cancel_message(handle_of("m")).status == "canceled"
     assert (app.record().status, app.record().contact_id) == (Status.CANCELED, app.contact().contact_id)
+
+
+def test_message_is_canceled_by_its_handle_too(app: UnitApp) -> None:
+    stored(app, Status.DEFERRED)
+    assert app.cancel_message(handle_of("m")).message_id == M
+    assert app.record().status is Status.CANCELED
+
+
+def test_message_of_the_time_before_keyed_ids_is_canceled_by_its_id(app: UnitApp) -> None:
+    stored(app, Status.DEFERRED, message_id=handle_of("m"), request_hash=a_request().hash())
+    assert app.cancel_message(handle_of("m")).message_id == handle_of("m")
+    assert app.send().status == "canceled"
 
 
 @pytest.mark.parametrize("message_id", ["SM" + "0" * 32, "0" * 31, "G" * 32, ""])

@@ -37,6 +37,7 @@ category: MARKETING
 default_language: hi
 expires_after: 45m
 expires_with: day
+requires_opt_in: true
 quiet_hours_exempt: true
 on_unknown: resend
 free_form: true
@@ -128,6 +129,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     assert not template.quiet_hours_exempt
     assert template.on_unknown == "hold"
     assert not template.free_form
+    assert not template.requires_opt_in
     assert template.variables == {}
     assert template.render("en", {}).text == "Good morning to you"
 
@@ -145,6 +147,7 @@ def test_every_key_of_the_form_reaches_the_template(tmp_path: Path) -> None:
     assert template.quiet_hours_exempt
     assert template.on_unknown == "resend"
     assert template.free_form
+    assert template.requires_opt_in
     note = template.variables["note"]
     assert (note.type, note.description, note.samples, note.max_length) == (
         "text",

@@ -25,7 +25,7 @@ from whatsapp.client import (
     send_whatsapp_message,
 )
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import handle_of
 
 from tools.schemas import schemas
 
@@ -138,7 +138,7 @@ def test_white_space_around_a_key_is_no_part_of_it(aws: Aws) -> None:
     send(idempotency_key=" appt-1\n")
     assert aws.asked[0]["request"]["idempotency_key"] == "appt-1"
     queued = send(idempotency_key=" appt-1\n", function_name=None, queue_url="https://sqs/send")
-    assert queued["message_id"] == message_id_of("appt-1") == client.message_id_of("appt-1 ")
+    assert queued["message_id"] == handle_of("appt-1") == client.message_id_of("appt-1 ")
 
 
 def test_retries_end_with_the_key_in_hand(aws: Aws) -> None:
@@ -230,7 +230,7 @@ def test_wrong_set_up_is_not_retried(aws: Aws, error: Exception) -> None:
 def test_queue_answers_with_the_id_the_message_will_have(aws: Aws) -> None:
     aws.answers = [EndpointConnectionError(endpoint_url="https://sqs"), {}]
     answer = send(function_name=None, queue_url="https://sqs/send", idempotency_key="k")
-    assert (answer["status"], answer["message_id"]) == ("pending", message_id_of("k"))
+    assert (answer["status"], answer["message_id"]) == ("pending", handle_of("k"))
     Draft202012Validator(schemas()["SendAnswer.json"]).validate(answer)
     assert [asked["to"] for asked in aws.asked] == ["https://sqs/send"] * 2
 

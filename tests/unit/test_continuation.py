@@ -31,6 +31,7 @@ AS_ASKED: dict[str, Any] = {
     "contact_id": CONTACT,
     "to": PATIENT,
     "request_hash": "hash",
+    "idempotency_key": "appt-1",
     "kind": REPLY,
     "template": "greeting",
     "language": "hi",

@@ -14,10 +14,10 @@ from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import accepted
 from whatsapp.domain.sending.before_claim import claim, fence
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import SendKind, message_id_of, shard_of
+from whatsapp.domain.sending.message import SendKind, shard_of
 from whatsapp.domain.sending.transition import take
 
-from tests.app import SENDER
+from tests.app import SENDER, message_id_of
 from tests.unit.receive_kit import ASHA, HIDDEN, HOUR, IDS, JPEG, MINUTE, Receiving, sid
 
 ME = IDS.of(ASHA)

@@ -6,10 +6,11 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import (
+    MessageIds,
     SendKind,
     continuation_id_of,
+    handle_of,
     is_message_id,
-    message_id_of,
     new_attempt_id,
     shard_of,
     shards_of,
@@ -61,9 +62,17 @@ def test_an_attempt_holds_the_slot() -> None:
 
 
 def test_ids_are_derived_so_that_only_one_record_can_be_made() -> None:
-    assert message_id_of("appt-1") == "d6956a58a107a9539e374a9a7c062671"
+    assert handle_of("appt-1") == "d6956a58a107a9539e374a9a7c062671"
     assert continuation_id_of(ID) == SUCCESSOR_ID
-    assert is_message_id(message_id_of("appt-1"))
+    assert is_message_id(handle_of("appt-1"))
+
+
+def test_id_of_a_new_message_needs_the_secret() -> None:
+    ids = MessageIds("secret")
+    assert ids.of("appt-1") == ids.keyed(handle_of("appt-1")) == MessageIds("secret").of("appt-1")
+    assert is_message_id(ids.of("appt-1"))
+    different = {ids.of("appt-1"), ids.of("appt-2"), MessageIds("other").of("appt-1"), handle_of("appt-1")}
+    assert len(different) == 4
     assert is_message_id(SUCCESSOR_ID)
 
 

@@ -28,10 +28,10 @@ from whatsapp.domain.sending.lifecycle import (
     Status,
     Step,
 )
-from whatsapp.domain.sending.message import Message, SendKind, message_id_of, shard_of, shards_of
+from whatsapp.domain.sending.message import Message, SendKind, shard_of, shards_of
 from whatsapp.domain.sending.transition import EVENT, EVERYONE, Transition, take
 
-from tests.app import PATIENT, UnitApp
+from tests.app import PATIENT, UnitApp, message_id_of
 from tests.fakes import NOON
 
 LEASE = NOON + 30_000

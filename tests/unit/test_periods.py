@@ -41,6 +41,11 @@ def test_a_post_fits_into_what_is_left_of_the_invocation() -> None:
     assert SEND >= p.POST_NEEDS + p.REPLY_WAITS_S * p.SECOND + p.SWEEP_NEEDS, "a first try never has the time"
 
 
+def test_an_export_answers_within_its_invocation() -> None:
+    """A page of a hundred reads, then the dead letters, which take a second of waiting."""
+    assert p.EXPORT_NEEDS <= SEND / 2
+
+
 def test_a_claim_is_taken_back_only_after_its_worker_is_dead() -> None:
     assert p.LEASE_MARGIN >= KILLED_LATE + 2 * p.CLOCK_ERROR
 

@@ -7,9 +7,8 @@ from whatsapp.domain import periods
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import PublishFailed, Rejected
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import message_id_of
 
-from tests.app import UnitApp, WorkerDied, die
+from tests.app import UnitApp, WorkerDied, die, message_id_of
 
 DOUBT = Failure(code="twilio_unavailable", detail="no evidence")
 NOT_JSON = MessagingError("invalid_request", "the queue message is not JSON")

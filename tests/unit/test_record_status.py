@@ -7,9 +7,9 @@ from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.message import Message
 
-from tests.app import UnitApp
+from tests.app import UnitApp, message_id_of
 from tests.fakes import NOON
 
 MINUTE = periods.MINUTE

@@ -8,12 +8,12 @@ import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, continuation_id_of, message_id_of
+from whatsapp.domain.sending.message import Message, continuation_id_of, handle_of
 from whatsapp.domain.sending.transition import EVENT
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
 from commands.dead_letters import Held, describe
-from tests.app import SETTINGS, UnitApp
+from tests.app import SETTINGS, UnitApp, message_id_of
 from tests.fakes import NOON, RecordingQueue
 
 HOUR = 3_600_000
@@ -119,7 +119,7 @@ def test_renewal_is_one_new_record_however_often(world: World) -> None:
 def test_request_without_a_record_goes_back_under_the_same_id(world: World) -> None:
     """SQS gave up before any record was made: the crash was ours, before the first write."""
     plan = world.plan({"to": TO, "template": "mood_checkin"}, queue_message_id="q7")
-    assert (plan.action, plan.message_id) == (Action.REQUEUE, message_id_of("q7"))
+    assert (plan.action, plan.message_id) == (Action.REQUEUE, handle_of("q7"))
     world.redrive_dead_letters.carry_out(plan)
     assert world.queue.requests == [{"to": TO, "template": "mood_checkin", "idempotency_key": "q7", "asked_at": NOON}]
 
@@ -127,7 +127,7 @@ def test_request_without_a_record_goes_back_under_the_same_id(world: World) -> N
 @pytest.mark.parametrize("key", [5, "", None])
 def test_request_whose_key_is_none_keeps_what_it_said(world: World, key: object) -> None:
     plan = world.plan({"to": TO, "idempotency_key": key, "user_id": "user-42"}, queue_message_id="q7")
-    assert (plan.message_id, (plan.request or {})["idempotency_key"]) == (message_id_of("q7"), key or "q7")
+    assert (plan.message_id, (plan.request or {})["idempotency_key"]) == (handle_of("q7"), key or "q7")
 
 
 ASKED = {"to": TO, "template": "mood_checkin", "idempotency_key": "appt-1", "user_id": "user-42", "text": "gentle"}

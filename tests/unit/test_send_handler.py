@@ -65,6 +65,7 @@ def test_error_of_an_unknown_task_does_not_repeat_it(handler: Any, monkeypatch: 
         ("unknown", "twilio_unavailable", {}, 202),
         ("failed", "invalid_address", {}, 400),
         ("failed", "opted_out", {}, 403),
+        ("refused", "no_consent", {}, 403),
         ("failed", "account_problem", {}, 503),
         ("failed", "window_closed", {"continued_as": "m2"}, 202),
         ("failed", "invalid_address", {"duplicate": True}, 200),

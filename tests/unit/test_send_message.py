@@ -10,11 +10,11 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import SendKind, message_id_of
+from whatsapp.domain.sending.lifecycle import WAITING, Status
+from whatsapp.domain.sending.message import SendKind, handle_of
 from whatsapp.domain.sending.request import SendAnswer, answer_for
 
-from tests.app import UnitApp, a_request
+from tests.app import UnitApp, a_request, message_id_of
 from tests.fakes import NOON
 
 CODE_OF_BAD_NUMBER = 21211
@@ -111,6 +111,61 @@ def test_same_request_again_is_a_duplicate(app: UnitApp) -> None:
     assert len(app.gateway.posts) == 1
 
 
+# Messages stored before ids were keyed have their handle as their id.
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status not in WAITING])
+def test_key_of_the_time_before_keyed_ids_sends_nothing_again(app: UnitApp, status: Status) -> None:
+    old = app.store(message_id=handle_of("m"), request_hash=a_request().hash(), status=status, attempt="a")
+    answer = app.send()
+    assert (answer.message_id, answer.status, answer.duplicate) == (old.message_id, status.public_status, True)
+    assert app.gateway.posts == []
+    assert app.messages.get(message_id_of("m")) is None
+
+
+def test_message_that_waited_through_the_upgrade_goes_out_once_whoever_asks(app: UnitApp) -> None:
+    asked = a_request(**FREE_TEXT)
+    old = app.store(message_id=handle_of("m"), request_hash=asked.hash(), due_at=NOON + 1, text=asked.text)
+    app.patient_writes()
+    assert app.send(**FREE_TEXT).duplicate
+    assert app.send_message.advance(old.message_id, app.deadline).status is Status.SENT
+    assert app.send(**FREE_TEXT).message_id == old.message_id
+    assert len(app.gateway.posts) == 1
+
+
+def test_other_request_under_a_key_of_the_time_before_keyed_ids_is_a_conflict(app: UnitApp) -> None:
+    app.store(message_id=handle_of("m"), status=Status.SENT)
+    assert error_of(app.send) == "idempotency_conflict"
+    assert error_of(lambda: app.send(to="+1")) == "idempotency_conflict"
+
+
+def test_request_that_was_canceled_before_the_upgrade_is_not_sent(app: UnitApp) -> None:
+    app.store(message_id=handle_of("m"), contact_id="", to="", request_hash="", status=Status.CANCELED)
+    assert app.send().status == "canceled"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_records_that_an_upgrade_left_of_one_key_only_one_goes_out(app: UnitApp, first: int) -> None:
+    """An old version and a new one stored the same request at the same moment, and neither could see the other's."""
+    app.patient_writes()
+    asked, ids = a_request(**FREE_TEXT), [handle_of("m"), message_id_of("m")]
+    for message_id in ids:
+        app.store(message_id=message_id, request_hash=asked.hash(), text=asked.text, due_at=NOON)
+    for message_id in (ids[first], ids[1 - first]):
+        app.send_message.advance(message_id, app.deadline)
+        app.clock.sleep(2 * 3600)
+    assert len(app.gateway.posts) == 1
+    statuses = [message.status for message_id in ids if (message := app.messages.get(message_id))]
+    assert statuses == [Status.CANCELED, Status.SENT]
+
+
+def test_nothing_that_is_stored_can_be_made_of_a_guessed_key(app: UnitApp) -> None:
+    answer = app.send("appt-8831-reminder", idempotency_key="appt-8831-reminder")
+    assert answer.message_id == message_id_of("appt-8831-reminder")
+    assert handle_of("appt-8831-reminder") not in repr(app.backup())
+    assert [event.idempotency_key for event in app.bus.events] == ["appt-8831-reminder"]
+
+
 def test_other_request_under_the_same_key_is_a_conflict(app: UnitApp) -> None:
     app.send()
     assert error_of(lambda: app.send(**FREE_TEXT)) == "idempotency_conflict"
@@ -135,7 +190,7 @@ def test_other_request_of_another_worker_at_the_same_moment_is_a_conflict(app: U
 
 
 def test_request_that_was_canceled_before_it_came_is_not_sent(app: UnitApp) -> None:
-    app.cancel_message(message_id_of("m"))
+    app.cancel_message(handle_of("m"))
     answer = app.send()
     assert (answer.status, answer.duplicate) == ("canceled", True)
     assert app.gateway.posts == []
@@ -263,6 +318,28 @@ def test_opt_out_between_reading_and_claim_refuses(app: UnitApp) -> None:
     assert app.gateway.posts == []
 
 
+MOOD: dict[str, Any] = {
+    "template": "mood_checkin",
+    "variables": {"patient_name": "Asha", "therapist_name": "Dr. Rao"},
+}
+
+
+def test_mood_checkin_needs_a_recorded_consent_and_the_refused_key_stays_free(app: UnitApp) -> None:
+    assert error_of(lambda: app.send(**MOOD)) == "no_consent"
+    set_contact(app, opted_in_at=NOON)
+    assert app.send(**MOOD).status == "sent"
+
+
+def test_consent_that_is_taken_back_drops_what_waits_for_it(app: UnitApp) -> None:
+    set_contact(app, opted_in_at=1)
+    app.send(**MOOD, send_at=iso(NOON + periods.HOUR))
+    set_contact(app, opted_in_at=None)
+    app.clock.sleep(3600)
+    dropped = app.send_message.advance(app.record().message_id, app.deadline)
+    assert (dropped.status, dropped.error and dropped.error.code) == (Status.FAILED, "no_consent")
+    assert app.gateway.posts == []
+
+
 def test_contact_that_became_an_alias_is_sent_under_its_new_row(app: UnitApp) -> None:
     old, new = app.contact().contact_id, "a" * 32
     set_contact(app, user_id="u")
@@ -339,11 +416,11 @@ def told(app: UnitApp, key: str) -> tuple[int, bool]:
 def test_two_waiting_messages_do_not_claim_the_same_hour(app: UnitApp) -> None:
     app.send("first")
     expires_at = at(2 * periods.HOUR)
-    answers = [app.send(key, expires_at=expires_at) for key in ("second", "third")]
-    assert [told(app, key) for key in ("second", "third")] == [(SLOT, False), (SLOT + periods.HOUR, True)]
+    answers = [app.send(key, expires_at=expires_at) for key in ("second", "later")]
+    assert [told(app, key) for key in ("second", "later")] == [(SLOT, False), (SLOT + periods.HOUR, True)]
     assert [answer.will_expire for answer in answers] == [False, True]
     assert [event.will_expire for event in app.bus.events if event.status == "deferred"] == [False, True]
-    assert app.record("third").due_at == NOON + SLOT  # in case the second is canceled
+    assert app.record("later").due_at == NOON + SLOT  # in case the second is canceled
 
 
 def test_message_that_is_overtaken_is_told(app: UnitApp) -> None:

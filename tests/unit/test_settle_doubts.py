@@ -4,10 +4,10 @@ import pytest
 from whatsapp.domain import periods
 from whatsapp.domain.ports import TwilioUnavailable
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.message import Message
 
 from commands import doubts as command
-from tests.app import UnitApp
+from tests.app import UnitApp, message_id_of
 from tests.fakes import NOON
 from tests.unit.test_resolve_doubt import listed, sweep_after, unresolved
 

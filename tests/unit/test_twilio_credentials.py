@@ -63,7 +63,7 @@ def test_missing_credentials_are_named_with_how_to_set_them(text: str, lacks: st
 
 
 def test_repr_shows_no_secret() -> None:
-    everything = TwilioCredentials("AC1", "canary-1", "canary-2", "SK1", "canary-3")
+    everything = TwilioCredentials("AC1", "canary-1", "canary-2", "SK1", "canary-3", ("canary-4",))
     assert "canary" not in repr(everything)
 
 
@@ -71,6 +71,19 @@ def test_both_tokens_sign_while_one_is_being_rotated() -> None:
     rotating = parse_credentials(json.dumps({**GOOD, "previous_auth_token": "old"}), "s")
     assert rotating.webhook_tokens == ("canary-token", "old")
     assert parse_credentials(json.dumps(GOOD), "s").webhook_tokens == ("canary-token",)
+
+
+def test_shared_keys_are_a_list() -> None:
+    shared = parse_credentials(json.dumps({**GOOD, "webhook_shared_keys": ["new", "old"]}), "s")
+    assert shared.webhook_shared_keys == ("new", "old")
+    assert parse_credentials(json.dumps(GOOD), "s").webhook_shared_keys == ()
+
+
+@pytest.mark.parametrize("wrong", ["canary-key", {"id": "canary-key"}, [1], [""], [["canary-key"]]])
+def test_shared_keys_of_another_form_are_named_without_their_value(wrong: Any) -> None:
+    with pytest.raises(MessagingError, match="webhook_shared_keys in the secret prod/twilio must be a list") as raised:
+        parse_credentials(json.dumps({**GOOD, "webhook_shared_keys": wrong}), "prod/twilio")
+    assert "canary" not in str(raised.value)
 
 
 def test_secret_is_read_once_then_kept_then_read_again() -> None:

@@ -341,6 +341,57 @@ def test_rotated_token_is_fetched_on_the_first_failure() -> None:
     assert app.calls == {"refreshes": 1, "writes": 1}
 
 
+# --- shared keys -----------------------------------------------------------------------------------------------------
+
+SHARED_KEY = "s" * 32
+
+
+def test_shared_key_and_token_are_accepted_side_by_side() -> None:
+    app = Recording(shared_keys=("n" * 32, SHARED_KEY))
+    assert app.answer(kit.shared_signed(kit.message(), key=SHARED_KEY)) == 200
+    assert app.answer(kit.shared_signed(kit.status(), STATUS_PATH, key=SHARED_KEY)) == 204
+    assert app.answer(kit.signed(kit.message())) == 200
+    assert app.calls["writes"] == 3
+    assert not app.calls["refreshes"] + app.calls["BadSignatures"]
+
+
+def test_shared_key_that_the_secret_got_since_is_fetched_on_the_first_failure() -> None:
+    kept, _, time = secret(HELD, json.dumps({**json.loads(HELD), "webhook_shared_keys": [SHARED_KEY]}))
+    kept.get()
+    time[0] += periods.SECRET_REFRESH_S + 1
+    app = Recording()
+    app._credentials = lambda refresh: kept.get(refresh=refresh)  # type: ignore[method-assign]  # a real secret
+    assert app.answer(kit.shared_signed(kit.message(), key=SHARED_KEY)) == 200
+
+
+@pytest.mark.parametrize("key", [TOKEN, "x" * 32, ""])
+def test_only_a_shared_key_signs_by_its_algorithm(key: str) -> None:
+    app = Recording(shared_keys=(SHARED_KEY,))
+    assert app.answer(kit.shared_signed(kit.message(), key=key)) == 403
+    assert app.calls == {"refreshes": 1, "BadSignatures": 1}
+
+
+def test_shared_key_never_signs_by_the_tokens_algorithm() -> None:
+    form = kit.message()
+    app = Recording(shared_keys=(SHARED_KEY,))
+    assert app.answer(request(encode(form), signature(form, token=SHARED_KEY))) == 403
+    unnamed = kit.shared_signed(form, key=SHARED_KEY)
+    del unnamed["headers"]["x-twilio-webhooks-signature-settings"]
+    assert app.answer(unnamed) == 403
+
+
+@pytest.mark.parametrize("algorithm", ["HMAC_MD5", "none", "", "HMAC_SHA1", "HMAC_SHA256 HMAC_SHA1", "\ud800"])
+def test_other_algorithms_are_refused(algorithm: str, caplog: pytest.LogCaptureFixture) -> None:
+    app = Recording(shared_keys=(SHARED_KEY,))
+    assert app.answer(kit.shared_signed(kit.message(), key=SHARED_KEY, algorithm=algorithm)) == 403
+    assert not caplog.records, "what a stranger wrote is in the log"
+
+
+def test_refused_shared_key_says_where_it_belongs() -> None:
+    with pytest.raises(webhook.Forbidden, match="webhook_shared_keys in the secret"):
+        Recording().door().inbound(kit.shared_signed(kit.message(), key=SHARED_KEY))
+
+
 # --- what a forged request costs -------------------------------------------------------------------------------------
 
 

@@ -10,10 +10,10 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import message_id_of
+from whatsapp.domain.sending.message import handle_of
 from whatsapp.use_cases.work_queue_message import QueueMessage, _read
 
-from tests.app import PATIENT, UnitApp, a_request
+from tests.app import PATIENT, UnitApp, a_request, message_id_of
 from tests.fakes import NOON
 
 
@@ -212,7 +212,7 @@ def test_refusal_becomes_an_event(app: UnitApp, key: str | None) -> None:
     body = request_body(idempotency_key=key, user_id="user-42", agent="mood")
     assert work(app, {name: value for name, value in body.items() if value})
     (event,) = app.bus.events
-    message_id = message_id_of(key or "q1")
+    message_id = handle_of(key or "q1")
     assert (event.message_id, event.idempotency_key, event.event_id) == (message_id, key, f"{message_id}#refused#q1")
     assert (event.status, event.error.code) == ("failed", "opted_out")
     assert (event.user_id, event.agent, event.template) == ("user-42", "mood", "appointment_confirmation")
@@ -245,7 +245,7 @@ def test_every_refusal_of_a_request_is_an_event_and_pages_nobody(
     app.contacts.update(app.contact().contact_id, contact)
     assert work(app, request_body(user_id="user-42", **fields))
     (event,) = app.bus.events
-    assert (event.error.code, event.message_id, event.idempotency_key) == (code, message_id_of("m"), "m")
+    assert (event.error.code, event.message_id, event.idempotency_key) == (code, handle_of("m"), "m")
     assert (event.user_id, event.template) == ("user-42", fields.get("template", "appointment_confirmation"))
     assert app.queue.unreadables == app.alerts.unreadables == app.queue.dead == []
 
@@ -254,7 +254,7 @@ def test_every_refusal_of_a_request_is_an_event_and_pages_nobody(
 def test_label_that_is_not_valid_spoils_neither_the_event_nor_the_other_labels(app: UnitApp, value: object) -> None:
     assert work(app, request_body(idempotency_key=value, user_id="user-42"))
     (event,) = app.bus.events
-    assert (event.message_id, event.idempotency_key, event.user_id) == (message_id_of("q1"), None, "user-42")
+    assert (event.message_id, event.idempotency_key, event.user_id) == (handle_of("q1"), None, "user-42")
     assert event.error.detail.startswith("idempotency_key: ")
 
 
@@ -276,7 +276,7 @@ def test_refusal_does_not_say_that_another_requests_message_failed(
     app.bus.events.clear()
     assert work(app, request_body(**fields))
     (event,) = app.bus.events
-    assert (event.error.code, event.idempotency_key, event.message_id) == (code, "m", message_id_of("q1"))
+    assert (event.error.code, event.idempotency_key, event.message_id) == (code, "m", handle_of("q1"))
     assert app.alerts.unreadables == []
 
 

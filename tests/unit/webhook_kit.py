@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 
 from twilio.request_validator import RequestValidator
 from whatsapp import bootstrap
+from whatsapp.adapters.twilio.credentials import TwilioCredentials
 from whatsapp.adapters.twilio.webhook import TwilioDoor
 from whatsapp.domain.address import Address
 
@@ -85,6 +86,13 @@ def signature(form: Form, path: str = "/twilio/inbound", *, token: str = TOKEN, 
     return str(RequestValidator(token).compute_signature(base + path, form))
 
 
+def shared_signed(form: Form, path: str = "/twilio/inbound", *, key: str, algorithm: str = "HMAC_SHA256") -> Request:
+    """The webhook as Twilio sends it once shared keys are switched on. `algorithm`: what the header says."""
+    event = request(encode(form), RequestValidator(key).compute_signature(PUBLIC_URL + path, form, "HMAC_SHA256"), path)
+    event["headers"]["x-twilio-webhooks-signature-settings"] = f"key=webhooks_sharedkey_1,algorithm={algorithm}"
+    return event
+
+
 def encode(form: Form, *, plus: bool = True) -> str:
     """The form's body: a blank as `+`, or as `%20`."""
     escape = quote_plus if plus else quote
@@ -120,6 +128,7 @@ class Recording:
 
     tokens: list[tuple[str, ...]] = field(default_factory=lambda: [(TOKEN,)])
     """What the secret holds: the first at first, each refresh takes the next, the last stays."""
+    shared_keys: tuple[str, ...] = ()
     public_url: str = PUBLIC_URL
     own_urls: tuple[str, ...] = ()
     """The API's own, where the public one is another."""
@@ -132,13 +141,18 @@ class Recording:
 
     def door(self) -> TwilioDoor:
         """A real one."""
-        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._tokens, Address.parse(self.sender))
+        return TwilioDoor((self.public_url, *self.own_urls), ACCOUNT, self._credentials, Address.parse(self.sender))
 
-    def _tokens(self, refresh: bool) -> tuple[str, ...]:
+    def _credentials(self, refresh: bool) -> TwilioCredentials:
         self.calls["refreshes"] += refresh
         if refresh and len(self.tokens) > 1:
             self.tokens.pop(0)
-        return self.tokens[0]
+        return TwilioCredentials(
+            ACCOUNT,
+            auth_token=self.tokens[0][0],
+            previous_auth_token=(*self.tokens[0], None)[1],
+            webhook_shared_keys=self.shared_keys,
+        )
 
     def receive_message(self, form: Any) -> Any:
         """Where storing begins."""

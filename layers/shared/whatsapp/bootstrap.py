@@ -18,10 +18,11 @@ from whatsapp.adapters.dynamodb.contact_store import ContactStore
 from whatsapp.adapters.dynamodb.inbox_store import InboxStore
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.adapters.dynamodb.message_store import Limits, MessageStore
-from whatsapp.adapters.twilio.credentials import TwilioSecret
+from whatsapp.adapters.twilio.credentials import TwilioCredentials, TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import ContactIds
+from whatsapp.domain.sending.message import MessageIds
 from whatsapp.observability import PowertoolsMetrics, logger
 from whatsapp.settings import Settings
 from whatsapp.use_cases.commit import Commit
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from whatsapp.domain.templates.catalog import Catalog
     from whatsapp.use_cases.cancel_message import CancelMessage
     from whatsapp.use_cases.erase_contact import EraseContact
+    from whatsapp.use_cases.export_contact import ExportContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.pace import Pace
     from whatsapp.use_cases.publish_waiting import PublishWaiting
@@ -107,9 +109,17 @@ class App:
         return TwilioSecret(self._secrets_client, self.settings.twilio_secret)
 
     @cached_property
-    def contact_ids(self) -> ContactIds:
+    def _contact_key(self) -> str:
         secret = self._secrets_client.get_secret_value(SecretId=self.settings.contact_key_secret)
-        return ContactIds(secret["SecretString"])
+        return str(secret["SecretString"])
+
+    @cached_property
+    def contact_ids(self) -> ContactIds:
+        return ContactIds(self._contact_key)
+
+    @cached_property
+    def message_ids(self) -> MessageIds:
+        return MessageIds(self._contact_key)
 
     @cached_property
     def sender(self) -> Address:
@@ -343,6 +353,12 @@ class App:
         return self._join(EraseContact)
 
     @cached_property
+    def export_contact(self) -> "ExportContact":
+        from whatsapp.use_cases.export_contact import ExportContact
+
+        return self._join(ExportContact)
+
+    @cached_property
     def resolve_doubt(self) -> "ResolveDoubt":
         from whatsapp.use_cases.resolve_doubt import ResolveDoubt
 
@@ -384,10 +400,10 @@ class App:
 
         # The API's own too: callbacks of what went out before there was a domain of ours still come to it.
         public_urls = tuple(filter(None, (self.settings.public_url, self.api_url)))
-        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._webhook_tokens, self.sender)
+        return TwilioDoor(public_urls, self.twilio_secret.get().account_sid, self._credentials, self.sender)
 
-    def _webhook_tokens(self, refresh: bool) -> tuple[str, ...]:
-        return self.twilio_secret.get(refresh=refresh).webhook_tokens
+    def _credentials(self, refresh: bool) -> TwilioCredentials:
+        return self.twilio_secret.get(refresh=refresh)
 
 
 def prepare(*parts: Callable[[App], object]) -> None:

@@ -55,7 +55,7 @@ class MessageRefused(WhatsAppError):
 
     Attributes:
         code: our own error code, such as `invalid_address`, `opted_out`, `window_closed`, `rate_limited`,
-            `too_late` (the session has begun).
+            `too_late` (the session has begun), `no_consent`.
         retryable: whether the same request may succeed later.
         answer: the whole answer.
     """
@@ -168,7 +168,9 @@ def send_whatsapp_message(
 
 
 def message_id_of(idempotency_key: str) -> str:
-    """The id under which `GET /messages/{message_id}` and the bus know the message of this key."""
+    """A handle of this key's message: `GET` and `DELETE /messages/{message_id}` take it in place of the id, also before
+    the message has come out of the queue. Answers have the id itself; events have that and the `idempotency_key`.
+    """
     return hashlib.sha256(b"message:" + idempotency_key.strip().encode()).hexdigest()[:32]
 
 
@@ -224,7 +226,7 @@ def _answered(answer: object) -> dict[str, Any]:
 
 
 def _queued(key: str) -> dict[str, Any]:
-    """The answer for a message in the queue."""
+    """The answer for a message in the queue. Its `message_id` is a handle: only the send function can make the id."""
     unknown = ("contact_id", "twilio_sid", "scheduled_for", "continues", "continued_as", "error")
     known = {"message_id": message_id_of(key), "status": "pending", "duplicate": False, "will_expire": False}
     return {**known, **dict.fromkeys(unknown)}

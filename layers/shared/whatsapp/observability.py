@@ -1,5 +1,6 @@
 """The logger and the metrics. Neither ever contains a phone number, a name or a message's text."""
 
+import logging
 import warnings
 
 from aws_lambda_powertools import Logger, Metrics
@@ -32,6 +33,10 @@ METRICS = {
 
 # An invocation that counts nothing is normal, and its warning would fill the log.
 warnings.filterwarnings("ignore", "No application metrics to publish*")
+
+# They log requests and URLs with numbers and texts, whatever level our own logger has.
+for library in ("aws_lambda_powertools", "boto3", "botocore", "requests", "s3transfer", "twilio", "urllib3"):
+    logging.getLogger(library).setLevel(logging.WARNING)
 
 logger = Logger()
 metrics = Metrics()

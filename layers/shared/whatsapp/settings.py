@@ -30,7 +30,8 @@ class Settings:
     send_queue_url: str
     send_dead_letter_queue_url: str
     twilio_secret: str
-    """Its JSON: account_sid, auth_token; optionally previous_auth_token, api_key_sid, api_key_secret."""
+    """Its JSON: account_sid, auth_token; optionally previous_auth_token, api_key_sid, api_key_secret,
+    webhook_shared_keys."""
     contact_key_secret: str
     """Secret whose string is the key of `contact_id`'s hash. Never rotate it: every contact would get a new id."""
     api_url_parameter: str

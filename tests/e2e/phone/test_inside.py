@@ -26,6 +26,7 @@ def test_a_rejection_needs_its_reason_and_then_sends_fail(clinic: Product, opene
         expect(row.locator(".tag.bad")).to_have_text("rejected")
         expect(row.locator(".reason")).to_have_text("INVALID_FORMAT")
         variables = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
+        clinic.api("PUT", "/contacts", {"address": asha, "opted_in_at": "2026-11-20T10:00:00+05:30"})
         answer = clinic.send(to=asha, template="mood_checkin", variables=variables)
         assert answer["error"]["code"] == "template_not_approved"
         page.keyboard.press("n")

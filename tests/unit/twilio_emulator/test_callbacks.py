@@ -4,7 +4,7 @@ import socket
 import time
 
 import pytest
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.rest import Client
 
 from local.twilio.callbacks import Overrides, sign
@@ -43,6 +43,23 @@ def test_signature_passes_twilios_validator(emulator: Emulator, client: Client, 
         assert RequestValidator(AUTH_TOKEN).validate(url, request.form, signature)
         assert not RequestValidator("b" * 32).validate(url, request.form, signature)
         assert not RequestValidator(AUTH_TOKEN).validate(url, request.form | {"MessageStatus": "x"}, signature)
+
+
+def test_signature_of_a_shared_key_passes_twilios_validator(emulator: Emulator, client: Client, door: Door) -> None:
+    emulator.control("configure", {"shared_key": {"id": "webhooks_sharedkey_1", "secret": "s" * 32}})
+    try:
+        client.messages.create(
+            to=TO, from_=FROM, content_sid=emulator.template(client), status_callback=door.url + "/status"
+        )
+        eventually(lambda: len(door.received) == 3)
+    finally:
+        emulator.control("configure", {"shared_key": None})
+    for request in door.received:
+        settings = request.headers["X-Twilio-Webhooks-Signature-Settings"]
+        assert settings == "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"
+        signed = (door.url + "/status", request.form, request.headers["X-Twilio-Signature"])
+        assert RequestValidator("s" * 32).validate(*signed, get_signature_algorithm(settings))
+        assert not RequestValidator(AUTH_TOKEN).validate(*signed)
 
 
 def test_callback_looks_like_a_captured_one(emulator: Emulator, client: Client, door: Door) -> None:

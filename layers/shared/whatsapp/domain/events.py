@@ -171,7 +171,8 @@ class MessageStatusChanged(Event):
 
     message_id: str
     idempotency_key: str | None = None
-    """Of a refused request. Nothing is stored of it, so `message_id` shows nothing; the key is as free as before."""
+    """The caller's own. Of a refused request nothing is stored: its `message_id` shows nothing, the key is as free as
+    before."""
     status: Literal["deferred", "sent", "delivered", "read", "failed", "undelivered", "expired", "canceled", "unknown"]
     twilio_sid: str | None = None
     template: str | None = None

@@ -161,6 +161,9 @@ MEDIA_GIVE_UP = 24 * HOUR
 MEDIUM_LINK_S = 900
 """How long a link to a medium works."""
 
+EXPORT_NEEDS = 10 * SECOND
+"""An export begins no further page with less of the invocation left: a hundred messages, then the dead letters."""
+
 # --- erasure ---------------------------------------------------------------------------------------------------------
 
 ERASURE_PASSES = (15 * MINUTE, 120 * MINUTE)

@@ -6,7 +6,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock
 from whatsapp.domain.sending.before_claim import cancel
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, is_message_id
+from whatsapp.domain.sending.message import Message, MessageIds, is_message_id
 from whatsapp.domain.sending.request import SendAnswer, answer_for
 from whatsapp.use_cases.commit import Commit
 
@@ -18,11 +18,13 @@ class CancelMessage:
     """Cancels what is not yet sent, and the records that continue it."""
 
     messages: MessageStore
+    message_ids: MessageIds
     clock: Clock
     commit: Commit
 
     def __call__(self, message_id: str) -> SendAnswer:
-        """Cancel. For an unknown id `canceled` is stored, so that a queued copy which arrives later is not sent.
+        """Cancel the message of an id or a handle. For an unknown one `canceled` is stored, so that a queued copy which
+        arrives later is not sent.
 
         Raises:
             MessagingError: `too_late_to_cancel`; a message in doubt is not sent again after it. `not_found` for what
@@ -31,9 +33,9 @@ class CancelMessage:
         if not is_message_id(message_id):
             raise MessagingError("not_found", "no outgoing message can have this id: it has 32 hex digits")
         for _ in range(_TRIES):
-            message = self.messages.get(message_id)
+            message = self.messages.find(message_id, self.message_ids)
             if message is None:
-                message = self._tombstone(message_id)
+                message = self._tombstone(self.message_ids.keyed(message_id))
                 if self.messages.put_new(message):
                     return answer_for(message)
             elif message.continued_as:

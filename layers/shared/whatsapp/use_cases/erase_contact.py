@@ -100,7 +100,7 @@ class EraseContact:
             for body, receipt_handle in self.queue.dead_letters():
                 if not self._has_time(deadline):
                     return False
-                if any(self.contact_ids.of(address) in contact_ids for address in _addresses_of(body)):
+                if any(self.contact_ids.of(address) in contact_ids for address in addresses_of(body)):
                     self.queue.delete_dead_letter(receipt_handle)
         except PublishFailed:
             return False
@@ -143,7 +143,7 @@ class EraseContact:
         return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
 
 
-def _addresses_of(letter: str) -> Iterator[Address]:
+def addresses_of(letter: str) -> Iterator[Address]:
     """The addresses in a dead letter: a request's `to`, and every number that stands anywhere in it."""
     yield from addresses_in(letter)
     with suppress(MessagingError):

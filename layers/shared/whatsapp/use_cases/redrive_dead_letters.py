@@ -14,7 +14,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Queue
 from whatsapp.domain.sending.continuation import redrive
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.message import Message, MessageIds, handle_of
 from whatsapp.domain.sending.request import RequestLabels, object_in
 from whatsapp.domain.sending.twilio_codes import REPAIRABLE
 from whatsapp.use_cases.commit import Commit
@@ -50,7 +50,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The action for one letter, and why. `message` is its record, if there is one."""
+    """The action for one letter, and why. `message` is its record; without one, `message_id` is a handle."""
 
     action: Action
     why: str
@@ -69,6 +69,7 @@ class RedriveDeadLetters:
     """Plans for each dead letter, and carries the plan out."""
 
     messages: MessageStore
+    message_ids: MessageIds
     queue: Queue
     commit: Commit
     clock: Clock
@@ -85,13 +86,13 @@ class RedriveDeadLetters:
         if isinstance(message_id, str):  # a nudge, or a message that the send function gave up
             return self._of_record(message_id, self.messages.get(message_id))
         labels = RequestLabels.model_validate(body)
-        message_id = message_id_of(labels.idempotency_key or letter.queue_message_id)
-        if message := self.messages.get(message_id):
-            return self._of_record(message_id, message)
+        handle = handle_of(labels.idempotency_key or letter.queue_message_id)
+        if message := self.messages.find(handle, self.message_ids):
+            return self._of_record(message.message_id, message)
         return Plan(
             action=Action.REQUEUE,
             why="the request was never stored",
-            message_id=message_id,
+            message_id=handle,
             request={**body, "idempotency_key": body.get("idempotency_key") or letter.queue_message_id},
             asked_at=letter.asked_at,
             labels=labels,

@@ -4,6 +4,7 @@ One record stands for at most one message at Twilio. A message in doubt is held,
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.contact_store import ContactStore
@@ -44,7 +45,7 @@ from whatsapp.domain.sending.before_claim import (
 )
 from whatsapp.domain.sending.compose import compose, content_of, templated
 from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
-from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
+from whatsapp.domain.sending.message import Message, MessageIds, SendKind, handle_of, new_attempt_id
 from whatsapp.domain.sending.on_restore import perhaps_lost
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.sending.sender import Sender
@@ -73,6 +74,7 @@ class SendMessage:
     metrics: Metrics
     catalog: Catalog
     contact_ids: ContactIds
+    message_ids: MessageIds
     clock: Clock
     commit: Commit
     policy: SendPolicy
@@ -87,15 +89,17 @@ class SendMessage:
         Raises:
             MessagingError: refused before anything was stored; the key is still free.
         """
-        message_id = message_id_of(idempotency_key)
+        handle = handle_of(idempotency_key)
+        message_id = self.message_ids.keyed(handle)
         try:
             template = self._template(request.template)
             to = Address.parse(request.to)
         except MessagingError:
-            if stored := self.messages.get(message_id):  # the key is another request's
+            if stored := self.messages.find(handle, self.message_ids):  # the key is another request's
                 return self._again(stored, request, deadline)
             raise
-        seen = self._read(self.contact_ids.of(to), template, message_id, self.contact_ids.former(to))
+        # Under its handle, as long as records of the time before ids were keyed are kept.
+        seen = self._read(self.contact_ids.of(to), template, (message_id, handle), self.contact_ids.former(to))
         if seen.message:
             return self._again(seen.message, request, deadline)
         contact = seen.contact
@@ -113,12 +117,15 @@ class SendMessage:
         Raises:
             MessagingError: `not_found`.
         """
-        message = self.messages.get(message_id)
+        message = self.messages.find(message_id, self.message_ids)
         if message is None:
             raise MessagingError("not_found", "a nudge names a message that does not exist")
         if not message.may_be_tried(self.clock.now()):
             return message
-        return self._send(message, self._read_for(message), deadline)
+        seen = self._read_for(message)
+        if seen.message:  # asked for twice while the functions were upgraded: the other record goes out
+            return self.commit(cancel(message, self.clock.now()))
+        return self._send(message, seen, deadline)
 
     def nudge(self, answer: SendAnswer) -> bool:
         """Put a message that a caller's request left waiting on the queue. False: the sweep finds it within minutes."""
@@ -271,17 +278,17 @@ class SendMessage:
 
     def _read_for(self, message: Message) -> Seen:
         template = message.template if message.template in self.catalog.names else None
-        return self._read(message.contact_id, self._template(template))
+        return self._read(message.contact_id, self._template(template), (self.message_ids.keyed(message.message_id),))
 
     def _read(
         self,
         contact_id: str,
         template: Template | None,
-        message_id: str | None = None,
+        message_ids: Sequence[str] = (),
         former_ids: tuple[str, ...] = (),
     ) -> Seen:
         """What the send depends on. An alias, or a number that had another spelling, takes more than one look."""
-        seen = self.reader.read(contact_id, template, message_id)
+        seen = self.reader.read(contact_id, template, message_ids)
         if seen.contact.alias_of or former_ids:
             contact = self.contacts.find(contact_id, former_ids) or Contact(contact_id=contact_id)
             seen = replace(seen, contact=contact)

@@ -14,7 +14,7 @@ from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.ports import Clock, Deadline, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
-from whatsapp.domain.sending.message import Message, message_id_of
+from whatsapp.domain.sending.message import Message, MessageIds, handle_of
 from whatsapp.domain.sending.request import RequestLabels, SendRequest, object_in, parse
 from whatsapp.use_cases.outbox import Outbox
 from whatsapp.use_cases.send_message import SendMessage
@@ -40,6 +40,7 @@ class WorkQueueMessage:
 
     send_message: SendMessage
     messages: MessageStore
+    message_ids: MessageIds
     queue: Queue
     outbox: Outbox
     clock: Clock
@@ -92,17 +93,17 @@ class WorkQueueMessage:
     def _refusal(self, body: Mapping[str, Any], received: QueueMessage, error: MessagingError) -> MessageStatusChanged:
         """The event of a refusal: one a queue message, so that the same key can be refused anew.
 
-        It has the id that the message would have had. Where another request has used the key, that id is of the other
-        one's message, which did not fail.
+        It has the message's handle, by which the key can be canceled. Where another request has used the key, that
+        handle is of the other one's message, which did not fail.
         """
         labels = RequestLabels.model_validate(body)
-        message_id = message_id_of(labels.idempotency_key or received.queue_message_id)
-        if self.messages.get(message_id):
-            message_id = message_id_of(received.queue_message_id)
+        handle = handle_of(labels.idempotency_key or received.queue_message_id)
+        if self.messages.find(handle, self.message_ids):
+            handle = handle_of(received.queue_message_id)
         return MessageStatusChanged(
-            event_id=f"{message_id}#refused#{received.queue_message_id}",
+            event_id=f"{handle}#refused#{received.queue_message_id}",
             occurred_at=iso(self.clock.now()),
-            message_id=message_id,
+            message_id=handle,
             idempotency_key=labels.idempotency_key,
             status="failed",
             user_id=labels.user_id,

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -49,6 +49,10 @@ class ContactStore:
             if former and "alias_of" not in former:
                 self.tie(former_id, contact_id)
         return self.get(contact_id)
+
+    def rows(self, contact_ids: Sequence[str]) -> list[Item]:
+        """These rows with all their attributes, an alias's own row too."""
+        return self._db.get_many(self._contacts, [{"contact_id": contact_id} for contact_id in contact_ids])
 
     def require(self, contact_id: str) -> Contact:
         """As `get`, for a contact that a caller names.

@@ -3,11 +3,11 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, DynamoDB, Item
-from whatsapp.adapters.dynamodb.items import message_from, message_key
+from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, message_from, message_key
 from whatsapp.domain.errors import MessagingError
 
 Place = tuple[int, str]
@@ -55,12 +55,33 @@ class ConversationStore:
 
         `contact_ids`: the contact's own and its aliases'.
         """
+        shown, next_before = self._places(contact_ids, limit, before)
+        found = self._db.get_many(self._messages, [message_key(message_id) for _, message_id in shown])
+        views = [self._view(item) for item in sorted(found, key=lambda item: (item["at"], item["message_id"]))]
+        return views, next_before
+
+    def kept(self, contact_ids: Sequence[str], limit: int, before: str | None) -> tuple[list[Item], str | None]:
+        """As `page`, with all attributes of each message, a link to each file, and the message's status callbacks."""
+        shown, next_before = self._places(contact_ids, limit, before)
+        return [message for _, message_id in shown for message in self._whole(message_id)], next_before
+
+    def _whole(self, message_id: str) -> Iterator[Item]:
+        """The message, unless it is gone since the index was read."""
+        entries = list(self._db.query_all(self._messages, Attr("message_id").eq(message_id)))
+        for item in entries:
+            if item["entry"] == MESSAGE_ENTRY:
+                callbacks = [entry for entry in entries if entry is not item]
+                media = [{**one, "url": self._link(one)} for one in item.get("media", ())]
+                yield {**item, **({"media": media} if media else {}), "callbacks": callbacks}
+
+    def _link(self, medium: dict[str, Any]) -> str | None:
+        return self._media_url(medium["key"]) if medium.get("key") else None
+
+    def _places(self, contact_ids: Sequence[str], limit: int, before: str | None) -> tuple[list[Place], str | None]:
         cursor = _place_of(before) if before else None
         places = sorted(place for contact_id in contact_ids for place in self._newest(contact_id, limit + 1, cursor))
         shown = places[-limit:]
-        found = self._db.get_many(self._messages, [message_key(message_id) for _, message_id in shown])
-        views = [self._view(item) for item in sorted(found, key=lambda item: (item["at"], item["message_id"]))]
-        return views, _cursor_of(shown[0]) if len(places) > limit else None
+        return shown, _cursor_of(shown[0]) if len(places) > limit else None
 
     def _newest(self, contact_id: str, enough: int, cursor: Place | None) -> list[Place]:
         """At least that many places before the cursor, newest first. Messages of the same millisecond come together."""
@@ -88,9 +109,8 @@ class ConversationStore:
 
     def _medium(self, index: int, medium: dict[str, Any]) -> dict[str, Any]:
         shown = {name: medium.get(name) for name in ("content_type", "status", "key", "size", "reason")}
-        url = self._media_url(medium["key"]) if medium.get("key") else None
         shown["content_type"] = medium.get("stored_type") or shown["content_type"]
-        return {"index": index, **shown, "url": url}
+        return {"index": index, **shown, "url": self._link(medium)}
 
 
 def _cursor_of(place: Place) -> str:

@@ -20,6 +20,7 @@ _PERSONAL_ON_CONTACTS = (
 )
 """Other attributes are kept: opt-out, rate limit, in-flight message, aliases, suppression."""
 _PERSONAL_ON_MESSAGES = (
+    "idempotency_key",
     "text",
     "variables",
     "media_url",

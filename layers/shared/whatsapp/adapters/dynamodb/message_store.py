@@ -14,7 +14,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.lifecycle import CLAIM, DEFER, FENCE, Slot
-from whatsapp.domain.sending.message import Message, SendKind, is_message_id, shard_of
+from whatsapp.domain.sending.message import Message, MessageIds, SendKind, is_message_id, shard_of
 from whatsapp.domain.sending.transition import Transition
 
 _ALWAYS_WRITTEN = frozenset({"status", "status_at", "due_at", "due_shard", "error", "announce", "contact_id", "lane"})
@@ -56,6 +56,10 @@ class MessageStore:
         """The outgoing message of this id."""
         item = self._db.get(self._messages, message_key(message_id))
         return message_from(item) if item and item.get("direction") == "outbound" else None
+
+    def find(self, message_id: str, ids: MessageIds) -> Message | None:
+        """The outgoing message of this id, or of this handle, which callers make of an idempotency key."""
+        return self.get(message_id) or self.get(ids.keyed(message_id))
 
     def due(self, shard: str, until: int) -> Iterator[Message]:
         """What is due in a shard until then, the longest due first, each page read when it is asked for.

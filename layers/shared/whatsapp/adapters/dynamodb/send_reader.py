@@ -1,5 +1,7 @@
 """What a send reads before its claim, in one call."""
 
+from collections.abc import Sequence
+
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.items import contact_from, message_from, message_key
 from whatsapp.adapters.dynamodb.sender_store import SENDER_KEY, SenderStore
@@ -36,21 +38,21 @@ class SendReader:
         self._contacts = contacts_table
         self._templates = templates_table
 
-    def read(self, contact_id: str, template: Template | None, message_id: str | None = None) -> Seen:
-        """Read consistently. `message_id`: of the message, if it is not known whether there is one."""
+    def read(self, contact_id: str, template: Template | None, message_ids: Sequence[str] = ()) -> Seen:
+        """Read consistently. `message_ids`: of the message, if it is not known whether there is one."""
         wanted: dict[str, tuple[str, dict[str, str]]] = {
             "contact": (self._contacts, {"contact_id": contact_id}),
             "sender": (self._messages, SENDER_KEY),
         }
-        if message_id:
-            wanted["message"] = (self._messages, message_key(message_id))
+        wanted |= {message_id: (self._messages, message_key(message_id)) for message_id in message_ids}
         if template:
             versions = map(template.version, template.languages)
             wanted |= {v: (self._templates, {"template": template.name, "version": v}) for v in versions}
         found = self._db.get_each(wanted)
-        message, contact = found.pop("message", {}), found.pop("contact", None)
+        contact = found.pop("contact", None)
+        messages = filter(None, [found.pop(message_id, None) for message_id in message_ids])
         return Seen(
-            message=message_from(message) if message.get("direction") == "outbound" else None,
+            message=next((message_from(item) for item in messages if item.get("direction") == "outbound"), None),
             contact=contact_from(contact) if contact else Contact(contact_id=contact_id),
             sender=self._senders.sender_from(found.pop("sender", {})),
             versions=tuple(map(version_from, found.values())),

@@ -27,6 +27,9 @@ class TwilioCredentials:
     """Accepted on webhooks too, while the token is being rotated."""
     api_key_sid: str | None = None
     api_key_secret: str | None = field(default=None, repr=False)
+    webhook_shared_keys: tuple[str, ...] = field(default=(), repr=False)
+    """The secrets of Twilio's shared keys, which sign webhooks in place of the token once they are switched on.
+    Source: www.twilio.com/docs/usage/webhooks/webhook-shared-keys (public beta)."""
 
     @property
     def webhook_tokens(self) -> tuple[str, ...]:
@@ -89,4 +92,17 @@ def parse_credentials(text: str, name: str) -> TwilioCredentials:
             retryable=True,
         )
     optional = {key: values.get(key) or None for key in ("previous_auth_token", "api_key_sid", "api_key_secret")}
-    return TwilioCredentials(account_sid=values["account_sid"], auth_token=values["auth_token"], **optional)
+    shared_keys = values.get("webhook_shared_keys") or []
+    if not isinstance(shared_keys, list) or not all(isinstance(key, str) and key for key in shared_keys):
+        raise MessagingError(
+            "account_problem",
+            f"webhook_shared_keys in the secret {name} must be a list of the shared keys' secrets, such as "
+            '["…"]: mend it with aws secretsmanager put-secret-value',
+            retryable=True,
+        )
+    return TwilioCredentials(
+        account_sid=values["account_sid"],
+        auth_token=values["auth_token"],
+        webhook_shared_keys=tuple(shared_keys),
+        **optional,
+    )

@@ -3,7 +3,6 @@
 The SDK itself never times out (measured on 9.13.0), and reads all root certificates anew for each connection.
 """
 
-import logging
 import os
 from collections.abc import Callable
 from http import HTTPStatus
@@ -21,8 +20,6 @@ from urllib3.util.ssl_ import create_urllib3_context
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.ports import Clock
-
-logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # its DEBUG lines contain numbers and texts
 
 
 class Connections(HTTPAdapter):

@@ -46,6 +46,8 @@ def before_claim(
         return refuse(message, refusal, now)
     if is_forbidden(contact, message):
         return refuse(message, _FORBIDDEN, now)
+    if template and template.requires_opt_in and contact.opted_in_at is None:
+        return refuse(message, _no_consent(template), now)
     if message.is_past(now):
         return expire(message, now)
     exempt = message.kind is SendKind.REPLY or (template is not None and template.quiet_hours_exempt)
@@ -177,6 +179,14 @@ def unreachable(contact: Contact, now: int) -> MessagingError | None:
         return None
     detail = f"suppressed since Twilio said: {row.meaning}; PUT /contacts lifts it"
     return MessagingError(row.error, detail, twilio_code=row.code)
+
+
+def _no_consent(template: "Template") -> MessagingError:
+    return MessagingError(
+        "no_consent",
+        f"{template.name} goes only to contacts who agreed to it: once this one has, record it by PUT /contacts with "
+        "`opted_in_at` and `opt_in_source`",
+    )
 
 
 def _waits_for_template_until(message: Message) -> int:

@@ -47,6 +47,7 @@ def compose(
         contact_id=contact.contact_id,
         to=to.value,
         request_hash=request.hash(),
+        idempotency_key=request.idempotency_key,
         created_at=now,
         asked_at=asked_at if asked_at < now else None,
         status=Status.PENDING,

@@ -1,6 +1,7 @@
 """An outgoing message's record."""
 
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -33,6 +34,8 @@ class Message:
     request_hash: str
     created_at: int
     status: Status
+    idempotency_key: str | None = field(default=None, repr=False)
+    """The caller's own, which its events bear."""
     kind: SendKind = SendKind.PROACTIVE
     template: str | None = None
     language: str | None = None
@@ -132,8 +135,28 @@ class Message:
         return f"{self.message_id}#{self.attempt}"
 
 
-def message_id_of(idempotency_key: str) -> str:
-    """The same key always gives the same id: 32 hex digits."""
+class MessageIds:
+    """Makes the ids of new messages: the same idempotency key gives the same id, which nobody can guess from the key.
+
+    It shares the secret of `ContactIds`; no address begins with `message:`.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def of(self, idempotency_key: str) -> str:
+        """The id of a new message of this idempotency key: 32 hex digits."""
+        return self.keyed(handle_of(idempotency_key))
+
+    def keyed(self, handle: str) -> str:
+        """The id of the message whose handle this is."""
+        return hmac.new(self._key, b"message:" + handle.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def handle_of(idempotency_key: str) -> str:
+    """A message's handle, which callers can make of the key alone. Messages that were stored before ids were keyed have
+    it as their id (docs/decisions/0014-keyed-message-ids.md).
+    """
     return hashlib.sha256(b"message:" + idempotency_key.encode()).hexdigest()[:32]
 
 

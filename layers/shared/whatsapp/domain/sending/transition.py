@@ -129,6 +129,7 @@ def status_changed(message: Message) -> MessageStatusChanged:
         user_id=message.user_id,
         agent=message.agent,
         message_id=message.message_id,
+        idempotency_key=message.idempotency_key,
         status=message.status.public_status,  # type: ignore[arg-type]  # only statuses that the event knows have an outbox
         twilio_sid=message.twilio_sid,
         template=message.template,

@@ -73,6 +73,8 @@ class Template:
     """Whether the text may be sent without the template inside the window, where it has no quick replies."""
     expires_with: str | None = None
     """The variable that names the moment the message is about, such as the session's beginning: it never goes later."""
+    requires_opt_in: bool = False
+    """Whether it may go only to contacts whose consent is recorded (`opted_in_at`)."""
 
     def wording(self, language: str) -> Wording:
         """Its wording in `language`.
