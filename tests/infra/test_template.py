@@ -35,6 +35,8 @@ OUR_ROUTES = {
     ("/contacts/lookup", "post"): "SendFunction",
     ("/contacts/{contact_id}", "delete"): "SendFunction",
     ("/contacts/{contact_id}/conversation", "get"): "SendFunction",
+    ("/groups/{group}", "get"): "SendFunction",
+    ("/groups/{group}", "delete"): "SendFunction",
     ("/hold", "put"): "SendFunction",
     ("/hold", "delete"): "SendFunction",
     ("/templates", "get"): "TemplateSyncFunction",

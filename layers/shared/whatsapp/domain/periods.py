@@ -189,6 +189,7 @@ JUST_PASSED = HOUR
 AGENT_REMEMBERED = 72 * HOUR
 """The agent of the latest outbound message answers replies for this long."""
 SEND_AT_MOST_AHEAD = 30 * DAY
+ANSWER_BY_MOST_AHEAD = 31 * DAY
 RETENTION_LEAST_DAYS = 35
 """A redelivered request must still find its record."""
 

@@ -38,11 +38,13 @@ from whatsapp.domain.sending.before_claim import (
     defer,
     fence,
     is_forbidden,
+    not_needed,
     paused,
     refuse,
     slot_taken,
 )
 from whatsapp.domain.sending.compose import compose, content_of, templated
+from whatsapp.domain.sending.group import Group, got_as_far_as
 from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, SendKind, message_id_of, new_attempt_id
 from whatsapp.domain.sending.on_restore import perhaps_lost
@@ -95,7 +97,7 @@ class SendMessage:
             if stored := self.messages.get(message_id):  # the key is another request's
                 return self._again(stored, request, deadline)
             raise
-        seen = self._read(self.contact_ids.of(to), template, message_id, self.contact_ids.former(to))
+        seen = self._read(self.contact_ids.of(to), template, request.group, message_id, self.contact_ids.former(to))
         if seen.message:
             return self._again(seen.message, request, deadline)
         contact = seen.contact
@@ -157,8 +159,12 @@ class SendMessage:
                 template = self._template(message.template)
                 if message.continues and self._went_after_all(message.continues):
                     return self.commit(cancel(message, now))
+                if seen.group and seen.group.is_canceled_for(message):
+                    return self.commit(cancel(message, now))
                 if held := before_claim(message, contact, template, self.policy, now, deadline.at):
                     return self._wait_in_turn(held, contact, now, deadline)
+                if self._is_not_needed(message, seen.group, contact):
+                    return self.commit(not_needed(message, now))
                 if deadline.at - now < periods.POST_NEEDS:
                     return message  # the sweep nudges it again
                 content = content_of(message, contact, template, now)
@@ -180,6 +186,8 @@ class SendMessage:
                 return self._post(claimed.after, content, sender, deadline)
             if lost.message:
                 return lost.message
+            if lost.group_canceled:
+                return self.commit(cancel(message, now))
             if lost.reply_in_flight and has_waited:
                 break
             message, contact, has_waited = self._after_lost_claim(message, contact, lost)
@@ -242,6 +250,13 @@ class SendMessage:
         exempt = message.template in self.catalog.names and self.catalog.get(message.template).quiet_hours_exempt
         return None if exempt else self.policy.quiet_hours
 
+    def _is_not_needed(self, message: Message, group: Group | None, contact: Contact) -> bool:
+        """Whether another message of the group got as far as the message's `unless` says."""
+        if message.unless is None or group is None:
+            return False
+        others = self.messages.get_many(sorted(group.message_ids - {message.message_id}))
+        return got_as_far_as(message.unless, others, contact)
+
     def _went_after_all(self, message_id: str) -> bool:
         """Late evidence shows that the message which this one continues reached Twilio, and did not fail."""
         predecessor = self.messages.get(message_id)
@@ -271,17 +286,18 @@ class SendMessage:
 
     def _read_for(self, message: Message) -> Seen:
         template = message.template if message.template in self.catalog.names else None
-        return self._read(message.contact_id, self._template(template))
+        return self._read(message.contact_id, self._template(template), message.group)
 
     def _read(
         self,
         contact_id: str,
         template: Template | None,
+        group: str | None,
         message_id: str | None = None,
         former_ids: tuple[str, ...] = (),
     ) -> Seen:
         """What the send depends on. An alias, or a number that had another spelling, takes more than one look."""
-        seen = self.reader.read(contact_id, template, message_id)
+        seen = self.reader.read(contact_id, template, group, message_id)
         if seen.contact.alias_of or former_ids:
             contact = self.contacts.find(contact_id, former_ids) or Contact(contact_id=contact_id)
             seen = replace(seen, contact=contact)

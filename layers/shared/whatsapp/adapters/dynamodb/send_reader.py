@@ -1,11 +1,13 @@
 """What a send reads before its claim, in one call."""
 
 from whatsapp.adapters.dynamodb.client import DynamoDB
+from whatsapp.adapters.dynamodb.group_store import group_from, group_key
 from whatsapp.adapters.dynamodb.items import contact_from, message_from, message_key
 from whatsapp.adapters.dynamodb.sender_store import SENDER_KEY, SenderStore
 from whatsapp.adapters.dynamodb.template_store import version_from
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.dataclass import dataclass
+from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.sender import Sender
 from whatsapp.domain.templates.template import Template
@@ -22,6 +24,8 @@ class Seen:
     sender: Sender
     versions: tuple[TemplateVersion, ...]
     """Of the template's present wordings, those that are stored."""
+    group: Group | None = None
+    """The message's group, if it has one that is stored."""
 
 
 class SendReader:
@@ -36,7 +40,9 @@ class SendReader:
         self._contacts = contacts_table
         self._templates = templates_table
 
-    def read(self, contact_id: str, template: Template | None, message_id: str | None = None) -> Seen:
+    def read(
+        self, contact_id: str, template: Template | None, group: str | None, message_id: str | None = None
+    ) -> Seen:
         """Read consistently. `message_id`: of the message, if it is not known whether there is one."""
         wanted: dict[str, tuple[str, dict[str, str]]] = {
             "contact": (self._contacts, {"contact_id": contact_id}),
@@ -44,14 +50,17 @@ class SendReader:
         }
         if message_id:
             wanted["message"] = (self._messages, message_key(message_id))
+        if group:
+            wanted["group"] = (self._messages, group_key(group))
         if template:
             versions = map(template.version, template.languages)
             wanted |= {v: (self._templates, {"template": template.name, "version": v}) for v in versions}
         found = self._db.get_each(wanted)
-        message, contact = found.pop("message", {}), found.pop("contact", None)
+        message, contact, group_item = found.pop("message", {}), found.pop("contact", None), found.pop("group", None)
         return Seen(
             message=message_from(message) if message.get("direction") == "outbound" else None,
             contact=contact_from(contact) if contact else Contact(contact_id=contact_id),
             sender=self._senders.sender_from(found.pop("sender", {})),
             versions=tuple(map(version_from, found.values())),
+            group=group_from(group, group_item) if group and group_item else None,
         )

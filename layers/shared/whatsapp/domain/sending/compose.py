@@ -59,6 +59,9 @@ def compose(
         user_id=request.user_id or contact.user_id,
         agent=request.agent or (template.agent if template else None),
         in_reply_to=request.in_reply_to,
+        group=request.group,
+        unless=request.unless,
+        answer_by=_answer_by(request, now),
         send_at=send_at,
         expires_at=expires_at,
         on_unknown=request.on_unknown or (template.on_unknown if template else "hold"),
@@ -81,6 +84,17 @@ def _times(request: SendRequest, template: Template | None, asked_at: int, now: 
     if expires_at is not None and expires_at <= now:
         raise MessagingError("expired", "`expires_at` has passed: nothing was sent")
     return send_at, min((at for at in (expires_at, moment) if at is not None), default=None)
+
+
+def _answer_by(request: SendRequest, now: int) -> int | None:
+    answer_by = _epoch_ms(request.answer_by)
+    if answer_by is None:
+        return None
+    if answer_by <= max(now, _epoch_ms(request.send_at) or now):
+        raise MessagingError("invalid_request", "answer_by: must be later than now, and than `send_at`")
+    if answer_by > now + periods.ANSWER_BY_MOST_AHEAD:
+        raise MessagingError("invalid_request", "answer_by: at most 31 days ahead")
+    return answer_by
 
 
 def _moment(request: SendRequest, template: Template, now: int) -> int | None:

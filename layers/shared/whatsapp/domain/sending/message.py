@@ -6,6 +6,7 @@ import re
 import secrets
 from dataclasses import field
 from enum import StrEnum
+from typing import Literal
 
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
@@ -43,6 +44,11 @@ class Message:
     user_id: str | None = None
     agent: str | None = None
     in_reply_to: str | None = None
+    group: str | None = None
+    unless: Literal["answered", "delivered", "read"] | None = None
+    """It is not needed if another message of its group got that far."""
+    answer_by: int | None = None
+    """If nobody answered by then, its caller hears of it."""
     send_at: int | None = None
     expires_at: int | None = None
     on_unknown: str = "hold"
