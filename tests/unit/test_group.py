@@ -9,8 +9,8 @@ from whatsapp.domain.sending.message import Message
 from tests.unit.sending_kit import CONTACT, NOW, message
 
 
-def at(status: Status, accepted_at: int | None = NOW) -> Message:
-    return message(status, accepted_at=accepted_at)
+def at(status: Status, claimed_at: int = NOW) -> Message:
+    return message(status, claimed_at=claimed_at)
 
 
 @pytest.mark.parametrize(
@@ -31,20 +31,26 @@ def test_a_status_gets_as_far(status: Status, reached: list[Progress]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepted", "wrote", "answered"),
+    ("claimed", "wrote", "answered"),
     [
         ([NOW], None, False),
         ([NOW], NOW - 1, False),
         ([NOW], NOW, True),
         ([NOW + 5, NOW], NOW + 1, True),  # since the first of them
         ([], NOW, False),
-        ([None], NOW, False),
     ],
 )
-def test_answered_since_the_first(accepted: list[int | None], wrote: int | None, answered: bool) -> None:
+def test_answered_since_the_first(claimed: list[int], wrote: int | None, answered: bool) -> None:
     contact = Contact(contact_id=CONTACT, last_inbound_at=wrote)
-    messages = [at(Status.SENT, accepted_at) for accepted_at in accepted]
+    messages = [at(Status.SENT, claimed_at) for claimed_at in claimed]
     assert got_as_far_as("answered", messages, contact) is answered
+
+
+@pytest.mark.parametrize("status", [Status.SENDING, Status.UNKNOWN, Status.UNRESOLVED])
+def test_what_is_in_doubt_may_have_been_answered(status: Status) -> None:
+    wrote = [NOW - 2_000, NOW - 1_000]  # it was claimed a second ago
+    contacts = [Contact(contact_id=CONTACT, last_inbound_at=at) for at in wrote]
+    assert [got_as_far_as("answered", [message(status)], contact) for contact in contacts] == [False, True]
 
 
 def test_what_never_reached_twilio_is_not_answered() -> None:
@@ -54,8 +60,19 @@ def test_what_never_reached_twilio_is_not_answered() -> None:
 
 @pytest.mark.parametrize(
     ("canceled_at", "asked_at", "canceled"),
-    [(None, NOW, False), (NOW, NOW - 1, True), (NOW, NOW, True), (NOW, NOW + 1, False)],
+    [
+        (None, None, False),
+        (None, NOW, False),
+        (NOW, NOW - 1, True),
+        (NOW, NOW, True),
+        (NOW, NOW + 1, False),
+        (NOW, None, False),  # it comes just now
+    ],
 )
-def test_a_cancel_covers_what_was_asked_for_before(canceled_at: int | None, asked_at: int, canceled: bool) -> None:
-    asked = message(Status.PENDING, asked_at=asked_at)
-    assert Group(name="appointment-1", canceled_at=canceled_at).is_canceled_for(asked) is canceled
+def test_a_cancel_covers_what_was_asked_for_before(
+    canceled_at: int | None, asked_at: int | None, canceled: bool
+) -> None:
+    group = Group(name="appointment-1", canceled_at=canceled_at)
+    asked = message(Status.PENDING, after_cancel=group.cancel_before(asked_at))
+    assert group.is_canceled_for(asked) is canceled
+    assert Group(name="appointment-1", canceled_at=NOW + 1_000).is_canceled_for(asked)

@@ -89,8 +89,8 @@ def test_doubt_is_too_late_and_a_failure_is_neither(app: UnitApp) -> None:
 
 
 def test_a_copy_that_was_asked_for_before_is_canceled_when_it_comes(app: UnitApp) -> None:
-    app.manage_groups.cancel(GROUP)
     asked_at = app.clock.now()
+    app.manage_groups.cancel(GROUP)
     app.clock.sleep(600)
     answer = app.send_message(a_request(group=GROUP), "queued", app.deadline, asked_at)
     assert (answer.status, app.gateway.posts) == ("canceled", [])
@@ -101,8 +101,17 @@ def test_a_copy_that_was_asked_for_before_is_canceled_when_it_comes(app: UnitApp
 def test_what_is_asked_for_afterwards_goes(app: UnitApp) -> None:
     plan(app, "old time")
     app.manage_groups.cancel(GROUP)
-    app.clock.sleep(0.001)
     assert app.send("new time", group=GROUP).status == "sent"
+    app.clock.sleep(3_600)
+    app.manage_groups.cancel(GROUP)
+    queued = app.send_message(a_request(group=GROUP), "queued", app.deadline, app.clock.now())
+    assert queued.status == "sent"
+
+
+def test_a_sandbox_whose_clock_is_behind_sends_what_is_asked_for_afterwards(app: UnitApp) -> None:
+    app.manage_groups.cancel(GROUP)
+    app.clock.at -= 4_000
+    assert app.send(group=GROUP).status == "sent"
 
 
 def test_a_cancel_between_reading_and_claim_is_heard(app: UnitApp) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import MessageUnanswered
+from whatsapp.domain.ports import InDoubt
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.message import message_id_of
 
@@ -35,7 +36,7 @@ def test_the_event_says_whom_to_phone(app: UnitApp) -> None:
     send(app, group=GROUP)
     assert unanswered(app) == [
         MessageUnanswered(
-            event_id=f"{GROUP}#unanswered#{iso(NOON + 2 * HOUR)}",
+            event_id=f"{message_id_of('m')}#unanswered",
             occurred_at=iso(NOON + 2 * HOUR),
             contact_id=app.contact().contact_id,
             address=PATIENT,
@@ -44,11 +45,29 @@ def test_the_event_says_whom_to_phone(app: UnitApp) -> None:
             group=GROUP,
             message_id=message_id_of("m"),
             template="appointment_confirmation",
-            status="sent",
             answer_by=iso(NOON + 2 * HOUR),
         )
     ]
     assert len(unanswered(app, 3 * HOUR)) == 1
+
+
+def test_a_group_is_told_of_once(app: UnitApp) -> None:
+    send(app, "confirmation", group=GROUP)
+    app.clock.sleep(60)
+    send(app, "reminder", group=GROUP)
+    app.clock.sleep(60)
+    send(app, "another time", group=GROUP, answer_by=iso(NOON + 9 * HOUR))
+    send(app, "canceled", group=GROUP)
+    app.cancel_message(message_id_of("canceled"))
+    assert [event.message_id for event in unanswered(app)] == [message_id_of("reminder")]
+
+
+def test_a_message_in_doubt_may_have_been_answered(app: UnitApp) -> None:
+    app.gateway.outcomes = [InDoubt("no answer")]
+    send(app)
+    app.clock.sleep(60)
+    app.patient_writes()
+    assert unanswered(app) == []
 
 
 def test_not_before_its_time(app: UnitApp) -> None:
@@ -83,7 +102,7 @@ def test_without_a_group_an_earlier_answer_does_not_count(app: UnitApp) -> None:
 
 def test_a_message_that_never_went_is_unanswered(app: UnitApp) -> None:
     send(app, send_at=iso(NOON + HOUR), expires_at=iso(NOON + HOUR + 1_000))
-    assert [event.status for event in unanswered(app)] == ["deferred"]
+    assert len(unanswered(app)) == 1
 
 
 def test_a_canceled_message_expects_nothing(app: UnitApp) -> None:

@@ -193,8 +193,6 @@ class MessageUnanswered(Event):
     message_id: str
     """Of the message with `answer_by`."""
     template: str | None = None
-    status: str
-    """How far it got."""
     answer_by: str
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from whatsapp.adapters.dynamodb.group_store import GroupStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
+from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock
@@ -36,10 +37,13 @@ class ManageGroups:
     def cancel(self, name: str) -> dict[str, list[str]]:
         """Cancel all that waits, and all that was asked for before and is still on the queue.
 
+        It ends once every clock is past the cancel, so that what its caller asks for next, on the queue too, goes.
+
         Returns:
             `canceled`: the ids of the messages that do not go; `too_late`: of those that went, or may have gone.
         """
-        group = self.groups.cancel(name, self.clock.now())
+        self.groups.get(name)  # DynamoDB's answer corrects the clock of a new sandbox
+        group = self.groups.cancel(name, self.clock.now() + periods.CLOCK_ERROR)
         canceled, too_late = [], []
         for message in self._messages(group.message_ids):
             if message.continued_as:
@@ -51,6 +55,7 @@ class ManageGroups:
                 current = self.messages.get(message.message_id) or message
                 if current.status in ACCEPTED | IN_DOUBT:
                     too_late.append(message.message_id)
+        self.clock.sleep(periods.GROUP_CANCEL_WAITS_S)
         return {"canceled": canceled, "too_late": too_late}
 
     def _messages(self, message_ids: frozenset[str]) -> list[Message]:

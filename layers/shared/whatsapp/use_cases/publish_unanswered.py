@@ -59,13 +59,24 @@ class PublishUnanswered:
         return found
 
     def _is_unanswered(self, messages: list[Message]) -> bool:
-        last = messages[-1]
+        first, last = messages[0], messages[-1]
         if last.status is Status.CANCELED or not last.to:
             return False
         contact = self.contacts.get(last.contact_id) or Contact(contact_id=last.contact_id)
         group = self.groups.get(last.group) if last.group else None
         others = self.messages.get_many(sorted(group.message_ids)) if group else []
-        return not is_answered([*messages, *others], contact)
+        return not any(_speaks_for(other, first) for other in others) and not is_answered([*messages, *others], contact)
+
+
+def _speaks_for(other: Message, message: Message) -> bool:
+    """Of a group's messages whose answer is expected by the same time, the last one's event is published."""
+    is_later = (other.created_at, other.message_id) > (message.created_at, message.message_id)
+    return (
+        is_later
+        and other.answer_by == message.answer_by
+        and other.continues is None
+        and other.status is not Status.CANCELED
+    )
 
 
 def _unanswered(messages: list[Message]) -> MessageUnanswered:
@@ -73,7 +84,7 @@ def _unanswered(messages: list[Message]) -> MessageUnanswered:
     first, last = messages[0], messages[-1]
     answer_by = iso(first.answer_by or 0)
     return MessageUnanswered(
-        event_id=f"{first.group or first.message_id}#unanswered#{answer_by}",
+        event_id=f"{first.message_id}#unanswered",
         occurred_at=answer_by,
         contact_id=last.contact_id,
         address=last.to,
@@ -82,6 +93,5 @@ def _unanswered(messages: list[Message]) -> MessageUnanswered:
         group=last.group,
         message_id=first.message_id,
         template=first.template,
-        status=last.status.public_status,
         answer_by=answer_by,
     )

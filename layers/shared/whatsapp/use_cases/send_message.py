@@ -101,8 +101,17 @@ class SendMessage:
         if seen.message:
             return self._again(seen.message, request, deadline)
         contact = seen.contact
-        now, send_to_ids = self.clock.now(), self.policy.send_to_ids
-        message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
+        now = self.clock.now()
+        message = compose(
+            request,
+            message_id,
+            contact,
+            template,
+            now,
+            send_to_ids=self.policy.send_to_ids,
+            asked_at=asked_at,
+            group=seen.group,
+        )
         sent = self._send(message, seen, deadline, reject=request.on_rate_limit == "reject")
         stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
         if not stored_by_us:  # another worker stored this key's message first

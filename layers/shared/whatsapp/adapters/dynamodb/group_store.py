@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, DynamoDB, Item, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, absent_or
 from whatsapp.adapters.dynamodb.items import kept_until
 from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.message import Message
@@ -21,10 +21,18 @@ class GroupStore:
         item = self._db.get(self._messages, group_key(name))
         return group_from(name, item) if item else None
 
-    def cancel(self, name: str, now: int) -> Group:
-        """Note that what was asked for until now is not to be sent. From then on no claim of it holds."""
-        canceled = {"canceled_at": now, "ttl": kept_until(now, self._retention_days)}
-        return group_from(name, self._db.write(Change(table=self._messages, key=group_key(name), set=canceled)))
+    def cancel(self, name: str, until: int) -> Group:
+        """Note that what was asked for until then is not to be sent. From now on no claim of it holds."""
+        change = Change(
+            table=self._messages,
+            key=group_key(name),
+            set={"canceled_at": until, "ttl": kept_until(until, self._retention_days)},
+            condition=absent_or("canceled_at", Attr("canceled_at").lt(until)),
+        )
+        try:
+            return group_from(name, self._db.write(change))
+        except ConditionFailed as failed:  # another cancel ends later
+            return group_from(name, failed.items[0] or {})
 
 
 def group_key(name: str) -> dict[str, str]:
@@ -45,7 +53,7 @@ def membership(message: Message, table: str, ttl: int, *, not_canceled: bool = F
     """
     if message.group is None:
         return []
-    not_since: Any = absent_or("canceled_at", Attr("canceled_at").lt(message.requested_at))
+    not_since: Any = absent_or("canceled_at", Attr("canceled_at").lte(message.after_cancel or 0))
     return [
         Change(
             table=table,

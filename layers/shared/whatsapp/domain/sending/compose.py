@@ -8,6 +8,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import OutgoingPost
+from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.request import SendRequest
@@ -24,16 +25,18 @@ def compose(
     *,
     send_to_ids: bool,
     asked_at: int | None = None,
+    group: Group | None = None,
 ) -> Message:
     """The record of a new message to this contact, in their language and with the text that they will read.
 
-    `asked_at`: when its caller asked for it (epoch ms), if it waited in the queue.
+    `asked_at`: when its caller asked for it (epoch ms), if it waited in the queue. `group`: its group as it is stored.
 
     Raises:
         MessagingError: `expired`; `too_late` if the moment that it is about has passed, or has by `send_at`;
             `invalid_request` for a `send_at` too far ahead; `unknown_language`; `invalid_variables`; `invalid_address`
             for an id whose number is not known, unless sends to ids are on.
     """
+    after_cancel = group.cancel_before(asked_at) if group else None
     asked_at = min(asked_at, now) if asked_at else now
     send_at, expires_at = _times(request, template, asked_at, now)
     to = _recipient(Address.parse(request.to), contact, send_to_ids=send_to_ids)
@@ -60,6 +63,7 @@ def compose(
         agent=request.agent or (template.agent if template else None),
         in_reply_to=request.in_reply_to,
         group=request.group,
+        after_cancel=after_cancel,
         unless=request.unless,
         answer_by=_answer_by(request, now),
         send_at=send_at,

@@ -19,18 +19,19 @@ class Group:
     name: str
     message_ids: frozenset[str] = frozenset()
     canceled_at: int | None = None
-    """When it was last canceled (epoch ms)."""
+    """The end of its last cancel (epoch ms): what is asked for later goes."""
+
+    def cancel_before(self, asked_at: int | None) -> int | None:
+        """The cancel that a request came after. `asked_at`: of one that waited in the queue; others come just now."""
+        return self.canceled_at if asked_at is None or asked_at > (self.canceled_at or 0) else None
 
     def is_canceled_for(self, message: Message) -> bool:
-        """Whether the message was asked for before the group was canceled. What is asked for afterwards goes."""
-        return self.canceled_at is not None and message.requested_at <= self.canceled_at
+        """Whether it was canceled since the message was asked for."""
+        return self.canceled_at is not None and self.canceled_at > (message.after_cancel or 0)
 
 
 def got_as_far_as(progress: Progress, messages: Iterable[Message], contact: Contact) -> bool:
-    """Whether one of the messages reached the contact so far.
-
-    Answered means that the contact wrote since Twilio accepted the first of them.
-    """
+    """Whether one of the messages reached the contact so far."""
     match progress:
         case "delivered":
             return any(message.status in ARRIVED for message in messages)
@@ -41,6 +42,11 @@ def got_as_far_as(progress: Progress, messages: Iterable[Message], contact: Cont
 
 
 def is_answered(messages: Iterable[Message], contact: Contact) -> bool:
-    """Whether the contact wrote since Twilio accepted the first of these messages."""
-    first = min((m.accepted_at for m in messages if m.status in ACCEPTED and m.accepted_at), default=None)
+    """Whether the contact wrote since the first of these messages went, or may have gone."""
+    first = min((went for message in messages if (went := _went_at(message))), default=None)
     return first is not None and contact.last_inbound_at is not None and contact.last_inbound_at >= first
+
+
+def _went_at(message: Message) -> int | None:
+    """When Twilio took it at the earliest. Where only a callback showed that, `accepted_at` is later."""
+    return message.claimed_at if message.status in ACCEPTED or message.is_in_doubt else None

@@ -45,6 +45,8 @@ class Message:
     agent: str | None = None
     in_reply_to: str | None = None
     group: str | None = None
+    after_cancel: int | None = None
+    """The cancel of its group that it was asked for after. A later one binds it."""
     unless: Literal["answered", "delivered", "read"] | None = None
     """It is not needed if another message of its group got that far."""
     answer_by: int | None = None
