@@ -84,6 +84,7 @@ def _task(name: str, deadline: Deadline) -> dict[str, Any]:
     with ExitStack() as later:  # an error of one sweep must not keep the next from its work
         done: dict[str, Any] = {}
         later.callback(lambda: done.update(alerts=app.raise_alerts.sweep(deadline)))
+        later.callback(lambda: done.update(unanswered=app.publish_unanswered(deadline)))
         later.callback(lambda: done.update(erased=app.erase_contact.sweep(deadline)))
         done |= app.sweep_due(deadline)
     return done

@@ -96,6 +96,18 @@ def erase(contact_id: str) -> Response[Any]:
     return Response(status_code=202, content_type="application/json", body=json.dumps(erasing))
 
 
+@api.get("/groups/<group>")
+def get_group(group: str) -> dict[str, Any]:
+    """Show a group's messages."""
+    return bootstrap.app().manage_groups.show(group)
+
+
+@api.delete("/groups/<group>")
+def cancel_group(group: str) -> dict[str, Any]:
+    """Cancel a group's messages that wait."""
+    return bootstrap.app().manage_groups.cancel(group)
+
+
 @api.put("/hold")
 def hold() -> dict[str, Any]:
     """Hold all sending: everything is stored and waits."""

@@ -36,6 +36,8 @@ OUR_ROUTES = {
     ("/contacts/{contact_id}", "delete"): "SendFunction",
     ("/contacts/{contact_id}/conversation", "get"): "SendFunction",
     ("/contacts/{contact_id}/export", "get"): "SendFunction",
+    ("/groups/{group}", "get"): "SendFunction",
+    ("/groups/{group}", "delete"): "SendFunction",
     ("/hold", "put"): "SendFunction",
     ("/hold", "delete"): "SendFunction",
     ("/templates", "get"): "TemplateSyncFunction",

@@ -54,6 +54,15 @@ class Case:
         last = max((at + (CLOCK_ERROR if queued else INVOCATION) for at, queued in request.asked), default=0)
         return self.is_to(request, erasure.address, erasure.asked_at) and last < erasure.asked_at
 
+    def group_of(self, request: Request) -> list[Entry]:
+        """What Twilio accepted of a request's group."""
+        name, entries = request.body.get("group"), []
+        for entry in self.ledger:
+            other = self.script.request_of(entry.message_id)
+            if name and other and other.body.get("group") == name:
+                entries.append(entry)
+        return entries
+
     def was_erased(self, request: Request | None) -> bool:
         """Whether an erasure may have ended a request."""
         return request is not None and any(self.is_to(request, one.address) for one in self.script.erasures)

@@ -27,6 +27,7 @@ from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt, NotSent
 from whatsapp.domain.receiving import opt_out
 from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status, twilio_codes
+from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Slot, Status
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import EVENT, take
@@ -35,6 +36,7 @@ from whatsapp.use_cases import receive_message, resolve_doubt, send_message, swe
 from whatsapp.use_cases.cancel_message import CancelMessage
 from whatsapp.use_cases.erase_contact import EraseContact
 from whatsapp.use_cases.outbox import Outbox
+from whatsapp.use_cases.publish_unanswered import PublishUnanswered
 from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
 from whatsapp.use_cases.send_message import SendMessage
 from whatsapp.use_cases.work_queue_message import WorkQueueMessage
@@ -68,6 +70,11 @@ def _defect(meaning: str) -> Callable[[Callable[[ExitStack], None]], Callable[[E
         return put_in
 
     return note
+
+
+def _named(function: Any, **named: Any) -> Any:
+    """The function with these arguments, whatever its caller says."""
+    return lambda *arguments, **others: function(*arguments, **{**others, **named})
 
 
 def _replace(stack: ExitStack, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -397,6 +404,30 @@ def erasure_forgets_the_queue(stack: ExitStack) -> None:
         return lambda self, request, key, deadline, asked_at=None: original(self, request, key, deadline)
 
     _replace(stack, SendMessage, "__call__", call)
+
+
+@_defect("a group's cancel cancels what waits, and forgets what is still to come")
+def group_cancel_forgets_the_queue(stack: ExitStack) -> None:
+    _replace(stack, Group, "is_canceled_for", lambda _: lambda self, message: False)
+    _replace(stack, message_store, "membership", lambda original: _named(original, not_canceled=False))
+
+
+@_defect("a group's cancel binds what is asked for after it")
+def group_cancel_for_ever(stack: ExitStack) -> None:
+    _replace(stack, Group, "cancel_before", lambda _: lambda self, asked_at: None)
+
+
+@_defect("a nudge goes although somebody answered")
+def nudge_despite_an_answer(stack: ExitStack) -> None:
+    _replace(stack, send_message, "got_as_far_as", lambda _: lambda *_: False)
+
+
+@_defect("an answer that is expected is looked for once, and forgotten if the bus is down")
+def unanswered_and_forgotten(stack: ExitStack) -> None:
+    def settle(original: Any) -> Any:
+        return lambda self, expected: (original(self, expected), self.answers.settle(expected))[0]
+
+    _replace(stack, PublishUnanswered, "_settle", settle)
 
 
 @_defect("an erasure strips the contact's row, and leaves the messages")

@@ -59,6 +59,7 @@ class Lambdas:
         "incident": "_alert",
         "publish": "_publish",
         "erase": "_sweep_erasures",
+        "answer": "_sweep_answers",
         "words": "_reconcile",
     }
     """The schedules that look into each kind of shard."""
@@ -275,6 +276,10 @@ class Lambdas:
 
     def _sweep_erasures(self) -> None:
         self._task("erasures", lambda app, deadline: app.erase_contact.sweep(deadline))
+
+    def _sweep_answers(self) -> None:
+        for _ in range(2 if self.faults.chance(self.faults.rates.redelivered) else 1):
+            self._task("unanswered", lambda app, deadline: app.publish_unanswered(deadline))
 
     def _reconcile(self) -> None:
         for _ in range(2 if self.faults.chance(self.faults.rates.redelivered) else 1):

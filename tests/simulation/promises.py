@@ -116,6 +116,37 @@ def canceled_stays(case: Case) -> Iterator[Violation]:
             yield Violation(WRONG, f"{message_id} went although its cancel was confirmed")
 
 
+def canceled_groups_stay(case: Case) -> Iterator[Violation]:
+    """After the answer to a group's cancel nothing of it goes that was asked for before the cancel."""
+    for cancel in case.script.group_cancels:
+        for post in case.world.twilio.posts:
+            request = case.script.request_of(post.message_id)
+            if request is None or request.body.get("group") != cancel.group or post.at <= cancel.confirmed_at:
+                continue
+            asked = [at + (0 if queued else INVOCATION) for at, queued in _until(request, post.at).asked]
+            if max(asked) < cancel.asked_at and not set(cancel.too_late) & set(request.message_ids):
+                late = (post.at - cancel.confirmed_at) / 1000
+                yield Violation(WRONG, f"{post.message_id} was posted {late:.1f} s after its group was canceled")
+
+
+def the_answered_are_not_nudged(case: Case) -> Iterator[Violation]:
+    """What is to go unless somebody answered does not go after an answer that our webhook took before the claim."""
+    for post in case.world.twilio.posts:
+        request = case.script.request_of(post.message_id)
+        if request is None or request.body.get("unless") != "answered" or case.was_erased(request):
+            continue
+        group = case.group_of(request)
+        others = [e for e in group if e.message_id != post.message_id and not e.failed]
+        first = min((e.accepted_at for e in others), default=None)
+        answers = [
+            said
+            for said in case.script.said.values()
+            if said.address == request.body["to"] and first is not None and said.at > first + CLOCK_ERROR
+        ]
+        if any(s.confirmed_at and s.confirmed_at < post.at - INVOCATION for s in answers):
+            yield Violation(WRONG, f"{post.message_id} was posted although its group had been answered")
+
+
 def the_erased_are_left_alone(case: Case) -> Iterator[Violation]:
     """After a confirmed erasure nothing goes that was asked for before it."""
     for erasure in case.script.erasures:
@@ -212,6 +243,8 @@ SAFETY: tuple[Rule, ...] = (
     an_hour_apart,
     silence_is_kept,
     canceled_stays,
+    canceled_groups_stay,
+    the_answered_are_not_nudged,
     the_erased_are_left_alone,
     a_hold_holds,
     in_its_time,

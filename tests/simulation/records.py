@@ -1,5 +1,6 @@
 """What must hold once all is quiet: our tables and events, judged by the ledger and the script."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from whatsapp.domain import periods
@@ -158,6 +159,62 @@ def events_are_true(case: Case) -> Iterator[Violation]:
             yield Violation(WRONG, f"the bus heard that {message.message_id} is {said}; it is {message.status}")
 
 
+def groups_are_true(case: Case) -> Iterator[Violation]:
+    """What was asked for after a group's cancel is not canceled by it; what is not needed had a reason."""
+    for request in case.script.requests.values():
+        message = case.messages.get(request.message_id)
+        if "group" not in request.body or message is None or message.status is not Status.CANCELED:
+            continue
+        first = min(at for at, _ in request.asked)
+        later = [c for c in case.script.group_cancels if c.group == message.group and c.confirmed_at > first]
+        if message.error and message.error.code == "not_needed":
+            if not case.group_of(request) and not _is_doubtful(case, message):
+                yield Violation(WRONG, f"{message.message_id} was not needed, though nothing of its group went")
+        elif not later and message.message_id not in case.script.canceled and not case.was_erased(request):
+            yield Violation(LOST, f"{message.message_id} was canceled with a group that was canceled before it")
+
+
+def unanswered_is_told(case: Case) -> Iterator[Violation]:
+    """Where nobody answered in time, its caller hears so once; where somebody did, never."""
+    told = Counter(e["message_id"] for e in case.world.bus.events if e["type"] == "message.unanswered")
+    for request in case.script.requests.values():
+        message = case.messages.get(request.message_id)
+        if message is None or not message.answer_by or case.was_erased(request):
+            continue
+        entries = case.group_of(request)
+        first = min((entry.accepted_at for entry in entries if not entry.failed), default=None)
+        theirs = [s for s in case.script.said.values() if case.is_one(s.address, request.body["to"])]
+        may_be_answered = entries and any(said.at >= entries[0].accepted_at - CLOCK_ERROR for said in theirs)
+        in_time = first is not None and any(
+            said.at > first + CLOCK_ERROR and said.confirmed_at and said.confirmed_at < message.answer_by - MINUTE
+            for said in theirs
+        )
+        if told[message.message_id] and in_time:
+            yield Violation(WRONG, f"the bus heard that {message.message_id} is unanswered, and it was answered")
+        called_off = any(m.status is Status.CANCELED for m in _chain(case, message))
+        if _is_doubtful(case, message):
+            continue
+        theirs_too = [
+            m.message_id for m in case.messages.values() if (m.group, m.answer_by) == (message.group, message.answer_by)
+        ]
+        if not any(told[message_id] for message_id in theirs_too) and not may_be_answered and not called_off:
+            yield Violation(LOST, f"nobody answered {message.message_id}, and its caller did not hear so")
+
+
+def _is_doubtful(case: Case, message: Message) -> bool:
+    """Whether it is not known of a message of its group, or of the message itself, if it went."""
+    theirs = [m for m in case.messages.values() if m.group and m.group == message.group]
+    return any(m.status is Status.UNRESOLVED for m in [message, *theirs])
+
+
+def _chain(case: Case, message: Message) -> Iterator[Message]:
+    """The message and those that continue it."""
+    current: Message | None = message
+    while current:
+        yield current
+        current = case.messages.get(current.continued_as or "")
+
+
 def what_passes_fails_nothing(case: Case) -> Iterator[Violation]:
     """What Twilio refuses for now, a token or a paused template, fails no message that has not waited four hours."""
     for message in case.messages.values():
@@ -220,6 +277,8 @@ AT_REST: tuple[Rule, ...] = (
     records_are_true,
     all_is_told,
     events_are_true,
+    groups_are_true,
+    unanswered_is_told,
     what_passes_fails_nothing,
     outages_end,
     the_erased_are_forgotten,

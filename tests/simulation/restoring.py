@@ -79,7 +79,10 @@ class RestoringWorld:
             return world.script.requests[key] if is_repeated else request(key, body, queued=queued)
 
         vars(world).update(
-            request=asked, erase=lambda _: None, _release=lambda hold: None if self.held_at else release(hold)
+            request=asked,
+            erase=lambda _: None,
+            cancel_group=lambda *_: None,
+            _release=lambda hold: None if self.held_at else release(hold),
         )
 
     def _backup(self) -> Backup:

@@ -72,6 +72,8 @@ def populate(world: World) -> None:
             _twins(world, patient, START + rng.randint(0, span))
         if rng.random() < 0.25:
             _tie(world, patient, START + rng.randint(0, span))
+        if rng.random() < 0.2:
+            _appointment(world, patient, START + rng.randint(0, span))
         _words(world, patient, span)
         if rng.random() < 0.12:
             _erase(world, patient, START + rng.randint(0, span + HOUR))
@@ -121,6 +123,44 @@ def _rotate(world: World, at: int) -> None:
     promoted_at = at - world.rng.choice((5_000, MINUTE, 20 * MINUTE, 2 * HOUR)) if hasty else at + 15 * MINUTE
     world.hub.at(promoted_at, promote)
     world.hub.at(at, begin)
+
+
+def _appointment(world: World, patient: Patient, at: int) -> None:
+    """A confirmation, a reminder and a nudge of one group; the patient may answer, and the appointment may move."""
+    rng, group = world.rng, f"appointment-{patient.number[1:]}"
+    world.faults.met.add("group")
+    hour = {"session_time": _iso(at + 12 * HOUR)}
+    reminder = {"template": "session_reminder", "variables": {**NAMES, **hour}, "send_at": _iso(at + 2 * HOUR)}
+    nudge = {"template": "mood_checkin", "variables": NAMES, "send_at": _iso(at + rng.randint(3, 5) * HOUR)}
+    nudge["unless"] = rng.choice(("answered", "answered", "delivered", "read"))
+    confirmation = {"template": "follow_up", "variables": TEMPLATES["follow_up"]}
+    if rng.random() < 0.5:
+        confirmation["answer_by"] = _iso(at + rng.choice((MINUTE, HOUR, 7 * HOUR)))
+    plan = {"confirmation": confirmation, "reminder": reminder, "nudge": nudge}
+
+    def ask(which: str, name: str) -> None:
+        body = {"to": patient.number, "group": group, **plan[which]}
+        world.request(f"{group}-{name}", body, queued=rng.random() < 0.5)
+
+    for which in plan:
+        world.hub.at(at + rng.choice((0, 0, 50, 20_000)), lambda which=which: ask(which, which))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    if rng.random() < 0.5:
+        _say(world, patient, at + rng.choice((MINUTE, 30 * MINUTE, 4 * HOUR)), "Confirm")
+    if rng.random() < 0.6:
+
+        def ask_anew() -> None:
+            for which in plan:
+                ask(which, f"moved-{which}")
+
+        def move() -> None:
+            world.cancel_group(group, ask_anew)
+
+        if rng.random() < 0.5:
+            status = rng.choice(("claimed", "sending", "unknown", "deferred", "retrying"))
+            which = rng.choice(list(plan))
+            world.when(MESSAGE_IDS.of(f"{group}-{which}"), status, move, rng.choice((0, 100, 2_500, 8_000)))
+        else:
+            world.hub.at(at + rng.choice((-3_000, 30, 1_000, 20_000, 10 * MINUTE, 2 * HOUR, 3 * HOUR)), move)
 
 
 def _words(world: World, patient: Patient, span: int) -> None:

@@ -63,6 +63,17 @@ class Erasure:
 
 
 @dataclass(kw_only=True)
+class GroupCancel:
+    """A caller canceled a group: asked for, and answered."""
+
+    group: str
+    asked_at: int
+    confirmed_at: int
+    too_late: list[str]
+    """The messages that it could not call off."""
+
+
+@dataclass(kw_only=True)
 class Hold:
     """All sending was held, from its confirmation until someone began to release it."""
 
@@ -78,6 +89,7 @@ class Script:
         self.said: dict[str, Said] = {}
         self.canceled: dict[str, int] = {}
         """Message ids whose cancel was confirmed, and when."""
+        self.group_cancels: list[GroupCancel] = []
         self.erasures: list[Erasure] = []
         self.holds: list[Hold] = []
         self.known_at: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """The world around the product: what callers, patients and operators do. `Lambdas` has the functions and the time."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from whatsapp.adapters.dynamodb.items import contact_from, message_from
@@ -18,7 +19,7 @@ from whatsapp.use_cases.redrive_dead_letters import DeadLetter
 from functions.send.serve import serve
 from tests.simulation.hub import MINUTE
 from tests.simulation.lambdas import START, Lambdas
-from tests.simulation.script import Erasure, Hold, Request, Said, Script
+from tests.simulation.script import Erasure, GroupCancel, Hold, Request, Said, Script
 from tests.simulation.twilio import SENDER
 
 CALLER_TRIES = 8
@@ -53,6 +54,26 @@ class World(Lambdas):
                 self.script.canceled.setdefault(answer.message_id, self.hub.now)
 
         self._invoke("cancel", lambda app, _: app.cancel_message(message_id), told)
+
+    def cancel_group(self, group: str, then: Callable[[], object]) -> None:
+        """A caller cancels a group, until that is answered, and goes on at once."""
+        asked_at = self.hub.now
+
+        def told(answer: Any) -> None:
+            if answer is None:
+                self.hub.at(self.hub.now + 1_000, once)
+            else:
+                self.faults.met.add("group canceled")
+                cancel = GroupCancel(
+                    group=group, asked_at=asked_at, confirmed_at=self.hub.now, too_late=answer["too_late"]
+                )
+                self.script.group_cancels.append(cancel)
+                then()
+
+        def once() -> None:
+            self._invoke("cancel group", lambda app, _: app.manage_groups.cancel(group), told)
+
+        once()
 
     def erase(self, address: str) -> None:
         """A person asks to be forgotten, until that is confirmed. An answer that nobody is found counts as that."""

@@ -98,7 +98,7 @@ def test_nothing_personal_stays(side: Receiving) -> None:
 
 KEPT_OF_AN_INBOUND_MESSAGE = {
     *("message_id", "contact_id", "to", "received_at", "kind", "source", "opt", "agent", "due_shard", "due_at"),
-    *("in_reply_to", "in_reply_to_template", "forwarded", "frequently_forwarded", "opt_word", "opt_again"),
+    *("in_reply_to", "in_reply_to_template", "group", "forwarded", "frequently_forwarded", "opt_word", "opt_again"),
 }
 
 

@@ -34,11 +34,12 @@ def test_people_are_erased_and_alerted_even_if_the_sweep_fails(monkeypatch: pyte
         sweep_due=broken,
         erase_contact=SimpleNamespace(sweep=swept.append),
         raise_alerts=SimpleNamespace(sweep=swept.append),
+        publish_unanswered=swept.append,
     )
     monkeypatch.setattr(bootstrap, "app", lambda: app)
     with pytest.raises(RuntimeError):
         lambda_handler({"task": "sweep"}, CONTEXT)
-    assert len(swept) == 2
+    assert len(swept) == 3
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")

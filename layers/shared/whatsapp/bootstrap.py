@@ -33,8 +33,10 @@ from whatsapp.use_cases.record_status import RecordStatus
 
 if TYPE_CHECKING:
     from whatsapp.adapters.aws.media_store import S3MediaStore
+    from whatsapp.adapters.dynamodb.answer_store import AnswerStore
     from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
     from whatsapp.adapters.dynamodb.erasure_store import ErasureStore
+    from whatsapp.adapters.dynamodb.group_store import GroupStore
     from whatsapp.adapters.dynamodb.send_reader import SendReader
     from whatsapp.adapters.dynamodb.sender_store import SenderStore
     from whatsapp.adapters.dynamodb.template_store import TemplateStore
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.erase_contact import EraseContact
     from whatsapp.use_cases.export_contact import ExportContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
+    from whatsapp.use_cases.manage_groups import ManageGroups
     from whatsapp.use_cases.pace import Pace
+    from whatsapp.use_cases.publish_unanswered import PublishUnanswered
     from whatsapp.use_cases.publish_waiting import PublishWaiting
     from whatsapp.use_cases.reconcile import Reconcile
     from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
@@ -218,6 +222,18 @@ class App:
         return SendReader(self.db, self.senders, s.messages_table, s.contacts_table, s.templates_table)
 
     @cached_property
+    def groups(self) -> "GroupStore":
+        from whatsapp.adapters.dynamodb.group_store import GroupStore
+
+        return GroupStore(self.db, self.settings.messages_table, self.settings.retention_days)
+
+    @cached_property
+    def answers(self) -> "AnswerStore":
+        from whatsapp.adapters.dynamodb.answer_store import AnswerStore
+
+        return AnswerStore(self.db, self.settings.messages_table)
+
+    @cached_property
     def raise_alerts(self) -> RaiseAlerts:
         return self._join(RaiseAlerts)
 
@@ -339,6 +355,18 @@ class App:
         from whatsapp.use_cases.cancel_message import CancelMessage
 
         return self._join(CancelMessage)
+
+    @cached_property
+    def manage_groups(self) -> "ManageGroups":
+        from whatsapp.use_cases.manage_groups import ManageGroups
+
+        return self._join(ManageGroups)
+
+    @cached_property
+    def publish_unanswered(self) -> "PublishUnanswered":
+        from whatsapp.use_cases.publish_unanswered import PublishUnanswered
+
+        return self._join(PublishUnanswered)
 
     @cached_property
     def manage_contacts(self) -> "ManageContacts":

@@ -27,6 +27,8 @@ class Event:
     address: str | None = None
     user_id: str | None = None
     agent: str | None = None
+    group: str | None = None
+    """The caller's name for what the message is about."""
     version: Literal[1] = 1
 
     def detail(self) -> dict[str, Any]:
@@ -184,6 +186,18 @@ class MessageStatusChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUnanswered(Event):
+    """Nobody answered by the time that the caller gave: phone the patient."""
+
+    detail_type: ClassVar[str] = "message.unanswered"
+
+    message_id: str
+    """Of the message with `answer_by`."""
+    template: str | None = None
+    answer_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactOptedOut(Event):
     """The patient asked for silence: every later send is refused."""
 
@@ -220,6 +234,7 @@ EVENTS: tuple[type[Event], ...] = (
     MessageReceived,
     MessageMediaStored,
     MessageStatusChanged,
+    MessageUnanswered,
     ContactOptedOut,
     ContactOptedIn,
     TemplateStatusChanged,

@@ -34,6 +34,9 @@ AWS_CLOCK_BELIEVED_S = 240.0
 """AWS refuses a signature that is five minutes off. If the clock is off by less than this, the cause was another."""
 CLOCK_ERROR = 2 * SECOND
 """How far a sandbox's corrected clock may be off."""
+GROUP_CANCEL_WAITS_S = 2 * CLOCK_ERROR / SECOND
+"""A cancel of a group is dated `CLOCK_ERROR` ahead, to cover what was queued before it by SQS's clock. It is answered
+when that moment has passed by every clock."""
 SQS_LONGEST_DELAY_S = 900
 SQS_LONGEST_VISIBILITY_S = 43_200
 
@@ -192,6 +195,7 @@ JUST_PASSED = HOUR
 AGENT_REMEMBERED = 72 * HOUR
 """The agent of the latest outbound message answers replies for this long."""
 SEND_AT_MOST_AHEAD = 30 * DAY
+ANSWER_BY_MOST_AHEAD = 31 * DAY
 RETENTION_LEAST_DAYS = 35
 """A redelivered request must still find its record."""
 

@@ -39,11 +39,13 @@ from whatsapp.domain.sending.before_claim import (
     defer,
     fence,
     is_forbidden,
+    not_needed,
     paused,
     refuse,
     slot_taken,
 )
 from whatsapp.domain.sending.compose import compose, content_of, templated
+from whatsapp.domain.sending.group import Group, got_as_far_as
 from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, MessageIds, SendKind, handle_of, new_attempt_id
 from whatsapp.domain.sending.on_restore import perhaps_lost
@@ -99,12 +101,22 @@ class SendMessage:
                 return self._again(stored, request, deadline)
             raise
         # Under its handle, as long as records of the time before ids were keyed are kept.
-        seen = self._read(self.contact_ids.of(to), template, (message_id, handle), self.contact_ids.former(to))
+        ids, former_ids = (message_id, handle), self.contact_ids.former(to)
+        seen = self._read(self.contact_ids.of(to), template, request.group, ids, former_ids)
         if seen.message:
             return self._again(seen.message, request, deadline)
         contact = seen.contact
-        now, send_to_ids = self.clock.now(), self.policy.send_to_ids
-        message = compose(request, message_id, contact, template, now, send_to_ids=send_to_ids, asked_at=asked_at)
+        now = self.clock.now()
+        message = compose(
+            request,
+            message_id,
+            contact,
+            template,
+            now,
+            send_to_ids=self.policy.send_to_ids,
+            asked_at=asked_at,
+            group=seen.group,
+        )
         sent = self._send(message, seen, deadline, reject=request.on_rate_limit == "reject")
         stored_by_us = (sent.created_at, sent.request_hash) == (message.created_at, message.request_hash)
         if not stored_by_us:  # another worker stored this key's message first
@@ -164,8 +176,12 @@ class SendMessage:
                 template = self._template(message.template)
                 if message.continues and self._went_after_all(message.continues):
                     return self.commit(cancel(message, now))
+                if seen.group and seen.group.is_canceled_for(message):
+                    return self.commit(cancel(message, now))
                 if held := before_claim(message, contact, template, self.policy, now, deadline.at):
                     return self._wait_in_turn(held, contact, now, deadline)
+                if self._is_not_needed(message, seen.group, contact):
+                    return self.commit(not_needed(message, now))
                 if deadline.at - now < periods.POST_NEEDS:
                     return message  # the sweep nudges it again
                 content = content_of(message, contact, template, now)
@@ -187,6 +203,8 @@ class SendMessage:
                 return self._post(claimed.after, content, sender, deadline)
             if lost.message:
                 return lost.message
+            if lost.group_canceled:
+                return self.commit(cancel(message, now))
             if lost.reply_in_flight and has_waited:
                 break
             message, contact, has_waited = self._after_lost_claim(message, contact, lost)
@@ -249,6 +267,13 @@ class SendMessage:
         exempt = message.template in self.catalog.names and self.catalog.get(message.template).quiet_hours_exempt
         return None if exempt else self.policy.quiet_hours
 
+    def _is_not_needed(self, message: Message, group: Group | None, contact: Contact) -> bool:
+        """Whether another message of the group got as far as the message's `unless` says."""
+        if message.unless is None or group is None:
+            return False
+        others = self.messages.get_many(sorted(group.message_ids - {message.message_id}))
+        return got_as_far_as(message.unless, others, contact)
+
     def _went_after_all(self, message_id: str) -> bool:
         """Late evidence shows that the message which this one continues reached Twilio, and did not fail."""
         predecessor = self.messages.get(message_id)
@@ -278,17 +303,19 @@ class SendMessage:
 
     def _read_for(self, message: Message) -> Seen:
         template = message.template if message.template in self.catalog.names else None
-        return self._read(message.contact_id, self._template(template), (self.message_ids.keyed(message.message_id),))
+        keyed = (self.message_ids.keyed(message.message_id),)
+        return self._read(message.contact_id, self._template(template), message.group, keyed)
 
     def _read(
         self,
         contact_id: str,
         template: Template | None,
+        group: str | None,
         message_ids: Sequence[str] = (),
         former_ids: tuple[str, ...] = (),
     ) -> Seen:
         """What the send depends on. An alias, or a number that had another spelling, takes more than one look."""
-        seen = self.reader.read(contact_id, template, message_ids)
+        seen = self.reader.read(contact_id, template, group, message_ids)
         if seen.contact.alias_of or former_ids:
             contact = self.contacts.find(contact_id, former_ids) or Contact(contact_id=contact_id)
             seen = replace(seen, contact=contact)

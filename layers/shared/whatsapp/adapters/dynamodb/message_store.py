@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from whatsapp.adapters.dynamodb.answer_store import expected_answer_item
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
+from whatsapp.adapters.dynamodb.group_store import membership
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
 from whatsapp.domain import periods
@@ -38,6 +40,8 @@ class ClaimLost:
     contact: Contact | None = None
     inbound_refused: bool = False
     """The inbound message is over 24 h old or has had all its replies."""
+    group_canceled: bool = False
+    """Its group was canceled since it was asked for."""
     reply_in_flight: bool = False
 
 
@@ -61,6 +65,11 @@ class MessageStore:
         """The outgoing message of this id, or of this handle, which callers make of an idempotency key."""
         return self.get(message_id) or self.get(ids.keyed(message_id))
 
+    def get_many(self, message_ids: Sequence[str]) -> list[Message]:
+        """The outgoing messages of these ids, in no order."""
+        items = self._db.get_many(self._messages, [message_key(message_id) for message_id in message_ids])
+        return [message_from(item) for item in items if item["direction"] == "outbound"]
+
     def due(self, shard: str, until: int) -> Iterator[Message]:
         """What is due in a shard until then, the longest due first, each page read when it is asked for.
 
@@ -68,14 +77,14 @@ class MessageStore:
         """
         span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
         for page in self._db.pages(self._messages, span, index="due"):
-            found = self._outbound([item["message_id"] for item in page if item["entry"] == "message"])
+            found = self.get_many([item["message_id"] for item in page if item["entry"] == "message"])
             yield from sorted((m for m in found if m.due_at and m.due_shard == shard), key=lambda m: m.due_at or 0)
 
     def of_contact(self, contact_id: str, since: int, until: int) -> Sequence[Message]:
         """The contact's outgoing messages created in that span, both ends included."""
         span = Attr("contact_id").eq(contact_id) & Attr("at").between(since, until)
         ids = [item["message_id"] for item in self._db.query_all(self._messages, span, index="conversation")]
-        return self._outbound([message_id for message_id in ids if is_message_id(message_id)])
+        return self.get_many([message_id for message_id in ids if is_message_id(message_id)])
 
     def waiting_of(self, contact: Contact, now: int) -> list[Message]:
         """What waits for the contact's slot. A hint: the index lags, conditions decide."""
@@ -98,9 +107,9 @@ class MessageStore:
         claimed = transition.after
         slot = self._slots.take(claimed, claimed.claimed_at or 0, lease, aliases)
         try:
-            self._db.transact(self._own(transition), *slot)
+            self._db.transact(self._own(transition), *slot, *self._beside(transition, not_canceled=True))
         except ConditionFailed as failed:
-            return _why_lost(failed)
+            return _why_lost(failed, claimed)
         return None
 
     def commit(self, transition: Transition) -> bool:
@@ -109,9 +118,9 @@ class MessageStore:
         If only the slot has moved on to another message, the step is taken without it.
         """
         slot, places = self._slot_changes(transition)
-        others: list[Change | Put] = [*places]
+        others: list[Change | Put] = [*places, *self._beside(transition)]
         if transition.successor:
-            others.append(self._put(transition.successor))
+            others += [self._put(transition.successor), *self._membership(transition.successor)]
         return self._write(self._own(transition), slot, *others)
 
     def put_new(self, message: Message) -> bool:
@@ -139,10 +148,6 @@ class MessageStore:
 
     # --- building blocks -------------------------------------------------------------------------------------------
 
-    def _outbound(self, message_ids: Sequence[str]) -> list[Message]:
-        items = self._db.get_many(self._messages, [message_key(message_id) for message_id in message_ids])
-        return [message_from(item) for item in items if item["direction"] == "outbound"]
-
     def _own(self, transition: Transition) -> Change | Put:
         """The message's own write."""
         before, after = transition.before, transition.after
@@ -159,6 +164,23 @@ class MessageStore:
     def _put(self, message: Message) -> Put:
         ttl = kept_until(message.created_at, self._retention_days)
         return Put(table=self._messages, item=message_item(message, ttl), condition=Attr("message_id").not_exists())
+
+    def _beside(self, transition: Transition, *, not_canceled: bool = False) -> list[Change | Put]:
+        """What is written with a message's first write and its claims: its place in its group, and with the first the
+        time by which an answer is expected.
+        """
+        message, is_new = transition.after, transition.before.is_new
+        changes: list[Change | Put] = []
+        if is_new or not_canceled:
+            changes += self._membership(message, not_canceled=not_canceled)
+        if is_new and message.answer_by is not None:
+            ttl = kept_until(message.answer_by, self._retention_days)
+            changes.append(Put(table=self._messages, item=expected_answer_item(message, ttl)))
+        return changes
+
+    def _membership(self, message: Message, *, not_canceled: bool = False) -> list[Change]:
+        ttl = kept_until(message.created_at, self._retention_days)
+        return membership(message, self._messages, ttl, not_canceled=not_canceled)
 
     def _slot_changes(self, transition: Transition) -> tuple[Change | None, list[Change]]:
         """What the step does to the contact's row, and to the inbound message that a reply answers."""
@@ -215,13 +237,17 @@ def _condition(transition: Transition) -> Any:
     return condition
 
 
-def _why_lost(failed: ConditionFailed) -> ClaimLost:
-    own, contact, *inbound = failed.items
+def _why_lost(failed: ConditionFailed, claimed: Message) -> ClaimLost:
+    """The conditions, in order: the message's, the contact's, the inbound message's for a reply, the group's if any."""
+    own, contact, *_ = failed.items
+    is_reply = claimed.kind is SendKind.REPLY
     if failed.failed[0]:
         return ClaimLost(message=message_from(own) if own else None)
-    if inbound and failed.failed[2]:
+    if claimed.group and failed.failed[3 if is_reply else 2]:
+        return ClaimLost(group_canceled=True)
+    if is_reply and failed.failed[2]:
         return ClaimLost(inbound_refused=True)
-    in_flight = bool(contact and contact.get("reply_inflight")) and bool(inbound)
+    in_flight = bool(contact and contact.get("reply_inflight")) and is_reply
     return ClaimLost(contact=contact_from(contact) if contact else None, reply_in_flight=in_flight)
 
 

@@ -110,6 +110,8 @@ class InboundMessage(InboundContent):
     in_reply_to_template: str | None = None
     user_id: str | None = None
     agent: str | None = None
+    group: str | None = None
+    """Of our message that it answers."""
     source: str = "webhook"
     opt_word: Literal["out", "in"] | None = None
     """`out` or `in` where the message is a STOP or a START."""

@@ -45,6 +45,7 @@ def record_of(
         in_reply_to_template=answered.template if answered else None,
         user_id=(answered.user_id if answered else None) or contact.user_id,  # several patients may share a phone
         agent=choose_agent(payload, replied_to_agent, contact, received_at, default_agent),
+        group=answered.group if answered else None,
         source=source,
         opt_word=opt_of(form.text, form.opt_out_type),
         due_shard=shard_of("publish", contact.contact_id),
@@ -62,6 +63,7 @@ def events_of(inbound: InboundMessage) -> list[Event]:
         "address": inbound.address,
         "user_id": inbound.user_id,
         "agent": inbound.agent,
+        "group": inbound.group,
         "message_id": inbound.message_id,
     }
     button = (

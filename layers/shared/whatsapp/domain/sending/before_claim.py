@@ -133,9 +133,15 @@ def expire(message: Message, now: int) -> Transition:
     return take(message, EXPIRE, now, outbox=EVENT_AND_ALERT if ours else EVENT)
 
 
-def cancel(message: Message, now: int) -> Transition:
+def cancel(message: Message, now: int, *, error: Failure | None = None) -> Transition:
     """A waiting message is not wanted any more: its caller, an erasure, or the message it continues went after all."""
-    return take(message, CANCEL, now, outbox=EVENT)
+    return take(message, CANCEL, now, error=error or message.error, outbox=EVENT)
+
+
+def not_needed(message: Message, now: int) -> Transition:
+    """Another message of its group got as far as its `unless` says."""
+    detail = f"another message of its group was {message.unless} already"
+    return cancel(message, now, error=Failure(code="not_needed", detail=detail))
 
 
 def claim(message: Message, attempt: str, now: int, lease: int) -> Transition:

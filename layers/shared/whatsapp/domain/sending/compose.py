@@ -8,6 +8,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import OutgoingPost
+from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.request import SendRequest
@@ -24,16 +25,18 @@ def compose(
     *,
     send_to_ids: bool,
     asked_at: int | None = None,
+    group: Group | None = None,
 ) -> Message:
     """The record of a new message to this contact, in their language and with the text that they will read.
 
-    `asked_at`: when its caller asked for it (epoch ms), if it waited in the queue.
+    `asked_at`: when its caller asked for it (epoch ms), if it waited in the queue. `group`: its group as it is stored.
 
     Raises:
         MessagingError: `expired`; `too_late` if the moment that it is about has passed, or has by `send_at`;
             `invalid_request` for a `send_at` too far ahead; `unknown_language`; `invalid_variables`; `invalid_address`
             for an id whose number is not known, unless sends to ids are on.
     """
+    after_cancel = group.cancel_before(asked_at) if group else None
     asked_at = min(asked_at, now) if asked_at else now
     send_at, expires_at = _times(request, template, asked_at, now)
     to = _recipient(Address.parse(request.to), contact, send_to_ids=send_to_ids)
@@ -60,6 +63,10 @@ def compose(
         user_id=request.user_id or contact.user_id,
         agent=request.agent or (template.agent if template else None),
         in_reply_to=request.in_reply_to,
+        group=request.group,
+        after_cancel=after_cancel,
+        unless=request.unless,
+        answer_by=_answer_by(request, now),
         send_at=send_at,
         expires_at=expires_at,
         on_unknown=request.on_unknown or (template.on_unknown if template else "hold"),
@@ -82,6 +89,17 @@ def _times(request: SendRequest, template: Template | None, asked_at: int, now: 
     if expires_at is not None and expires_at <= now:
         raise MessagingError("expired", "`expires_at` has passed: nothing was sent")
     return send_at, min((at for at in (expires_at, moment) if at is not None), default=None)
+
+
+def _answer_by(request: SendRequest, now: int) -> int | None:
+    answer_by = _epoch_ms(request.answer_by)
+    if answer_by is None:
+        return None
+    if answer_by <= max(now, _epoch_ms(request.send_at) or now):
+        raise MessagingError("invalid_request", "answer_by: must be later than now, and than `send_at`")
+    if answer_by > now + periods.ANSWER_BY_MOST_AHEAD:
+        raise MessagingError("invalid_request", "answer_by: at most 31 days ahead")
+    return answer_by
 
 
 def _moment(request: SendRequest, template: Template, now: int) -> int | None:

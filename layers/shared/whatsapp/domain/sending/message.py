@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import field
 from enum import StrEnum
+from typing import Literal
 
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
@@ -46,6 +47,13 @@ class Message:
     user_id: str | None = None
     agent: str | None = None
     in_reply_to: str | None = None
+    group: str | None = None
+    after_cancel: int | None = None
+    """The cancel of its group that it was asked for after. A later one binds it."""
+    unless: Literal["answered", "delivered", "read"] | None = None
+    """It is not needed if another message of its group got that far."""
+    answer_by: int | None = None
+    """If nobody answered by then, its caller hears of it."""
     send_at: int | None = None
     expires_at: int | None = None
     on_unknown: str = "hold"

@@ -68,6 +68,8 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_iso_8601)]
 TemplateName = Annotated[str, Field(max_length=100)]
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256), _Visible]
 UserId = Annotated[str, Field(max_length=256)]
+GroupName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!$&'()*+,.:;=@_~-]+$")]
+"""Of the characters that may stand in a URL's path as they are (RFC 3986, `pchar`)."""
 Agent = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_]+$")]
 
 
@@ -89,6 +91,20 @@ class SendRequest(BaseModel):
     in_reply_to: Annotated[
         str | None,
         Field(pattern=r"^(SM|MM)[0-9a-fA-F]{32}$", description="The inbound message this answers."),
+    ] = None
+    group: Annotated[
+        GroupName | None,
+        Field(
+            description="What the message is about, such as an appointment. Not personal: it stands in URLs and logs."
+        ),
+    ] = None
+    unless: Annotated[
+        Literal["answered", "delivered", "read"] | None,
+        Field(description="At its time the message is dropped if another one of its `group` got that far."),
+    ] = None
+    answer_by: Annotated[
+        Moment | None,
+        Field(description="If nobody answered the `group`, or this message, by then: one event `message.unanswered`."),
     ] = None
     text: Annotated[str, Field(min_length=1, max_length=1600), _Visible] | None = None
     media_url: Annotated[
@@ -121,6 +137,8 @@ class SendRequest(BaseModel):
                 "WhatsApp drops the text beside anything but a picture: `media_url` must end in `.jpg`, `.jpeg` or "
                 "`.png`; send any other file without `text`, and the text as a message of its own"
             )
+        if self.unless is not None and self.group is None:
+            raise ValueError("`unless` looks at the other messages of a `group`: name it")
         if self.send_at and self.expires_at and self.expires_at <= self.send_at:
             raise ValueError("`expires_at` must be later than `send_at`")
         return self

@@ -128,6 +128,7 @@ def status_changed(message: Message) -> MessageStatusChanged:
         address=message.to,
         user_id=message.user_id,
         agent=message.agent,
+        group=message.group,
         message_id=message.message_id,
         idempotency_key=message.idempotency_key,
         status=message.status.public_status,  # type: ignore[arg-type]  # only statuses that the event knows have an outbox
