@@ -19,7 +19,8 @@ from typing import Any
 
 from ministack.core import iam_actions, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+from samtranslator.translator import transform as sam
 
 Properties = Mapping[str, Any]
 
@@ -117,6 +118,21 @@ def read_concurrency_as_number() -> None:
     handler["create"] = create_mapping
 
 
+def show_sam_the_parameters() -> None:
+    """SAM's transform is told no parameter's value here. On AWS it puts them into the descriptions of layers."""
+    apply, transform = engine._apply_transforms, sam.transform
+    one_at_a_time = threading.Lock()
+
+    def apply_with_parameters(template: Properties, provided: Any = None, previous: Any = None) -> Any:
+        values = engine._transform_parameters(template, provided, previous)
+        with one_at_a_time:
+            sam.transform = lambda fragment, _, loader: transform(fragment, values, loader)
+            return apply(template, provided, previous)
+
+    for module in (engine, changesets, handlers):
+        module._apply_transforms = apply_with_parameters
+
+
 def unpack_layers_once() -> None:
     """Each cold start unpacks each layer anew, some 2 s: here all of them share one copy."""
     spawn = lambda_runtime.Worker._spawn
@@ -183,6 +199,7 @@ def mend() -> None:
     keep_time_to_live()
     refer_to_secrets_by_arn()
     read_concurrency_as_number()
+    show_sam_the_parameters()
     unpack_layers_once()
     send_batches_by_the_permission_to_send()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])

@@ -7,13 +7,14 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from local.artifacts import LAMBDA_PYTHON
-from local.aws import REGION
+from local.aws import REGION, name_alone
 from local.stack import STACK_NAME, Stack
 
 # Answers with what it is asked for: an expression's value.
@@ -77,6 +78,22 @@ def test_secret_is_referred_to_by_arn(stack: Stack) -> None:
 def test_parameters_reach_the_functions(stack: Stack) -> None:
     configuration = stack.aws("lambda").get_function_configuration(FunctionName=stack.outputs["SendFunctionName"])
     assert configuration["Environment"]["Variables"]["RATE_LIMIT_SECONDS"] == "77"
+
+
+def test_a_change_of_a_parameter_publishes_a_version(tmp_path: Path) -> None:
+    """Without SAM being shown the parameters, the alias would stay with the old one."""
+    with Stack(tmp_path / "stack", {"RateLimitSeconds": "77"}) as stack:
+        functions, name = stack.aws("lambda"), name_alone(stack.outputs["SendFunctionName"])
+
+        def live() -> tuple[str, str]:
+            version = functions.get_function_configuration(FunctionName=f"{name}:live")
+            return version["Version"], version["Environment"]["Variables"]["RATE_LIMIT_SECONDS"]
+
+        assert live() == ("1", "77")
+        stack.change({"RateLimitSeconds": "78"})
+        assert live() == ("2", "78")
+        stack.change({"MessagesTableName": stack.outputs["MessagesTableName"]})
+        assert live() == ("3", "78")
 
 
 def test_queue_reaches_the_function(stack: Stack) -> None:

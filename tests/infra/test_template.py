@@ -1,8 +1,10 @@
 """What template.yaml promises, looked at after SAM's transform: what CloudFormation will really make."""
 
+import copy
 import json
 import re
 import subprocess
+import tomllib
 from dataclasses import MISSING, fields
 from itertools import chain
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from whatsapp.observability import METRICS
 from whatsapp.settings import Settings
 
+from local.artifacts import ROOT
 from tools.translate import translate
 
 Resources = dict[str, dict[str, Any]]
@@ -98,6 +101,111 @@ def test_functions_run_on_python_3_13_and_the_chosen_processor(resources: Resour
         assert properties(resources, function)["Architectures"] == [{"Ref": "Architecture"}]
 
 
+# --- deployments ---------------------------------------------------------------------------------
+
+DESCRIPTION_LIMIT = 256  # of a layer's and of a version's. Source: PublishVersion, PublishLayerVersion in Lambda's API
+
+
+def test_everybody_calls_the_alias(resources: Resources) -> None:
+    """A call of the function itself would run what a deployment is just changing."""
+    calls = {
+        name: json.dumps(resource["Properties"])
+        for name, resource in resources.items()
+        if resource["Type"] in ("AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping", "AWS::Events::Rule")
+    }
+    assert (
+        len(calls) == len(OUR_ROUTES) + len(TWILIO_ROUTES) + 1 + 2 * 6
+    )  # routes, queue, and six rules with permissions
+    for name, call in calls.items():
+        assert re.search(r'"Ref": "\w+FunctionAliaslive"', call), name
+        assert not re.search(rf'"({"|".join(FUNCTIONS)})"', call), name
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_asynchronous_calls_are_neither_repeated_nor_kept(resources: Resources, function: str) -> None:
+    config = properties(resources, f"{function}EventInvokeConfig")
+    assert (config["Qualifier"], config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == ("live", 0, 60)
+
+
+def test_rules_do_not_pile_up_what_could_not_be_delivered(resources: Resources) -> None:
+    for name, rule in of_type(resources, "AWS::Events::Rule").items():
+        (target,) = rule["Properties"]["Targets"]
+        assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}, name
+
+
+def versions(template: dict[str, Any]) -> set[str]:
+    return set(of_type(translate(template, {})["Resources"], "AWS::Lambda::Version"))
+
+
+@pytest.mark.parametrize("layer", ["SharedLayer", "DependenciesLayer"])
+def test_a_change_of_a_layer_alone_publishes_all_functions(template: dict[str, Any], layer: str) -> None:
+    changed = copy.deepcopy(template)
+    changed["Resources"][layer]["Properties"]["CompatibleRuntimes"] = ["python3.13", "python3.14"]
+    assert len(versions(template)) == 3
+    assert not versions(template) & versions(changed)
+
+
+def test_a_change_of_any_parameter_that_functions_see_publishes_them(template: dict[str, Any]) -> None:
+    """A version whose description changes is published anew; SAM itself looks at no parameter's value."""
+    seen = parameters_in(template["Globals"]["Function"]["Environment"], template)
+    layers = {n: template["Resources"][n]["Properties"]["Description"] for n in ("SharedLayer", "DependenciesLayer")}
+    for function in FUNCTIONS:
+        version = template["Resources"][function]["Properties"]["VersionDescription"]
+        assert all(f'"{layer}"' in json.dumps(version) for layer in layers), "their numbers tell of their descriptions"
+        assert parameters_in([version, layers], template) == seen, function
+
+
+def test_descriptions_never_grow_too_long(template: dict[str, Any]) -> None:
+    """One that does would halt a deployment, on the day of a restore."""
+    texts = [r["Properties"]["VersionDescription"] for n, r in template["Resources"].items() if n in FUNCTIONS]
+    texts += [template["Resources"][n]["Properties"]["Description"] for n in ("SharedLayer", "DependenciesLayer")]
+    for text in texts:
+        separator, parts = text["Fn::Join"]
+        longest = [longest_of(template["Parameters"][p["Ref"]]) if "Ref" in p else len("99999") for p in parts]
+        assert sum(longest) + len(separator) * (len(parts) - 1) <= DESCRIPTION_LIMIT
+
+
+def parameters_in(part: Any, template: dict[str, Any]) -> set[str]:
+    return set(re.findall(r'"Ref": "(\w+)"', json.dumps(part))) & set(template["Parameters"])
+
+
+def longest_of(parameter: dict[str, Any]) -> int:
+    if "AllowedValues" in parameter:
+        return max(len(str(value)) for value in parameter["AllowedValues"])
+    if "MaxValue" in parameter:
+        return len(str(parameter["MaxValue"]))
+    return int(parameter.get("MaxLength") or LONGEST_BY_PATTERN[parameter["AllowedPattern"]])
+
+
+LONGEST_BY_PATTERN = {
+    r"^\+[1-9][0-9]{6,14}$": len("+123456789012345"),
+    "^$|^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$": len("21:00-08:00"),
+}
+
+
+def test_samconfig_deploys_nothing_before_its_placeholders_are_filled_in(template: dict[str, Any]) -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for stage, placeholders in {"dev": {"SenderAddress"}, "prod": {"SenderAddress", "AlertEmail"}}.items():
+        given = dict(one.split("=", 1) for one in config[stage]["deploy"]["parameters"]["parameter_overrides"])
+        patterns = {name: template["Parameters"][name].get("AllowedPattern", "") for name in given}
+        assert {name for name, value in given.items() if not re.search(patterns[name], value)} == placeholders
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "taken"),
+    [("", True), ("on-call@clinic.in", True), ("alerts@example.com", False), ("nobody", False), ("a@b", False)],
+)
+def test_mailbox_for_alerts(template: dict[str, Any], mailbox: str, taken: bool) -> None:
+    assert bool(re.search(template["Parameters"]["AlertEmail"]["AllowedPattern"], mailbox)) == taken
+
+
+def test_webhooks_have_concurrency_of_their_own_if_one_says_so(resources: Resources, template: dict[str, Any]) -> None:
+    assert properties(resources, "WebhookFunction")["ReservedConcurrentExecutions"] == {
+        "Fn::If": ["ReservesWebhooks", {"Ref": "WebhookReservedConcurrency"}, {"Ref": "AWS::NoValue"}]
+    }
+    assert template["Parameters"]["WebhookReservedConcurrency"]["Default"] == 0
+
+
 # --- queue ---------------------------------------------------------------------------------------
 
 
@@ -143,15 +251,24 @@ def test_routes_reach_their_function(resources: Resources) -> None:
     paths = properties(resources, "Api")["Body"]["paths"]
     for (path, verb), function in (OUR_ROUTES | dict.fromkeys(TWILIO_ROUTES, "WebhookFunction")).items():
         uri = json.dumps(paths[path][verb]["x-amazon-apigateway-integration"]["uri"])
-        assert f"${{{function}.Arn}}" in uri, (path, verb)
+        assert f"${{{function}Aliaslive}}" in uri, (path, verb)
 
 
 def test_twilio_is_not_throttled_as_we_are(resources: Resources) -> None:
     (stage,) = of_type(resources, "AWS::ApiGatewayV2::Stage").values()
     routes = stage["Properties"]["RouteSettings"]
     assert set(routes) == {f"{verb.upper()} {path}" for path, verb in TWILIO_ROUTES}
-    assert all(route["ThrottlingRateLimit"] == 1000 for route in routes.values())
+    assert {json.dumps(route["ThrottlingRateLimit"]) for route in routes.values()} == {
+        '{"Ref": "TwilioRequestsPerSecond"}'
+    }
     assert stage["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 100
+
+
+def test_twilios_routes_take_each_messages_three_callbacks_and_no_flood(template: dict[str, Any]) -> None:
+    """Sent, delivered and read of every message at full pace; and no more than a clinic ever needs."""
+    parameters = template["Parameters"]
+    callbacks = 3 * parameters["SendsPerSecond"]["Default"]
+    assert callbacks < parameters["TwilioRequestsPerSecond"]["Default"] < 2 * callbacks
 
 
 def test_access_log_names_no_path(resources: Resources) -> None:
@@ -189,7 +306,7 @@ def test_pending_media_come_back_to_the_webhook_and_nothing_else_does(resources:
         "detail-type": ["message.received"],
         "detail": {"media": {"status": ["pending"]}},
     }
-    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["WebhookFunction", "Arn"]}
+    assert rule["Targets"][0]["Arn"] == {"Ref": "WebhookFunctionAliaslive"}
 
 
 # --- policies ------------------------------------------------------------------------------------
@@ -239,9 +356,19 @@ def test_no_secret_is_written_in_the_template(resources: Resources) -> None:
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_data_outlives_the_stack(resources: Resources, name: str) -> None:
-    assert resources[name]["DeletionPolicy"] == "Retain"
+def test_data_outlives_the_stack_and_goes_with_a_failed_first_deployment(resources: Resources, name: str) -> None:
+    """Not the tables: one that is protected from deletion cannot be rolled back, and would leave ROLLBACK_FAILED."""
+    protected = resources[name]["Properties"].get("DeletionProtectionEnabled")
+    assert protected == (True if name.endswith("Table") else None)
+    assert resources[name]["DeletionPolicy"] == ("Retain" if protected else "RetainExceptOnCreate")
     assert resources[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_key_of_the_contact_ids_is_never_generated_anew(resources: Resources) -> None:
+    """CloudFormation makes a new key if any of this is edited: every contact a stranger, every STOP forgotten."""
+    key = resources["ContactKeySecret"]
+    assert key["Properties"].keys() == {"Description", "GenerateSecretString"}
+    assert key["Properties"]["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}
 
 
 @pytest.mark.parametrize("name", ["MessagesTable", "ContactsTable", "TemplatesTable"])
