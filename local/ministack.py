@@ -22,6 +22,8 @@ from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform as sam
 
+from local.guard import NoForeignPages
+
 Properties = Mapping[str, Any]
 
 
@@ -207,7 +209,8 @@ def mend() -> None:
 
 
 if __name__ == "__main__":
-    from ministack.app import main
+    from ministack import app
 
     mend()
-    main()
+    app.app = NoForeignPages(app.app, int(os.environ["GATEWAY_PORT"]))
+    app.main()

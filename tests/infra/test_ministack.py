@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -57,6 +58,33 @@ def test_routes_of_the_sam_api_are_served(stack: Stack) -> None:
 def test_routes_with_iam_refuse_unsigned_calls(stack: Stack) -> None:
     assert status_of(stack, "GET", "/messages/none") == 403
     assert status_of(stack, "GET", "/messages/none", {"Authorization": "anything passes here"}) == 404
+
+
+@pytest.mark.parametrize(
+    ("how", "headers"),
+    [
+        ("a page of another site", {"Origin": "https://evil.example"}),
+        ("a page in a sandbox", {"Origin": "null"}),
+        ("a page of another port", {"Origin": "http://127.0.0.1:1"}),
+        ("an image's address, which has no Origin", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
+        ("a link", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
+        ("a name that was rebound to 127.0.0.1", {"Host": "evil.example"}),
+    ],
+)
+def test_no_web_page_can_call_the_embedded_aws(stack: Stack, how: str, headers: dict[str, str]) -> None:
+    """It runs code: whoever may create a function runs what he likes on this machine."""
+    for verb, path in [
+        ("POST", "/2015-03-31/functions"),
+        ("OPTIONS", "/2015-03-31/functions"),
+        ("GET", "/?Action=ListQueues"),
+        ("POST", "/_ministack/reset"),
+        ("POST", urlsplit(stack.api_url).path + "/twilio/inbound"),
+    ]:
+        answer = httpx.request(verb, stack.aws_endpoint + path, headers=headers, trust_env=False, timeout=20)
+        assert (answer.status_code, answer.text) == (403, "wrong Host or Origin"), (how, verb, path)
+        assert not any("access-control" in name for name in answer.headers)
+    buses = stack.aws("events").list_event_buses()["EventBuses"]
+    assert stack.outputs["BusName"] in [bus["Name"] for bus in buses], "nothing was reset"
 
 
 def test_api_address_is_on_127_0_0_1(stack: Stack) -> None:
