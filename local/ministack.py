@@ -14,10 +14,11 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_actions, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform as sam
@@ -189,6 +190,31 @@ def send_batches_by_the_permission_to_send() -> None:
     iam_actions.extract_iam_action = as_on_aws
 
 
+def note_what_is_used_of_the_policies(file: Path) -> None:
+    """Append each grant of a role's policy that a request could not do without: `role sid action resource-number`.
+
+    What is never noted while everything is tried is superfluous: `python -m tools.permissions`.
+    """
+    evaluate, noted = iam_evaluator.evaluate, set[str]()
+
+    def evaluate_and_note(ctx: Any, policies: Any, *limits: Any) -> Any:
+        grants = [
+            f"{ctx.principal_arn} {statement.sid} {ctx.action} {number}"
+            for policy in policies
+            for statement in policy
+            for number, resource in enumerate(statement.resources)
+            if iam_evaluator._first_match(ctx, [replace(statement, resources=[resource])], "Allow")
+        ]
+        alone = len(grants) == 1  # of two that allow the same, one can be done without
+        if alone and ":assumed-role/" in ctx.principal_arn and grants[0] not in noted:
+            noted.add(grants[0])
+            with file.open("a") as notes:
+                notes.write(f"{grants[0]}\n")
+        return evaluate(ctx, policies, *limits)
+
+    iam_evaluator.evaluate = evaluate_and_note
+
+
 def be_quick() -> None:
     """Schedules are looked at every 10 s, and a handler that logs nothing is waited for for 50 ms."""
     eventbridge._SCHEDULER_TICK_INTERVAL = 1
@@ -206,6 +232,8 @@ def mend() -> None:
     send_batches_by_the_permission_to_send()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])
     be_quick()
+    if file := os.environ.get("PERMISSIONS_USED"):
+        note_what_is_used_of_the_policies(Path(file))
 
 
 if __name__ == "__main__":

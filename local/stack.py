@@ -8,6 +8,7 @@ Several stacks run side by side, each in a directory of its own.
 
 import contextlib
 import json
+import os
 import platform
 import secrets
 import shutil
@@ -213,6 +214,7 @@ class Stack:
             MINISTACK_WORKER_THREADS="256",  # a function's calls come in while the call that runs it waits
             SFTP_ENABLED="0",
             IOT_MTLS_ENABLED="0",
+            PERMISSIONS_USED=os.environ.get("PERMISSIONS_USED", ""),
         )
         server = self._serve("local.ministack", [], environment)
         server.wait_until(lambda: _answers(f"{self.aws_endpoint}/_ministack/health"), _SECONDS_TO_START)

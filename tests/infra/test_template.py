@@ -6,6 +6,7 @@ import re
 import subprocess
 import tomllib
 from dataclasses import MISSING, fields
+from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -346,6 +347,97 @@ def test_only_send_may_put_on_the_send_queue(resources: Resources) -> None:
     assert may_send == {"SendRole"}
 
 
+# What the embedded AWS does not ask for, held here on what CloudFormation makes.
+
+
+def test_lambda_may_take_messages_off_the_send_queue(resources: Resources) -> None:
+    """The poller of the queue acts as send's role. Source: "Using Lambda with Amazon SQS", Lambda's developer guide."""
+    assert resources["SendFunctionQueue"]["Properties"]["EventSourceArn"] == {"Fn::GetAtt": ["SendQueue", "Arn"]}
+    may = {
+        action
+        for role, statement in statements(resources)
+        if role == "SendRole" and statement["Resource"] == {"Fn::GetAtt": ["SendQueue", "Arn"]}
+        for action in listed(statement["Action"])
+    }
+    assert may >= {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+
+
+def test_every_rule_and_the_api_may_invoke_and_nobody_else(resources: Resources) -> None:
+    permissions = [p["Properties"] for p in of_type(resources, "AWS::Lambda::Permission").values()]
+    assert {permission["Action"] for permission in permissions} == {"lambda:InvokeFunction"}
+    by_rules = {
+        (json.dumps(permission["FunctionName"]), permission["SourceArn"]["Fn::GetAtt"][0])
+        for permission in permissions
+        if permission["Principal"] == "events.amazonaws.com"
+    }
+    rules = of_type(resources, "AWS::Events::Rule")
+    assert by_rules == {
+        (json.dumps(target["Arn"]), name) for name, rule in rules.items() for target in rule["Properties"]["Targets"]
+    }
+    by_api = {
+        (permission["FunctionName"]["Ref"], permission["SourceArn"]["Fn::Sub"][0].split("${__Stage__}/")[1])
+        for permission in permissions
+        if permission["Principal"] == "apigateway.amazonaws.com"
+    }
+    routes = OUR_ROUTES | dict.fromkeys(TWILIO_ROUTES, "WebhookFunction")
+    assert by_api == {
+        (f"{function}Aliaslive", verb.upper() + re.sub(r"\{\w+\}", "*", path))
+        for (path, verb), function in routes.items()
+    }
+    assert len(permissions) == len(by_rules) + len(by_api)
+
+
+def test_resource_policies_want_tls_and_this_account(resources: Resources) -> None:
+    """Of the services that take plain HTTP. Lambda, the API, the bus, secrets and parameters take TLS only."""
+    kinds = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+    policies = {name: resource for name, resource in resources.items() if resource["Type"] in kinds}
+    guarded = {
+        json.dumps(p["Properties"].get("Queues") or p["Properties"].get("Topics") or [p["Properties"].get("Bucket")])
+        for p in policies.values()
+    }
+    kept = [n for n, r in resources.items() if r["Type"] in ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic")]
+    assert guarded == {json.dumps([{"Ref": name}]) for name in kept}
+    for name, policy in policies.items():
+        denied = {s["Sid"]: s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"}
+        assert {one["Principal"] for one in denied.values()} == {"*"}, name
+        assert denied["OnlyOverTls"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert denied["OnlyThisAccount"]["Condition"] == {
+            "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        }
+
+
+def test_alarms_may_publish_and_no_other_service(resources: Resources) -> None:
+    allowed = [
+        s for s in properties(resources, "AlertTopicPolicy")["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"
+    ]
+    (alarms,) = allowed
+    assert (alarms["Principal"], alarms["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    assert alarms["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+OPERATORS_ROUTES = {
+    ("/contacts/{contact_id}", "delete"),
+    ("/hold", "put"),
+    ("/hold", "delete"),
+    ("/templates/sync", "post"),
+}
+
+
+def test_orchestrators_may_call_every_route_but_the_operators(resources: Resources) -> None:
+    (statement,) = properties(resources, "MayCallApi")["PolicyDocument"]["Statement"]
+    patterns = [arn["Fn::Sub"].split("${Api}/")[1] for arn in statement["Resource"]]
+    for path, verb in OUR_ROUTES:
+        asked = f"$default/{verb.upper()}" + re.sub(r"{\w+}", "abc", path)
+        assert any(fnmatchcase(asked, pattern) for pattern in patterns) == ((path, verb) not in OPERATORS_ROUTES), asked
+
+
+def test_policies_for_orchestrators_are_outputs(resources: Resources, template: dict[str, Any]) -> None:
+    values = [output["Value"] for output in template["Outputs"].values()]
+    for name in of_type(resources, "AWS::IAM::ManagedPolicy"):
+        assert {"Ref": name} in values
+
+
 def test_no_secret_is_written_in_the_template(resources: Resources) -> None:
     for name, secret in of_type(resources, "AWS::SecretsManager::Secret").items():
         assert "SecretString" not in secret["Properties"], name
@@ -386,8 +478,6 @@ def test_bucket_is_closed(resources: Resources) -> None:
     bucket = properties(resources, "MediaBucket")
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["BucketEncryption"]
-    (statement,) = properties(resources, "MediaBucketPolicy")["PolicyDocument"]["Statement"]
-    assert statement["Effect"] == "Deny"
 
 
 # --- alarms --------------------------------------------------------------------------------------
