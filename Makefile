@@ -18,7 +18,7 @@ help:
 	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
 	@echo 'make test                       all tests'
 	@echo 'make permissions                what the roles may do and the last `make test` never needed'
-	@echo 'make check                      format, lint, types, templates, the SAM build and what it ships'
+	@echo 'make check                      format, lint, types, templates, the SAM build, what it ships, and the scanners'
 	@echo 'make simulate N=1000            N random schedules of faults on the send and receive paths'
 	@echo 'make templates                  check the message templates and show each as it will look'
 	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
@@ -72,6 +72,7 @@ build:
 
 check:
 	@sh local/setup.sh sam
+	@sh local/setup.sh checkov
 	$(python) -m ruff format --check
 	$(python) -m ruff check
 	$(python) -m mypy
@@ -81,6 +82,9 @@ check:
 	$(python) -m tools.shipped .aws-sam/build $(ARCHITECTURE)
 	$(python) -m tools.translate .aws-sam/translated.json
 	.venv/bin/cfn-lint .aws-sam/translated.json
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --file .aws-sam/translated.json
+	$(python) -m bandit --quiet --configfile pyproject.toml --recursive functions layers/shared commands local tools
+	$(python) -m tools.audit
 	@echo 'check: ok'
 
 # After a change of dependencies: what the layer ships follows the lock.
