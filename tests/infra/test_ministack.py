@@ -17,6 +17,7 @@ import pytest
 from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION, name_alone
 from local.stack import STACK_NAME, Stack
+from tools import permissions
 
 # Answers with what it is asked for: an expression's value.
 PROBE = "import os, sys\ndef handler(event, context):\n    return eval(event['python'])\n"
@@ -122,6 +123,16 @@ def test_a_change_of_a_parameter_publishes_a_version(tmp_path: Path) -> None:
         assert live() == ("2", "78")
         stack.change({"MessagesTableName": stack.outputs["MessagesTableName"]})
         assert live() == ("3", "78")
+
+
+def test_what_a_function_needs_of_its_role_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = tmp_path / "used"
+    monkeypatch.setenv("PERMISSIONS_USED", str(used))
+    with Stack(tmp_path / "stack") as stack:
+        stack.invoke("TemplateSyncFunctionName", {"task": "sync"})
+    grants = permissions.used(used.read_text().splitlines())
+    assert ("TemplateSyncFunctionRole", "Templates", "dynamodb:PutItem", 0) in grants
+    assert {role for role, *_ in grants} == {"TemplateSyncFunctionRole"}, "nobody else was asked for anything"
 
 
 def test_queue_reaches_the_function(stack: Stack) -> None:

@@ -16,6 +16,7 @@ from whatsapp.observability import METRICS
 from whatsapp.settings import Settings
 
 from local.artifacts import ROOT
+from local.stack import FROM_ADDRESS
 from tools.translate import translate
 
 Resources = dict[str, dict[str, Any]]
@@ -190,6 +191,13 @@ def test_samconfig_deploys_nothing_before_its_placeholders_are_filled_in(templat
         given = dict(one.split("=", 1) for one in config[stage]["deploy"]["parameters"]["parameter_overrides"])
         patterns = {name: template["Parameters"][name].get("AllowedPattern", "") for name in given}
         assert {name for name, value in given.items() if not re.search(patterns[name], value)} == placeholders
+
+
+def test_the_local_stacks_sender_is_refused_where_twilio_is_real(template: dict[str, Any]) -> None:
+    rule = template["Rules"]["RealSender"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "TwilioBaseUrl"}, ""]}
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "SenderAddress"}, FROM_ADDRESS]}]}
 
 
 @pytest.mark.parametrize(
