@@ -195,9 +195,16 @@ def note_what_is_used_of_the_policies(file: Path) -> None:
 
     What is never noted while everything is tried is superfluous: `python -m tools.permissions`.
     """
-    evaluate, noted = iam_evaluator.evaluate, set[str]()
+    evaluate, asked = iam_evaluator.evaluate, set[tuple[str, str, str]]()
 
     def evaluate_and_note(ctx: Any, policies: Any, *limits: Any) -> Any:
+        question = (ctx.principal_arn, ctx.action, ctx.resource_arn)
+        if ":assumed-role/" in ctx.principal_arn and question not in asked:
+            asked.add(question)
+            note(ctx, policies)
+        return evaluate(ctx, policies, *limits)
+
+    def note(ctx: Any, policies: Any) -> None:
         grants = [
             f"{ctx.principal_arn} {statement.sid} {ctx.action} {number}"
             for policy in policies
@@ -205,12 +212,9 @@ def note_what_is_used_of_the_policies(file: Path) -> None:
             for number, resource in enumerate(statement.resources)
             if iam_evaluator._first_match(ctx, [replace(statement, resources=[resource])], "Allow")
         ]
-        alone = len(grants) == 1  # of two that allow the same, one can be done without
-        if alone and ":assumed-role/" in ctx.principal_arn and grants[0] not in noted:
-            noted.add(grants[0])
+        if len(grants) == 1:  # of two that allow the same, one can be done without
             with file.open("a") as notes:
                 notes.write(f"{grants[0]}\n")
-        return evaluate(ctx, policies, *limits)
 
     iam_evaluator.evaluate = evaluate_and_note
 
