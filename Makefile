@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check simulate templates invoke bench counts trace mutants build requirements
+.PHONY: help setup run demo test permissions check simulate templates invoke bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -8,6 +8,8 @@ sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 ARCHITECTURE ?= arm64
 recipe := UV=$(CURDIR)/.venv/bin/uv PYTHON=$(CURDIR)/.venv-lambda/bin/python TARGET=$(ARCHITECTURE)
 sam_build := $(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
+# What the last `make test` needed of the roles' policies.
+permissions_used := $(CURDIR)/.build/permissions
 N ?= 1000
 MINUTES ?= 15
 
@@ -15,7 +17,8 @@ help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
 	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
 	@echo 'make test                       all tests'
-	@echo 'make check                      format, lint, types, templates, the SAM build and what it ships'
+	@echo 'make permissions                what the roles may do and the last `make test` never needed'
+	@echo 'make check                      format, lint, types, templates, the SAM build, what it ships, and the scanners'
 	@echo 'make simulate N=1000            N random schedules of faults on the send and receive paths'
 	@echo 'make templates                  check the message templates and show each as it will look'
 	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
@@ -35,7 +38,11 @@ demo: setup
 	@$(python) -m local.demo
 
 test: setup
-	@$(python) -m pytest -n 2 --dist loadfile
+	@mkdir -p .build && rm -f $(permissions_used)
+	@PERMISSIONS_USED=$(permissions_used) $(python) -m pytest -n 2 --dist loadfile
+
+permissions: setup
+	@$(python) -m tools.permissions $(permissions_used)
 
 simulate: setup
 	@$(python) -m tests.simulation $(N)
@@ -65,6 +72,7 @@ build:
 
 check:
 	@sh local/setup.sh sam
+	@sh local/setup.sh checkov
 	$(python) -m ruff format --check
 	$(python) -m ruff check
 	$(python) -m mypy
@@ -74,6 +82,9 @@ check:
 	$(python) -m tools.shipped .aws-sam/build $(ARCHITECTURE)
 	$(python) -m tools.translate .aws-sam/translated.json
 	.venv/bin/cfn-lint .aws-sam/translated.json
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --file .aws-sam/translated.json
+	$(python) -m bandit --quiet --configfile pyproject.toml --recursive functions layers/shared commands local tools
+	$(python) -m tools.audit
 	@echo 'check: ok'
 
 # After a change of dependencies: what the layer ships follows the lock.

@@ -16,6 +16,11 @@ ERRORS = (UsageError, ConfigurationError, ClientError, BotoCoreError, PublishFai
 HELP = "the send function on AWS; without it, the running local stack"
 
 
+def published(function: str) -> str:
+    """The function's version that everybody calls: by its alias, unless another one was asked for."""
+    return function if ":" in function else f"{function}:live"
+
+
 def app_of(function: str | None) -> App:
     """The product, joined by the send function's own settings, which name the queues and tables.
 
@@ -27,7 +32,7 @@ def app_of(function: str | None) -> App:
         stack = running_stack(os.environ.get("STACK", ""))
         os.environ.update(server_environment(AWS_ENDPOINT_URL=stack["aws_endpoint"]))
         function = str(stack["outputs"]["SendFunctionName"])
-    configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
+    configuration = boto3.client("lambda").get_function_configuration(FunctionName=published(function))
     variables = configuration.get("Environment", {}).get("Variables", {})
     os.environ["DUE_SHARDS"] = variables.get("DUE_SHARDS", "")  # `domain/sending/message.py` reads it there
     return App(Settings.from_environ(variables))

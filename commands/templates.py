@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 from whatsapp.domain.templates.catalog import DIRECTORY
 
+from commands.target import published
 from local import aws
 from local.stacks import UsageError, running_stack
 from local.templates.reload import CatalogError, reload_catalog
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         client, name = (
-            (boto3.client("lambda"), given.function) if given.function else _in_the_stack(given.stack, given.directory)
+            (boto3.client("lambda"), published(given.function))
+            if given.function
+            else _in_the_stack(given.stack, given.directory)
         )
     except (UsageError, CatalogError) as error:
         print(error, file=sys.stderr)

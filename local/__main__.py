@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.artifacts import BuildError
 from local.aws import client
 from local.claim import DirectoryTakenError
@@ -34,6 +36,10 @@ FIRST_MESSAGE = {
 }
 
 
+ERRORS = (UsageError, BuildError, DeployError, ServerError, StackError, DirectoryTakenError)
+"""What a user may meet: it is told in one line, without a traceback."""
+
+
 def main(arguments: list[str]) -> int:
     """Carry out one command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local")
@@ -47,7 +53,7 @@ def main(arguments: list[str]) -> int:
         if given.command == "invoke":
             return invoke(given.function, given.event, os.environ.get("STACK", ""))
         return run(os.environ.get("STACK", ""), os.environ.get("PORT", ""))
-    except (UsageError, BuildError, DeployError, ServerError, StackError, DirectoryTakenError) as error:
+    except ERRORS as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 1
 
@@ -65,7 +71,11 @@ def run(name: str, port: str) -> int:
             where = stack.announce(phone.url)
             print(f"The stack is running: {where} says where everything is. Ctrl-C ends it.", flush=True)
             print(f"The phone page: {phone.url}", flush=True)
-            signal.pause()
+            try:
+                stack.wait()
+            except ServerError as error:
+                phone.tell_end(f"{error}".partition(". ")[0] + ".")
+                raise
     print("stopped")
     return 0
 
@@ -81,9 +91,13 @@ def invoke(function: str, event_file: str, name: str) -> int:
         raise UsageError(f"no function {function!r}: say FN=send, FN=webhook or FN=template_sync")
     sample = read_event(event_file)
     stack = running_stack(name)
-    response = client("lambda", stack["aws_endpoint"]).invoke(
-        FunctionName=stack["outputs"][outputs[function]], Payload=json.dumps(prepare(sample, stack)).encode()
-    )
+    name, event = stack["outputs"][outputs[function]], json.dumps(prepare(sample, stack)).encode()
+    try:
+        response = client("lambda", stack["aws_endpoint"]).invoke(FunctionName=name, Payload=event)
+    except (BotoCoreError, ClientError) as error:
+        raise StackError(
+            f"the stack's embedded AWS did not run {name}: {error}. Is it alive? `make run` again"
+        ) from error
     answer = json.loads(response["Payload"].read())
     print(json.dumps(answer, indent=2, ensure_ascii=False))
     return 1 if "FunctionError" in response else 0

@@ -39,6 +39,11 @@ def session() -> boto3.Session:
     )
 
 
+def name_alone(function: str) -> str:
+    """A function's name without the alias that outputs bear: what is not asked of a version wants it so."""
+    return function.partition(":")[0]
+
+
 def client(service: str, endpoint: str) -> Any:
     """A client of `service` ("lambda", "sqs", …) at the embedded AWS.
 

@@ -69,7 +69,9 @@ def deploy(
 
 
 def change(cloudformation: "CloudFormationClient", stack_name: str, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Give a stack other parameters, with the template that it has, and return its outputs.
+    """Give a stack other parameters, with the template as it was uploaded, and return its outputs.
+
+    As `sam deploy` does: the previous template would be the one after SAM's transform, with the parameters of that day.
 
     Raises:
         DeployError: with every failed resource's reason.
@@ -78,7 +80,7 @@ def change(cloudformation: "CloudFormationClient", stack_name: str, parameters: 
     values = {p["ParameterKey"]: p["ParameterValue"] for p in now.get("Parameters", [])} | dict(parameters)
     cloudformation.update_stack(
         StackName=stack_name,
-        UsePreviousTemplate=True,
+        TemplateURL=f"{cloudformation.meta.endpoint_url}/{_BUCKET}/template.json",
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in values.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )

@@ -14,12 +14,16 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ministack.core import iam_actions, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners
+from samtranslator.translator import transform as sam
+
+from local.guard import NoForeignPages
 
 Properties = Mapping[str, Any]
 
@@ -117,6 +121,21 @@ def read_concurrency_as_number() -> None:
     handler["create"] = create_mapping
 
 
+def show_sam_the_parameters() -> None:
+    """SAM's transform is told no parameter's value here. On AWS it puts them into the descriptions of layers."""
+    apply, transform = engine._apply_transforms, sam.transform
+    one_at_a_time = threading.Lock()
+
+    def apply_with_parameters(template: Properties, provided: Any = None, previous: Any = None) -> Any:
+        values = engine._transform_parameters(template, provided, previous)
+        with one_at_a_time:
+            sam.transform = lambda fragment, _, loader: transform(fragment, values, loader)
+            return apply(template, provided, previous)
+
+    for module in (engine, changesets, handlers):
+        module._apply_transforms = apply_with_parameters
+
+
 def unpack_layers_once() -> None:
     """Each cold start unpacks each layer anew, some 2 s: here all of them share one copy."""
     spawn = lambda_runtime.Worker._spawn
@@ -171,6 +190,35 @@ def send_batches_by_the_permission_to_send() -> None:
     iam_actions.extract_iam_action = as_on_aws
 
 
+def note_what_is_used_of_the_policies(file: Path) -> None:
+    """Append each grant of a role's policy that a request could not do without: `role sid action resource-number`.
+
+    What is never noted while everything is tried is superfluous: `python -m tools.permissions`.
+    """
+    evaluate, asked = iam_evaluator.evaluate, set[tuple[str, str, str]]()
+
+    def evaluate_and_note(ctx: Any, policies: Any, *limits: Any) -> Any:
+        question = (ctx.principal_arn, ctx.action, ctx.resource_arn)
+        if ":assumed-role/" in ctx.principal_arn and question not in asked:
+            asked.add(question)
+            note(ctx, policies)
+        return evaluate(ctx, policies, *limits)
+
+    def note(ctx: Any, policies: Any) -> None:
+        grants = [
+            f"{ctx.principal_arn} {statement.sid} {ctx.action} {number}"
+            for policy in policies
+            for statement in policy
+            for number, resource in enumerate(statement.resources)
+            if iam_evaluator._first_match(ctx, [replace(statement, resources=[resource])], "Allow")
+        ]
+        if len(grants) == 1:  # of two that allow the same, one can be done without
+            with file.open("a") as notes:
+                notes.write(f"{grants[0]}\n")
+
+    iam_evaluator.evaluate = evaluate_and_note
+
+
 def be_quick() -> None:
     """Schedules are looked at every 10 s, and a handler that logs nothing is waited for for 50 ms."""
     eventbridge._SCHEDULER_TICK_INTERVAL = 1
@@ -183,14 +231,18 @@ def mend() -> None:
     keep_time_to_live()
     refer_to_secrets_by_arn()
     read_concurrency_as_number()
+    show_sam_the_parameters()
     unpack_layers_once()
     send_batches_by_the_permission_to_send()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])
     be_quick()
+    if file := os.environ.get("PERMISSIONS_USED"):
+        note_what_is_used_of_the_policies(Path(file))
 
 
 if __name__ == "__main__":
-    from ministack.app import main
+    from ministack import app
 
     mend()
-    main()
+    app.app = NoForeignPages(app.app, int(os.environ["GATEWAY_PORT"]))
+    app.main()

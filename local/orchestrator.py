@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.aws import client
 
 QUEUE_NAME = "orchestrator"
@@ -31,6 +33,7 @@ class Orchestrator:
         self._queue_url = self._subscribe(client("events", aws_endpoint), outputs["BusName"])
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orchestrator", daemon=True)
+        self._seen: set[str] = set()
         self.events: list[dict[str, Any]] = []
         """Every event heard, each once, in order."""
 
@@ -51,15 +54,20 @@ class Orchestrator:
         return url
 
     def _run(self) -> None:
-        seen: set[str] = set()
         while not self._stopping.is_set():
-            answer = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-            for message in answer.get("Messages", []):
-                event = json.loads(message["Body"])
-                if event["detail"]["event_id"] not in seen:
-                    seen.add(event["detail"]["event_id"])
-                    self._handle(event)
-                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+            try:
+                self._work()
+            except (BotoCoreError, ClientError):
+                self._stopping.wait(1)  # AWS does not answer: what was not deleted comes again
+
+    def _work(self) -> None:
+        answer = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        for message in answer.get("Messages", []):
+            event = json.loads(message["Body"])
+            if event["detail"]["event_id"] not in self._seen:
+                self._handle(event)
+                self._seen.add(event["detail"]["event_id"])
+            self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
 
     def _handle(self, event: dict[str, Any]) -> None:
         self.events.append(event)

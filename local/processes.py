@@ -18,7 +18,7 @@ from pathlib import Path
 
 
 class ServerError(Exception):
-    """A server ended or stayed silent before it was ready. The text bears the end of its log."""
+    """A server ended, or stayed silent before it was ready. The text bears the end of its log."""
 
 
 class Server:
@@ -37,12 +37,23 @@ class Server:
         """
         deadline = time.monotonic() + seconds
         while not ready():
-            ended = self._process.poll() is not None
-            if ended or time.monotonic() > deadline:
-                what = "ended" if ended else f"was not ready within {seconds:.0f} s"
-                tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-                raise ServerError(f"{self.name} {what}. The end of {self._log}:\n{tail}")
+            self.check()
+            if time.monotonic() > deadline:
+                raise self._complaint(f"was not ready within {seconds:.0f} s")
             time.sleep(0.02)
+
+    def check(self) -> None:
+        """See that the process still runs.
+
+        Raises:
+            ServerError: it ended.
+        """
+        if self._process.poll() is not None:
+            raise self._complaint("ended")
+
+    def _complaint(self, what: str) -> ServerError:
+        tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+        return ServerError(f"{self.name} {what}. The end of {self._log}:\n{tail}")
 
     def stop(self) -> None:
         """End the server and all that it started. Safe to call twice."""

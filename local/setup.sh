@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes what is missing, and only that:  sh local/setup.sh [sam|mutation]
+# Makes what is missing, and only that:  sh local/setup.sh [sam|checkov|mutation]
 #   .venv         our own environment, from uv.lock
 #   .venv-lambda  what the functions run on here: boto3 and nothing else, as on AWS
 #   .venv-sam     the SAM CLI, whose boto3 ministack cannot live with; only when asked for
+#   .venv-checkov   checkov, which pins a hundred packages; only when asked for
 #   .venv-mutation  .venv and mutmut; only when asked for
 # PYTHON=/path/to/python picks the interpreter. Without it: Lambda's version, so that what is tested is what ships; without
 # that, the newest one that fits. A .venv of another version is made anew.
@@ -94,6 +95,11 @@ fi
 if [ "${1:-}" = sam ] && ! current .venv-sam; then
     echo "setup: making .venv-sam"
     sync .venv-sam --only-group sam --python .venv/bin/python
+fi
+
+if [ "${1:-}" = checkov ] && ! current .venv-checkov; then
+    echo "setup: making .venv-checkov"
+    sync .venv-checkov --only-group checkov --python .venv/bin/python
 fi
 
 if [ "${1:-}" = mutation ] && ! current .venv-mutation; then

@@ -8,12 +8,14 @@ Several stacks run side by side, each in a directory of its own.
 
 import contextlib
 import json
+import os
 import platform
 import secrets
 import shutil
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +26,7 @@ from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION, client, server_environment
 from local.claim import Claim
 from local.deploy import change, delete, deploy
-from local.processes import free_port, start
+from local.processes import Server, free_port, start
 
 STACK_NAME = "whatsapp"
 FROM_ADDRESS = "+12025550123"
@@ -58,6 +60,7 @@ class Stack:
         self.twilio_url = ""
         self.outputs: dict[str, str] = {}
         self._parameters = dict(parameters or {})
+        self._servers: list[Server] = []
         self._exits = contextlib.ExitStack()
 
     @property
@@ -83,6 +86,17 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._exits.close()
+
+    def wait(self) -> None:
+        """Wait as long as the servers run: for ever, if nothing happens.
+
+        Raises:
+            ServerError: one of them ended. What the embedded AWS knew is lost with it.
+        """
+        while True:
+            for server in self._servers:
+                server.check()
+            time.sleep(0.5)
 
     def sync_templates(self) -> None:
         """Submit the whole catalog and have WhatsApp approve it.
@@ -149,14 +163,7 @@ class Stack:
         """
         announcement = self._work / f"{module}.json"
         environment = server_environment(HOME=str(self._work), TMPDIR=str(self._work / "tmp"))
-        server = start(
-            module,
-            [*arguments, "--announce", str(announcement)],
-            env=environment,
-            log=self._work / f"{module}.log",
-            keep_open=self._claim.descriptor,
-        )
-        self._exits.callback(server.stop)
+        server = self._serve(module, [*arguments, "--announce", str(announcement)], environment)
         server.wait_until(announcement.exists, _SECONDS_TO_START)
         url: str = json.loads(announcement.read_text())["url"]
         return url
@@ -207,11 +214,17 @@ class Stack:
             MINISTACK_WORKER_THREADS="256",  # a function's calls come in while the call that runs it waits
             SFTP_ENABLED="0",
             IOT_MTLS_ENABLED="0",
+            PERMISSIONS_USED=os.environ.get("PERMISSIONS_USED", ""),
         )
-        log = self._work / "aws.log"
-        server = start("local.ministack", [], env=environment, log=log, keep_open=self._claim.descriptor)
-        self._exits.callback(server.stop)
+        server = self._serve("local.ministack", [], environment)
         server.wait_until(lambda: _answers(f"{self.aws_endpoint}/_ministack/health"), _SECONDS_TO_START)
+
+    def _serve(self, module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Server:
+        log = self._work / f"{module}.log"
+        server = start(module, arguments, env=environment, log=log, keep_open=self._claim.descriptor)
+        self._exits.callback(server.stop)
+        self._servers.append(server)
+        return server
 
     def _start_twilio(self) -> None:
         account = ["--account-sid", self.account_sid, "--auth-token", self.auth_token]

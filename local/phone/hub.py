@@ -52,11 +52,13 @@ class Hub:
             yield f"retry: 500\nevent: reset\nid: {self.last_id}\ndata: {{}}\n\n"
             return
         yield f"retry: 500\nid: {self.boot}-{seen}\nevent: hello\ndata: {{}}\n\n"
-        while not self._closed:
+        while True:
             news = self._news
             if batch := self._after(seen):
                 seen = batch[-1][0]
                 yield f"id: {self.boot}-{seen}\ndata: [{','.join(text for _, text in batch)}]\n\n"
+            elif self._closed:
+                return
             elif news is self._news and not await _within(news.wait(), KEEP_ALIVE_S):
                 yield ": still here\n\n"
 

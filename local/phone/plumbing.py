@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any
 
+from local.aws import name_alone
 from local.phone.records import Records
 from local.phone.world import World, now_ms
 
@@ -77,7 +78,7 @@ class LogWatcher:
         self._world = world
         self._records = records
         self._logs = logs
-        self._groups = {f"/aws/lambda/{outputs[name]}": outputs[name] for name in _FUNCTIONS}
+        self._groups = {f"/aws/lambda/{name_alone(outputs[name])}": name_alone(outputs[name]) for name in _FUNCTIONS}
         self._from = dict.fromkeys(self._groups, 0)
         self._seen: dict[str, set[str]] = {group: set() for group in self._groups}
         self._open: dict[str, dict[str, Any]] = {}

@@ -29,6 +29,7 @@ from whatsapp.domain.sending.twilio_codes import ROWS
 from whatsapp.domain.templates.catalog import DIRECTORY
 
 from local.aws import client
+from local.guard import HOST, Names
 from local.http import ONE_EACH
 from local.phone.actions import Actions, Refused
 from local.phone.health import Health
@@ -39,7 +40,6 @@ from local.phone.watchers import BusWatcher, TwilioWatcher
 from local.phone.world import World
 from local.processes import ServerError
 
-HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
 SCHEDULES_EVERY_S = 3.0
 _log = logging.getLogger(__name__)
@@ -76,6 +76,11 @@ class Phone:
         self.server = _Server(config, self.hub)
         await self.server.serve(sockets=[self._socket])
 
+    def tell_end(self, reason: str) -> None:
+        """Let every open page say why the stack has ended; safe from any thread."""
+        if self.loop:
+            self.loop.call_soon_threadsafe(self.world.put, "status", "ended", {"reason": reason})
+
     def stop(self) -> None:
         """Ask the server to end; safe from any thread."""
         if self.server:
@@ -106,7 +111,7 @@ class Phone:
                 *actions.routes(),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
-            middleware=[Middleware(Guard, host=self.url.removeprefix("http://").rstrip("/"))],
+            middleware=[Middleware(Guard, port=self._socket.getsockname()[1])],
             lifespan=lifespan,
         )
 
@@ -170,10 +175,9 @@ class _Json(JSONResponse):
 class Guard:
     """Answers only pages of its own origin: another site's page, or a name rebound to 127.0.0.1, gets 403."""
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, port: int) -> None:
         self._app = app
-        self._hosts = {host, host.replace(HOST, "localhost")}
-        self._origins = {f"http://{each}" for each in self._hosts}
+        self._names = Names(port)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let an ordinary request pass, or refuse it."""
@@ -182,7 +186,7 @@ class Guard:
             return
         request = Request(scope)
         origin, changes = request.headers.get("origin"), request.method not in {"GET", "HEAD"}
-        if request.headers.get("host") not in self._hosts or (origin and origin not in self._origins):
+        if not self._names.are_meant(request.headers):
             await Response("wrong Host or Origin", 403)(scope, receive, send)
         elif changes and (not origin or "application/json" not in request.headers.get("content-type", "")):
             await Response("send JSON, from the page itself", 403)(scope, receive, send)

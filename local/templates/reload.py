@@ -47,12 +47,13 @@ def reload_catalog(aws_lambda: Any, outputs: Mapping[str, str], directory: Path 
     files = {f"{_PLACE}{file.name}": file.read_bytes() for file in sorted(directory.glob("*.yaml"))}
     if {name: old.read(name) for name in old.namelist() if name.startswith(_PLACE)} == files:
         return False
-    name = ours.split(":")[6]
-    fresh = aws_lambda.publish_layer_version(LayerName=name, Content={"ZipFile": _with_files(old, files)})
+    layer = ours.split(":")[6]
+    fresh = aws_lambda.publish_layer_version(LayerName=layer, Content={"ZipFile": _with_files(old, files)})
     for function in _FUNCTIONS:
-        aws_lambda.update_function_configuration(
-            FunctionName=outputs[function], Layers=[*others, fresh["LayerVersionArn"]]
-        )
+        name, _, alias = outputs[function].partition(":")
+        aws_lambda.update_function_configuration(FunctionName=name, Layers=[*others, fresh["LayerVersionArn"]])
+        version = aws_lambda.publish_version(FunctionName=name)["Version"]
+        aws_lambda.update_alias(FunctionName=name, Name=alias, FunctionVersion=version)
     return True
 
 

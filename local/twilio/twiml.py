@@ -46,7 +46,7 @@ def replies(answer: httpx.Response | None, error: str | None) -> list[str]:
     if content_type not in XML_TYPES:
         raise UnreadableAnswerError(12300)
     try:
-        root = ElementTree.fromstring(answer.content)  # noqa: S314 - our own product's answer on this machine
+        root = ElementTree.fromstring(answer.content)  # our own answer  # noqa: S314  # nosec B314
     except ElementTree.ParseError:
         raise UnreadableAnswerError(12100) from None
     if root.tag != "Response":

@@ -2,14 +2,21 @@
 
 import contextlib
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
+from subprocess import PIPE
 
+import httpx
 import pytest
 
 import local.__main__ as commands
 from local import stacks as named_stacks
 from local.claim import Claim
+from local.processes import free_port
 from local.stack import Stack
 
 
@@ -47,6 +54,59 @@ def test_invoke_after_a_killed_stack(stacks: Path, event: Path, capsys: pytest.C
     (stacks / "owner").write_text("1")
     assert commands.main(["invoke", "send", str(event)]) == 1
     assert "no stack is running" in line_of(capsys)
+
+
+def test_invoke_when_the_embedded_aws_is_dead(stacks: Path, event: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Claim(stacks):
+        nowhere = {
+            "aws_endpoint": f"http://127.0.0.1:{free_port()}",
+            "outputs": {"SendFunctionName": "whatsapp-send:live"},
+        }
+        (stacks / "stack.json").write_text(json.dumps(nowhere))
+        assert commands.main(["invoke", "send", str(event)]) == 1
+    assert line_of(capsys).startswith(
+        "invoke: the stack's embedded AWS did not run whatsapp-send:live: Could not connect"
+    )
+
+
+def test_run_ends_when_the_embedded_aws_does_and_an_open_page_says_so(stacks: Path) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-c", RUN, str(stacks)]
+    with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True) as running:
+        try:
+            assert running.stdout
+            page = next(line.split()[-1] for line in running.stdout if line.startswith("The phone page:"))
+            state = httpx.get(f"{page}api/state", trust_env=False, timeout=20).json()
+            with httpx.stream(
+                "GET", f"{page}api/stream?last_id={state['last_id']}", trust_env=False, timeout=60
+            ) as stream:
+                kill_aws_of(stacks)
+                said = "".join(stream.iter_text())
+            assert '"key": "ended", "value": {"reason": "local.ministack ended."}' in said
+            complaint = running.communicate(timeout=60)[1]
+        finally:
+            running.kill()
+    assert running.returncode == 1
+    assert complaint.startswith("run: local.ministack ended. The end of ")
+    assert "Traceback" not in complaint
+    assert not (stacks / "stack.json").exists()
+
+
+RUN = """
+import sys
+from pathlib import Path
+from local import __main__, stacks
+stacks.STACKS = Path(sys.argv[1])
+sys.exit(__main__.main(["run"]))
+"""
+
+
+def kill_aws_of(directory: Path) -> None:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            ours = f"={directory}/".encode() in (process / "environ").read_bytes()
+            if ours and b"\0local.ministack\0" in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

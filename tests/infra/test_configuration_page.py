@@ -36,5 +36,8 @@ def test_every_variable_is_explained(resources: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", rows("What the local stack sets differently"))
 def test_variables_for_make_are_read_somewhere(name: str) -> None:
     root = Path(__file__).parents[2]
-    readers = [root / path for path in ("Makefile", "local/setup.sh", "local/__main__.py", "tools/shipped.py")]
+    readers = [
+        root / path
+        for path in ("Makefile", "local/setup.sh", "local/__main__.py", "tools/shipped.py", "tools/audit.py")
+    ]
     assert any(re.search(rf"[\"$({{\s]{name}\b", reader.read_text()) for reader in readers)

@@ -7,14 +7,17 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from local.artifacts import LAMBDA_PYTHON
-from local.aws import REGION
+from local.aws import REGION, name_alone
 from local.stack import STACK_NAME, Stack
+from tools import permissions
 
 # Answers with what it is asked for: an expression's value.
 PROBE = "import os, sys\ndef handler(event, context):\n    return eval(event['python'])\n"
@@ -58,6 +61,33 @@ def test_routes_with_iam_refuse_unsigned_calls(stack: Stack) -> None:
     assert status_of(stack, "GET", "/messages/none", {"Authorization": "anything passes here"}) == 404
 
 
+@pytest.mark.parametrize(
+    ("how", "headers"),
+    [
+        ("a page of another site", {"Origin": "https://evil.example"}),
+        ("a page in a sandbox", {"Origin": "null"}),
+        ("a page of another port", {"Origin": "http://127.0.0.1:1"}),
+        ("an image's address, which has no Origin", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
+        ("a link", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
+        ("a name that was rebound to 127.0.0.1", {"Host": "evil.example"}),
+    ],
+)
+def test_no_web_page_can_call_the_embedded_aws(stack: Stack, how: str, headers: dict[str, str]) -> None:
+    """It runs code: whoever may create a function runs what he likes on this machine."""
+    for verb, path in [
+        ("POST", "/2015-03-31/functions"),
+        ("OPTIONS", "/2015-03-31/functions"),
+        ("GET", "/?Action=ListQueues"),
+        ("POST", "/_ministack/reset"),
+        ("POST", urlsplit(stack.api_url).path + "/twilio/inbound"),
+    ]:
+        answer = httpx.request(verb, stack.aws_endpoint + path, headers=headers, trust_env=False, timeout=20)
+        assert (answer.status_code, answer.text) == (403, "wrong Host or Origin"), (how, verb, path)
+        assert not any("access-control" in name for name in answer.headers)
+    buses = stack.aws("events").list_event_buses()["EventBuses"]
+    assert stack.outputs["BusName"] in [bus["Name"] for bus in buses], "nothing was reset"
+
+
 def test_api_address_is_on_127_0_0_1(stack: Stack) -> None:
     assert stack.api_url.startswith("http://127.0.0.1:")
     parameter = stack.aws("ssm").get_parameter(Name=stack.outputs["ApiUrlParameterName"])
@@ -77,6 +107,32 @@ def test_secret_is_referred_to_by_arn(stack: Stack) -> None:
 def test_parameters_reach_the_functions(stack: Stack) -> None:
     configuration = stack.aws("lambda").get_function_configuration(FunctionName=stack.outputs["SendFunctionName"])
     assert configuration["Environment"]["Variables"]["RATE_LIMIT_SECONDS"] == "77"
+
+
+def test_a_change_of_a_parameter_publishes_a_version(tmp_path: Path) -> None:
+    """Without SAM being shown the parameters, the alias would stay with the old one."""
+    with Stack(tmp_path / "stack", {"RateLimitSeconds": "77"}) as stack:
+        functions, name = stack.aws("lambda"), name_alone(stack.outputs["SendFunctionName"])
+
+        def live() -> tuple[str, str]:
+            version = functions.get_function_configuration(FunctionName=f"{name}:live")
+            return version["Version"], version["Environment"]["Variables"]["RATE_LIMIT_SECONDS"]
+
+        assert live() == ("1", "77")
+        stack.change({"RateLimitSeconds": "78"})
+        assert live() == ("2", "78")
+        stack.change({"MessagesTableName": stack.outputs["MessagesTableName"]})
+        assert live() == ("3", "78")
+
+
+def test_what_a_function_needs_of_its_role_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = tmp_path / "used"
+    monkeypatch.setenv("PERMISSIONS_USED", str(used))
+    with Stack(tmp_path / "stack") as stack:
+        stack.invoke("TemplateSyncFunctionName", {"task": "sync"})
+    grants = permissions.used(used.read_text().splitlines())
+    assert ("TemplateSyncFunctionRole", "Templates", "dynamodb:PutItem", 0) in grants
+    assert {role for role, *_ in grants} == {"TemplateSyncFunctionRole"}, "nobody else was asked for anything"
 
 
 def test_queue_reaches_the_function(stack: Stack) -> None:

@@ -46,7 +46,7 @@ def processes_of(directory: Path) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if f"={directory}/".encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
+                found.append(f"{process.name} " + (process / "cmdline").read_text().replace("\0", " "))
     return found
 
 
@@ -55,6 +55,17 @@ def soon(condition: Any, seconds: float = 15) -> bool:
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return bool(condition())
+
+
+def test_stack_whose_aws_dies_says_so(tmp_path: Path) -> None:
+    directory = tmp_path / "stack"
+    with Stack(directory) as stack:
+        (aws,) = [int(p.split()[0]) for p in processes_of(directory) if "local.ministack" in p]
+        os.kill(aws, signal.SIGKILL)
+        with pytest.raises(ServerError, match=r"^local\.ministack ended\. The end of .+:"):
+            stack.wait()
+    assert not directory.exists()
+    assert soon(lambda: not processes_of(directory), 5), processes_of(directory)
 
 
 @pytest.mark.usefixtures("stack")  # a second one beside it

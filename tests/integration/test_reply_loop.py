@@ -1,5 +1,6 @@
 """Two machines that answer each other are noticed: 20 replies to one contact within an hour count for an alarm."""
 
+from local.aws import name_alone
 from tests.product import Product, eventually
 
 REPLIES_PER_INBOUND = 3
@@ -8,7 +9,7 @@ MANY = 20
 
 def times_counted(product: Product) -> int:
     logs = product.stack.aws("logs").get_paginator("filter_log_events")
-    pages = logs.paginate(logGroupName=f"/aws/lambda/{product.stack.outputs['SendFunctionName']}")
+    pages = logs.paginate(logGroupName=f"/aws/lambda/{name_alone(product.stack.outputs['SendFunctionName'])}")
     return sum('"RepliesPerContactHigh":[' in event["message"] for page in pages for event in page["events"])
 
 

@@ -61,7 +61,13 @@ def test_a_page_of_another_life_starts_anew(last_id: str) -> None:
 def test_a_page_that_missed_more_than_is_kept_starts_anew() -> None:
     hub = hub_with(RING + 10)
     assert "event: reset" in changes_after(hub, f"{hub.boot}-5")[0]
-    assert "event: hello" in changes_after(hub, f"{hub.boot}-10")[0]
+    assert changes_after(hub, f"{hub.boot}-10")[0][0] == {"n": 10}
+
+
+def test_the_last_changes_are_told_before_the_stream_ends() -> None:
+    """Such as why the stack has ended."""
+    hub = hub_with(3)
+    assert changes_after(hub, f"{hub.boot}-1") == [[{"n": 1}, {"n": 2}]]
 
 
 def test_the_world_tells_only_changes_and_forgets_the_oldest() -> None:

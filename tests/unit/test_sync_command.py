@@ -45,7 +45,7 @@ def test_asks_the_function(arguments: list[str], event: dict[str, Any], monkeypa
     aws = Lambda(ANSWER)
     monkeypatch.setattr(boto3, "client", lambda _: aws)
     assert main([*arguments, "--function", "clinic-template-sync"]) == 0
-    assert aws.asked == [("clinic-template-sync", event)]
+    assert aws.asked == [("clinic-template-sync:live", event)]
 
 
 def test_shows_what_is_to_do_and_no_more(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +63,7 @@ def test_shows_what_is_to_do_and_no_more(monkeypatch: pytest.MonkeyPatch, capsys
     ("aws", "says"),
     [
         (Lambda({**ANSWER, "problems": ["mood (en): Twilio answered 500"]}), "mood (en): Twilio answered 500"),
-        (Lambda({"errorMessage": "no table"}, FunctionError="Unhandled"), "f failed: no table"),
+        (Lambda({"errorMessage": "no table"}, FunctionError="Unhandled"), "f:live failed: no table"),
     ],
 )
 def test_a_problem_is_an_exit_status(

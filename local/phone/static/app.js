@@ -71,6 +71,8 @@ function Top() {
 }
 
 function Lost() {
+  const ended = status("ended");
+  if (ended) return html`<div class="banner bad" role="alert"><${Icon} name="alert" /><span><b>The stack has ended</b> · ${ended.reason} <code>make run</code> starts a new one.</span></div>`;
   if (connection.value !== "lost") return null;
   return html`<div class="banner bad" role="alert"><${Icon} name="alert" /><span><b>Reconnecting</b> · last event ${exactClock(heardAt.value).slice(0, 8)}. What you see is from then; sending is off.</span></div>`;
 }

@@ -41,6 +41,17 @@ def test_content_is_there_within_a_second_and_nothing_is_fetched_elsewhere(opene
     assert 50_000 < sum(size for name, size in loaded if "/static/" in name) < 200_000
 
 
+def test_why_the_stack_has_ended_is_told(clinic: Product, opened: Opened) -> None:
+    with serving(clinic.stack.describe(), schedules=False) as ending:
+        page = opened(url=ending.url)
+        expect(page.locator(".live")).to_have_text("live")
+        ending.tell_end("local.ministack ended.")
+        expect(page.locator(".banner.bad")).to_contain_text("The stack has ended · local.ministack ended.")
+    expect(page.locator(".banner.bad")).to_contain_text("make run starts a new one")
+    opened.errors.clear()  # type: ignore[attr-defined]  # the browser reports that the server is gone
+    page.close()
+
+
 def test_the_server_goes_and_comes_back(clinic: Product, opened: Opened, asha: str) -> None:
     clinic.remind(asha)
     description = clinic.stack.describe()
