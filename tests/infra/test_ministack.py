@@ -146,3 +146,20 @@ def test_who_may_send_a_message_may_send_a_batch(stack: Stack, ask: Callable[[st
     entries = [{"Id": "1", "MessageBody": '{"message_id": "nobody"}', "DelaySeconds": 900}]
     sent = ask(f"{boto3}.client('sqs').send_message_batch(QueueUrl={queue!r}, Entries={entries})['Successful']")
     assert [one["Id"] for one in sent] == ["1"]
+
+
+def test_alarms_on_metric_math_are_made_and_embedded_metrics_counted(stack: Stack) -> None:
+    found = stack.aws("cloudwatch").describe_alarms(AlarmNamePrefix=STACK_NAME)["MetricAlarms"]
+    assert any(alarm["Namespace"] == "metric math" for alarm in found)
+    stack.invoke("SendFunctionName", {"task": "sweep"})
+    now = time.time()
+    counted = stack.aws("cloudwatch").get_metric_statistics(
+        Namespace="WhatsApp",
+        MetricName="DueStale",
+        Dimensions=[{"Name": "service", "Value": f"{STACK_NAME}-send"}],
+        StartTime=now - 3600,
+        EndTime=now + 60,
+        Period=60,
+        Statistics=["SampleCount"],
+    )
+    assert sum(point["SampleCount"] for point in counted["Datapoints"]) >= 1

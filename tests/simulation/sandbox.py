@@ -94,6 +94,7 @@ def settings(quiet_hours: str, replies_per_inbound: int, *, send_to_ids: bool = 
         twilio_secret="unused",
         contact_key_secret="unused",
         api_url_parameter="unused",
+        stack_name="unused",
         sender_address=SENDER,
         quiet_hours=quiet_hours,
         replies_per_inbound=replies_per_inbound,

@@ -116,6 +116,11 @@ class Message:
         return self.status in IN_DOUBT
 
     @property
+    def layout(self) -> dict[str, str]:
+        """What it looks like, for the numbers by template and language."""
+        return layout_of(self.template, self.language)
+
+    @property
     def sweep_shard(self) -> str:
         """The shard in which the sweep of sends looks for it, as long as it has a `due_at`.
 
@@ -130,6 +135,11 @@ class Message:
     def slot_holder(self) -> str:
         """The value of the contact's `inflight` while this attempt holds its slot."""
         return f"{self.message_id}#{self.attempt}"
+
+
+def layout_of(template: str | None, language: str | None) -> dict[str, str]:
+    """A message's template and language as the dimensions of a metric, which cannot be empty."""
+    return {"template": template or "none", "language": language or "none"}
 
 
 def message_id_of(idempotency_key: str) -> str:
