@@ -124,7 +124,7 @@ class Alarm:
             name: recorded.value(key, stat, since, since + self.period) for name, (key, stat) in self.metrics.items()
         }
         limits = {name: quotas.get(key[1]) for name, (key, _) in self.metrics.items()}
-        value = _Math(values, limits).evaluate(self.expression)
+        value = Math(values, limits).evaluate(self.expression)
         return (
             None
             if value is None
@@ -157,7 +157,7 @@ _OPERATORS: dict[type, Callable[[float, float], float]] = {
 
 
 @dataclass(frozen=True)
-class _Math:
+class Math:
     """Metric math over one period. A missing value makes what is computed of it missing; only FILL and SUM do not."""
 
     values: Mapping[str, float | None]

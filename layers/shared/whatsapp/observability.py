@@ -83,12 +83,18 @@ class PowertoolsMetrics:
         Raises:
             KeyError: not in `STACK_METRICS`.
         """
-        line = EphemeralMetrics(service=self.stack)  # one line of the log, since each line has one time
-        for name, value in values.items():
+        for name in values:
             STACK_METRICS[name]
-            line.add_metric(name=name, unit=_UNITS.get(name, MetricUnit.Count), value=value)
-        line.add_dimension(name="service", value=self.stack)
-        if dimensions:
-            line.add_dimensions(**dimensions, service=self.stack)
-        line.set_timestamp(at)
-        line.flush_metrics()
+        log_line(self.stack, at, values, dimensions)
+
+
+def log_line(service: str, at: int, values: Mapping[str, float], dimensions: Mapping[str, str]) -> None:
+    """Log a line of its own, since each line has one time (epoch ms): values of a service, and by these dimensions."""
+    line = EphemeralMetrics(service=service)
+    for name, value in values.items():
+        line.add_metric(name=name, unit=_UNITS.get(name, MetricUnit.Count), value=value)
+    line.add_dimension(name="service", value=service)
+    if dimensions:
+        line.add_dimensions(**dimensions, service=service)
+    line.set_timestamp(at)
+    line.flush_metrics()
