@@ -14,6 +14,7 @@ import pytest
 
 from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION
+from local.http import SignedHttp
 from local.stack import STACK_NAME, Stack
 
 # Answers with what it is asked for: an expression's value.
@@ -163,3 +164,5 @@ def test_alarms_on_metric_math_are_made_and_embedded_metrics_counted(stack: Stac
         Statistics=["SampleCount"],
     )
     assert sum(point["SampleCount"] for point in counted["Datapoints"]) >= 1
+    answer = SignedHttp(stack.api_url).get("/metrics")  # the function may read them
+    assert (answer.status_code, answer.json()["rate_limit_violations"]) == (200, 0)

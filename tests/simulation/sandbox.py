@@ -53,7 +53,10 @@ class SimulatedApp(App):
     @cached_property
     def metrics(self) -> Any:
         """Counted by the world."""
-        return SimpleNamespace(count=lambda name, value=1: self.world.counted.update({name: value}))
+        return SimpleNamespace(
+            count=lambda name, value=1: self.world.counted.update({name: value}),
+            count_at=lambda _at, values, **_: self.world.counted.update(values),
+        )
 
     @cached_property
     def twilio_secret(self) -> TwilioSecret:

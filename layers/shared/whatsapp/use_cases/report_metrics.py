@@ -14,6 +14,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Metrics, MetricsSource, Series
 from whatsapp.domain.prices import META_UTILITY_INR, TWILIO_USD
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.message import FREE_FORM
 from whatsapp.domain.templates.catalog import Catalog
 
 ENOUGH = 50
@@ -100,8 +101,9 @@ class ReportMetrics:
         return {name: round(sum(values)) for name, values in zip(series, found, strict=True)}
 
     def _by_template(self, since: int, until: int, period_s: int) -> list[dict[str, Any]]:
-        """The proactive messages of each layout of today's catalog that was sent."""
+        """The proactive messages of each layout of today's catalog that was sent; free-form text is `none`."""
         layouts = [(template.name, language) for template in self.catalog for language in template.languages]
+        layouts.append((FREE_FORM, FREE_FORM))
         asked = [
             Series(name=name, dimensions=(("template", template), ("language", language)))
             for template, language in layouts

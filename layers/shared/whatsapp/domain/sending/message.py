@@ -13,6 +13,8 @@ from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
 MAX_ATTEMPTS = 3
+FREE_FORM = "none"
+"""The template and language of free-form text, in metrics."""
 _FEWEST_SHARDS = 4
 
 
@@ -139,7 +141,7 @@ class Message:
 
 def layout_of(template: str | None, language: str | None) -> dict[str, str]:
     """A message's template and language as the dimensions of a metric, which cannot be empty."""
-    return {"template": template or "none", "language": language or "none"}
+    return {"template": template or FREE_FORM, "language": language or FREE_FORM}
 
 
 def message_id_of(idempotency_key: str) -> str:
