@@ -72,11 +72,20 @@ class TwilioSecret:
     def _read(self) -> TwilioCredentials:
         """The secret as it is now. If it cannot be read, the cached one, which may still be valid."""
         try:
-            return parse_credentials(self._client.get_secret_value(SecretId=self._name)["SecretString"], self._name)
+            return parse_credentials(self._text(), self._name)
         except NO_CREDENTIALS:
             if self._credentials is None:
                 raise
             return self._credentials
+
+    def _text(self) -> str:
+        """The secret's text. A new stack's secret has none: Secrets Manager says that it finds no such version."""
+        try:
+            return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return ""
+            raise
 
 
 def parse_credentials(text: str, name: str) -> TwilioCredentials:
