@@ -8,15 +8,16 @@ percentiles, M out of N periods, missing data, pointwise functions. Periods begi
 import ast
 import json
 import operator
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any
 
 from local.deploy import read_template
 
 STACK_NAME = "whatsapp"
-MINUTE = 60
 Key = tuple[str, str, frozenset[tuple[str, str]]]
 """A metric: namespace, name, dimensions."""
 
@@ -26,11 +27,11 @@ class Recorded:
     """Data points of metrics: ours from the lines of the log, AWS's own as a test or a drill puts them."""
 
     points: dict[Key, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
-    """Of each metric: time (epoch seconds) and value."""
+    """Of each metric: time (epoch seconds) and value, in order of time."""
 
     def put(self, namespace: str, name: str, at: float, value: float, **dimensions: str) -> None:
         """Add a data point."""
-        self.points[namespace, name, frozenset(dimensions.items())].append((at, value))
+        insort(self.points[namespace, name, frozenset(dimensions.items())], (at, value))
 
     def log(self, lines: Iterable[str]) -> "Recorded":
         """Add what the EMF lines among these count (CloudWatch's guide, "Specification: Embedded metric format")."""
@@ -50,7 +51,8 @@ class Recorded:
 
     def value(self, key: Key, stat: str, since: float, until: float) -> float | None:
         """The statistic of one period; None without data."""
-        found = sorted(value for at, value in self.points.get(key, ()) if since <= at < until)
+        points = self.points.get(key, [])
+        found = sorted(value for _, value in points[bisect_left(points, (since,)) : bisect_left(points, (until,))])
         if not found:
             return None
         return _STATISTICS[stat](found) if stat in _STATISTICS else _percentile(found, float(stat[1:]))
@@ -78,7 +80,7 @@ class Alarm:
     name: str
     properties: Mapping[str, Any]
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, tuple[Key, str]]:
         """The metrics that it looks at: by id, the metric and its statistic."""
         own = self.properties
@@ -87,12 +89,12 @@ class Alarm:
         stats = {q["Id"]: q["MetricStat"] for q in own["Metrics"] if "MetricStat" in q}
         return {name: (_key(stat["Metric"]), stat["Stat"]) for name, stat in stats.items()}
 
-    @property
+    @cached_property
     def expression(self) -> str:
         """What is compared with the threshold, in terms of the metrics' ids."""
         return next((q["Expression"] for q in self.properties.get("Metrics", ()) if "Expression" in q), "m")
 
-    @property
+    @cached_property
     def period(self) -> int:
         """Seconds."""
         if "Period" in self.properties:
@@ -164,8 +166,7 @@ class Math:
     quotas: Mapping[str, float | None]
 
     def evaluate(self, expression: str) -> float | None:
-        spelled = expression.replace(" OR ", " or ").replace(" AND ", " and ")
-        found: float | None = self._of(ast.parse(spelled, mode="eval").body)
+        found: float | None = self._of(_parsed(expression))
         return found
 
     def _of(self, node: ast.expr) -> Any:
@@ -206,6 +207,12 @@ class Math:
             case "SUM", [list(series)]:
                 return sum(value for value in series if value is not None)
         raise ValueError(f"the evaluator does not know the function {function} of metric math")
+
+
+@cache
+def _parsed(expression: str) -> ast.expr:
+    """Metric math reads like Python, but for its operators in capitals."""
+    return ast.parse(expression.replace(" OR ", " or ").replace(" AND ", " and "), mode="eval").body
 
 
 # --- the template's alarms -------------------------------------------------------------------------------------------
@@ -276,11 +283,11 @@ def rings(
     until: float,
     quotas: Mapping[str, float] | None = None,
 ) -> list[Ring]:
-    """What alarms made at `since` mail until `until` (epoch seconds), in order of time. Each looks once a minute."""
+    """What alarms made at `since` mail until `until` (epoch seconds), in order of time. Each looks once a period."""
     found = []
     for alarm in alarms.values():
         state = "INSUFFICIENT_DATA"
-        for at in range(int(since), int(until) + 1, MINUTE):
+        for at in range(int(since), int(until) + 1, alarm.period):
             new = alarm.state(recorded, at, state, quotas or {})
             if new != state and alarm.properties.get(_ACTIONS[new]):
                 found.append(Ring(at, alarm.name, new))
