@@ -150,6 +150,16 @@ def test_pauses_grow() -> None:
     assert p.ASK_STATUS[-1] < p.ASK_STATUS_UNTIL <= p.LATEST_CALLBACK
 
 
+# --- the mission's numbers -------------------------------------------------------------------------------------------
+
+
+def test_a_rate_is_judged_when_its_messages_had_their_time() -> None:
+    assert periods.ANSWERS_COUNTED_WITHIN >= periods.WINDOW + 2 * periods.HOUR  # CloudWatch shows it by then
+    assert periods.ARRIVES_WITHIN >= periods.ASK_STATUS[0]  # Twilio was asked what became of it
+    oldest = periods.ANSWERS_COUNTED_WITHIN + periods.DAY
+    assert oldest < 14 * periods.DAY  # the oldest time that CloudWatch takes
+
+
 # --- nowhere else ----------------------------------------------------------------------------------------------------
 
 ELSEWHERE = {

@@ -21,7 +21,7 @@ ENOUGH = 50
 """Messages of a day whose rate may set off an alarm."""
 _KEPT = ((15 * periods.DAY, 60), (63 * periods.DAY, 300), (455 * periods.DAY, 3600))
 """CloudWatch's guide, "Metrics concepts", retention: how old a period of so many seconds may be."""
-_PERIODS_S = (86_400, 43_200, 21_600, 10_800, 7_200, 3_600, 1_800, 900, 300, 60)
+_LENGTHS = (86_400, 43_200, 21_600, 10_800, 7_200, 3_600, 1_800, 900, 300, 60)
 _COUNTS = {
     "sent": Series(name="MessagesSent"),
     "arrived": Series(name="MessagesArrived"),
@@ -153,4 +153,4 @@ def _whole_periods(since: int, until: int, now: int) -> tuple[int, int, int]:
         )
     step = kept * 1000
     since, until = since // step * step, -(-until // step) * step
-    return since, until, next(p for p in _PERIODS_S if not since % (p * 1000) and not until % (p * 1000))
+    return since, until, next(p for p in _LENGTHS if not since % (p * 1000) and not until % (p * 1000))
