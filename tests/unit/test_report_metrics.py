@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -218,6 +219,25 @@ def test_cloudwatch_is_asked_for_the_dimensions_that_are_counted(
     assert dimensions == {name: line[name] for name in dimensions}
     assert line["_aws"]["Timestamp"] == NOON
     assert second["Dimensions"] == [{"Name": "service", "Value": "whatsapp-webhook"}]
+
+
+def test_a_line_is_one_write_so_that_threads_do_not_mix_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(write=written.append, flush=lambda: None))
+    PowertoolsMetrics("whatsapp").count_at(NOON, {"MessagesSent": 1, "MessagesArrived": 1})
+    (line,) = written
+    assert line.endswith("}\n")
+    assert json.loads(line)["MessagesArrived"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("counter", "name"), [("count", "MessagesSent"), ("count_at", "MessagesFailed"), ("count", "?")]
+)
+def test_a_metric_is_counted_in_its_own_place_only(counter: str, name: str) -> None:
+    arguments = (name,) if counter == "count" else (NOON, {name: 1})
+    with pytest.raises(KeyError):
+        getattr(PowertoolsMetrics("whatsapp"), counter)(*arguments)
 
 
 def test_cloudwatch_that_is_down_is_an_error_that_passes() -> None:

@@ -1,5 +1,7 @@
 """The logger and the metrics. Neither ever contains a phone number, a name or a message's text."""
 
+import json
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,7 +91,10 @@ class PowertoolsMetrics:
 
 
 def log_line(service: str, at: int, values: Mapping[str, float], dimensions: Mapping[str, str]) -> None:
-    """Log a line of its own, since each line has one time (epoch ms): values of a service, and by these dimensions."""
+    """Log a line of its own, since each line has one time (epoch ms): values of a service, and by these dimensions.
+
+    It is one write. Powertools' own `print` makes two: another thread's may come between, and both lines are lost then.
+    """
     line = EphemeralMetrics(service=service)
     for name, value in values.items():
         line.add_metric(name=name, unit=_UNITS.get(name, MetricUnit.Count), value=value)
@@ -97,4 +102,4 @@ def log_line(service: str, at: int, values: Mapping[str, float], dimensions: Map
     if dimensions:
         line.add_dimensions(**dimensions, service=service)
     line.set_timestamp(at)
-    line.flush_metrics()
+    sys.stdout.write(json.dumps(line.serialize_metric_set(), separators=(",", ":")) + "\n")
