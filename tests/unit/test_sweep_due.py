@@ -295,16 +295,6 @@ def test_error_of_one_message_does_not_stop_the_others(app: UnitApp, monkeypatch
     assert app.metrics.counts["DueStale"] == 0
 
 
-def test_outage_of_twilios_is_no_error_of_the_sweep(app: UnitApp) -> None:
-    """What is in doubt is asked about again; an error would ring for what TwilioDownAlarm says already."""
-    app.left_at(Status.UNKNOWN)
-    app.clock.at += periods.RECONCILE_DOUBT + periods.MINUTE
-    app.gateway.down = True
-    sweep(app)
-    assert app.record().status is Status.UNKNOWN
-    assert (app.record().due_at or 0) > app.clock.at
-
-
 def test_longest_due_message_is_first_and_messages_in_doubt_are_last(
     app: UnitApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
