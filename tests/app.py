@@ -45,6 +45,7 @@ SETTINGS = Settings(
     twilio_secret="secret",
     contact_key_secret="key",
     api_url_parameter="parameter",
+    stack_name="whatsapp",
     sender_address=SENDER,
     public_url="https://api.example",
 )

@@ -127,7 +127,16 @@ class RecordingQueue:
 class CountingMetrics:
     """The `Metrics` port."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+    """All that was counted, by name."""
 
-    def count(self, name: str, value: int = 1) -> None:
+    at: list[tuple[int, dict[str, float], dict[str, str]]] = field(default_factory=list)
+    """What was counted at which time, and for which template and language."""
+
+    def count(self, name: str, value: float = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + value
+
+    def count_at(self, at: int, values: Mapping[str, float], **dimensions: str) -> None:
+        self.at.append((at, dict(values), dimensions))
+        for name, value in values.items():
+            self.count(name, value)

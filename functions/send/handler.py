@@ -78,9 +78,11 @@ def _asked_at(record: dict[str, Any]) -> int:
 
 
 def _task(name: str, deadline: Deadline) -> dict[str, Any]:
-    if name != "sweep":
-        raise ValueError("unknown task: this function knows `sweep`")
     app = bootstrap.app()
+    if name == "measure":
+        return dict(app.report_metrics.measure())
+    if name != "sweep":
+        raise ValueError("unknown task: this function knows `sweep` and `measure`")
     with ExitStack() as later:  # an error of one sweep must not keep the next from its work
         done: dict[str, Any] = {}
         later.callback(lambda: done.update(alerts=app.raise_alerts.sweep(deadline)))

@@ -25,6 +25,7 @@ _STATUS = {
     "too_late_to_cancel": 409,
     "rate_limited": 429,
     "account_problem": 503,
+    "metrics_unavailable": 503,
     "internal_error": 500,
 }
 """By our error codes. 400 for the others: the caller can mend the request."""
@@ -119,6 +120,13 @@ def hold() -> dict[str, Any]:
 def release() -> dict[str, Any]:
     """Release the hold: waiting messages go within minutes. Restored tables stay held until they are settled."""
     return {"held": bootstrap.app().senders.release().is_held}
+
+
+@api.get("/metrics")
+def metrics() -> dict[str, Any]:
+    """The mission's numbers of a span of time."""
+    query = api.current_event.query_string_parameters or {}
+    return bootstrap.app().report_metrics(query.get("from"), query.get("to"))
 
 
 @api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import httpx
 from botocore.exceptions import BotoCoreError
 
+from local.alarms import Recorded, rings, template_alarms
 from local.aws import server_environment
 from local.http import ONE_EACH, SignedHttp
 from local.stack import Stack
@@ -170,6 +171,25 @@ class Drill:
                 found.append(str(json.loads(message["Body"]).get("Subject")))
                 sqs.delete_message(QueueUrl=self._alerts, ReceiptHandle=message["ReceiptHandle"])
         return found
+
+    def pages(self) -> list[str]:
+        """The template's alarms that went off since the drill began, judged over what the functions logged."""
+        recorded = Recorded().log(self.counted())
+        now = time.time()
+        found = rings(template_alarms(), recorded, now - (time.monotonic() - self._began), now)
+        return [ring.alarm for ring in found if ring.is_page]
+
+    def counted(self) -> list[str]:
+        """The lines by which the functions counted. The embedded AWS gives at most 10,000 of each."""
+        pages = self.stack.aws("logs").get_paginator("filter_log_events")
+        return [
+            event["message"]
+            for name in ("SendFunctionName", "WebhookFunctionName", "TemplateSyncFunctionName")
+            for page in pages.paginate(
+                logGroupName=f"/aws/lambda/{self.stack.outputs[name].partition(':')[0]}", filterPattern='"_aws"'
+            )
+            for event in page["events"]
+        ]
 
     def command(self, main: Callable[[list[str]], int], name: str, *arguments: str) -> str:
         """Run an operator's command as on AWS, where the function is named; what it prints is in the transcript.

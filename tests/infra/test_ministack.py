@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from local.alarms import Recorded
 from local.artifacts import LAMBDA_PYTHON
 from local.aws import REGION, name_alone
+from local.drills.drill import Drill
+from local.http import SignedHttp
 from local.stack import STACK_NAME, Stack
 from tools import permissions
 
@@ -202,3 +205,24 @@ def test_who_may_send_a_message_may_send_a_batch(stack: Stack, ask: Callable[[st
     entries = [{"Id": "1", "MessageBody": '{"message_id": "nobody"}', "DelaySeconds": 900}]
     sent = ask(f"{boto3}.client('sqs').send_message_batch(QueueUrl={queue!r}, Entries={entries})['Successful']")
     assert [one["Id"] for one in sent] == ["1"]
+
+
+def test_alarms_on_metric_math_are_made_and_embedded_metrics_counted(stack: Stack) -> None:
+    found = stack.aws("cloudwatch").describe_alarms(AlarmNamePrefix=STACK_NAME)["MetricAlarms"]
+    assert any(alarm["Namespace"] == "metric math" for alarm in found)
+    stack.invoke("SendFunctionName", {"task": "sweep"})
+    now = time.time()
+    counted = stack.aws("cloudwatch").get_metric_statistics(
+        Namespace="WhatsApp",
+        MetricName="DueStale",
+        Dimensions=[{"Name": "service", "Value": f"{STACK_NAME}-send"}],
+        StartTime=now - 3600,
+        EndTime=now + 60,
+        Period=60,
+        Statistics=["SampleCount"],
+    )
+    assert sum(point["SampleCount"] for point in counted["Datapoints"]) >= 1
+    lines = Recorded().log(Drill(stack).counted())
+    assert lines.points["WhatsApp", "DueStale", frozenset({("service", f"{STACK_NAME}-send")})]
+    answer = SignedHttp(stack.api_url).get("/metrics")  # the function may read them
+    assert (answer.status_code, answer.json()["rate_limit_violations"]) == (200, 0)

@@ -1,6 +1,7 @@
 """Every file in events/ is run against the embedded stack, and its answer looked at."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ OTHERS = {
     "send/http_put_contacts",
     "send/sqs_batch",
     "send/sweep",
+    "send/measure",
+    "send/http_get_metrics",
     "webhook/publish",
     "template_sync/plan",
     "template_sync/sync",
@@ -113,6 +116,16 @@ def test_batch_is_worked_whole(product: Product) -> None:
 def test_schedules(product: Product) -> None:
     assert {"acted", "stale", "erased"} <= set(run(product, "send/sweep"))
     assert {"published", "finished"} <= set(run(product, "webhook/publish"))
+    assert run(product, "send/measure").keys() == {"DeliveryPercent", "ReplyPercent"}
+
+
+def test_metrics_of_a_day(product: Product) -> None:
+    now = datetime.now(UTC)
+    event = json.loads((EVENTS / "send/http_get_metrics.json").read_text())
+    span = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(minutes=1)).isoformat()}
+    answer = product.stack.invoke("SendFunctionName", event | {"queryStringParameters": span})
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["sent"] > 0
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))

@@ -60,7 +60,10 @@ class SimulatedApp(App):
     @cached_property
     def metrics(self) -> Any:
         """Counted by the world."""
-        return SimpleNamespace(count=lambda name, value=1: self.world.counted.update({name: value}))
+        return SimpleNamespace(
+            count=lambda name, value=1: self.world.counted.update({name: value}),
+            count_at=lambda _at, values, **_: self.world.counted.update(values),
+        )
 
     @cached_property
     def twilio_secret(self) -> TwilioSecret:
@@ -101,6 +104,7 @@ def settings(quiet_hours: str, replies_per_inbound: int, *, send_to_ids: bool = 
         twilio_secret="unused",
         contact_key_secret="unused",
         api_url_parameter="unused",
+        stack_name="unused",
         sender_address=SENDER,
         quiet_hours=quiet_hours,
         replies_per_inbound=replies_per_inbound,

@@ -118,6 +118,9 @@ class Listeners:
     def count(self, name: str, value: int = 1) -> None:
         self.counts[name] = value
 
+    def count_at(self, at: int, values: object, **dimensions: str) -> None:
+        raise AssertionError("a sync counts nothing of the whole stack")
+
     @property
     def alerted(self) -> list[str]:
         """`rejected hi`, in order."""

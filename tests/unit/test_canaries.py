@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError
 from whatsapp import bootstrap
-from whatsapp.adapters.aws.alerts import SnsAlerts
+from whatsapp.adapters.aws.alerts import Place, SnsAlerts
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
 from whatsapp.domain.ports import InDoubt, NotSent, Rejected
 from whatsapp.observability import PowertoolsMetrics, logger, metrics
@@ -209,7 +209,9 @@ def product(app: UnitApp, monkeypatch: pytest.MonkeyPatch) -> UnitApp:
     secret = SimpleNamespace(get=lambda refresh=False: credentials)
     settings = replace(app.settings, sender_address=kit.SENDER.removeprefix("whatsapp:"), public_url=kit.PUBLIC_URL)
     topic: Any = Topic()
-    product = replace(app, settings=settings, alerts=SnsAlerts(lambda: topic, "arn"), metrics=PowertoolsMetrics())
+    place = Place(stack="stack", stage="dev", region="ap-south-1", runbook_url="runbook")
+    alerts = SnsAlerts(lambda: topic, "arn", place, app.clock)
+    product = replace(app, settings=settings, alerts=alerts, metrics=PowertoolsMetrics("stack"))
     product.__dict__.update(media_store=FakeBucket(), api_url=kit.PUBLIC_URL, twilio_secret=secret, topic=topic)
     monkeypatch.setattr(bootstrap, "app", lambda: product)
     return product

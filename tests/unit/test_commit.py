@@ -158,20 +158,44 @@ def test_code_that_proves_the_template_unusable_stops_it(app: UnitApp) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "source", "metric"),
+    ("step", "source", "counted"),
     [
-        (lifecycle.ACCEPT, Status.UNKNOWN, "MessagesSent"),
-        (lifecycle.DOUBT, Status.SENDING, "MessagesInDoubt"),
-        (lifecycle.FAIL, Status.SENT, "MessagesFailed"),
-        (lifecycle.UNDELIVER, Status.SENT, "MessagesFailed"),
-        (lifecycle.DELIVER, Status.SENT, "MessagesDelivered"),
-        (lifecycle.READ, Status.DELIVERED, "MessagesRead"),
-        (lifecycle.CANCEL, Status.PENDING, None),
+        (lifecycle.ACCEPT, Status.UNKNOWN, {"MessagesSent", "ProactiveSent"}),
+        (lifecycle.DOUBT, Status.SENDING, {"MessagesInDoubt"}),
+        (lifecycle.FAIL, Status.SENT, {"MessagesFailed"}),
+        (lifecycle.UNDELIVER, Status.SENT, {"MessagesFailed"}),
+        (lifecycle.FAIL, Status.SENDING, {"MessagesFailed", "MessagesSent", "ProactiveSent"}),
+        (lifecycle.DELIVER, Status.SENT, {"MessagesArrived"}),
+        (lifecycle.DELIVER, Status.FAILED, {"MessagesArrived"}),
+        (lifecycle.READ, Status.SENT, {"MessagesArrived", "MessagesRead"}),
+        (lifecycle.READ, Status.DELIVERED, {"MessagesRead"}),
+        (lifecycle.CANCEL, Status.PENDING, set()),
+        (lifecycle.REDRIVE, Status.FAILED, set()),
     ],
 )
-def test_each_step_is_counted_once(app: UnitApp, step: lifecycle.Step, source: Status, metric: str | None) -> None:
+def test_each_step_is_counted_once(app: UnitApp, step: lifecycle.Step, source: Status, counted: set[str]) -> None:
     app.commit(take(app.store(status=source, attempt="a"), step, NOON))
-    assert app.metrics.counts == ({metric: 1} if metric else {})
+    app.metrics.counts.pop("TimeToDelivery", None)
+    assert app.metrics.counts == dict.fromkeys(counted, 1)
+
+
+def test_what_became_of_a_message_counts_at_its_acceptance(app: UnitApp) -> None:
+    app.send(language="en")
+    for status, minutes in (("delivered", 3), ("read", 60)):
+        app.clock.at = NOON + minutes * 60_000
+        app.callback(app.record(), status)
+    layout = {"template": "appointment_confirmation", "language": "en"}
+    assert app.metrics.at == [
+        (NOON, {"ProactiveSent": 1}, layout),
+        (NOON, {"MessagesSent": 1}, {}),
+        (NOON, {"MessagesArrived": 1, "TimeToDelivery": 180_000, "TemplatesArrived": 1}, {}),
+        (NOON, {"MessagesRead": 1}, {}),
+    ]
+
+
+def test_a_reply_is_no_proactive_message(app: UnitApp) -> None:
+    app.send(template=None, variables=None, text="at five, then", in_reply_to=app.patient_writes())
+    assert app.metrics.counts == {"MessagesReceived": 1, "MessagesSent": 1}
 
 
 @pytest.mark.parametrize(("seconds", "violations"), [(3599, 1), (3600, 0), (-3599, 1)])

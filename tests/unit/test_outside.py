@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from whatsapp.adapters.aws.alerts import SnsAlerts, text_about, text_about_incident
+from whatsapp.adapters.aws.alerts import Place, SnsAlerts, text_about, text_about_incident
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.domain.errors import Failure, MessagingError
@@ -20,8 +20,14 @@ from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import row_for
 
 from local.aws import REGION
-from tests.fakes import NOON
+from tests.fakes import NOON, FrozenClock
 
+PLACE = Place(stack="whatsapp", stage="prod", region="ap-south-1", runbook_url="https://clinic.example/operations.md")
+WHERE = [
+    "Where:    stack whatsapp, stage prod, ap-south-1",
+    "When:     2026-11-24T12:30:00+05:30",
+    "Runbook:  https://clinic.example/operations.md#alerts-about-messages",
+]
 NOTHING = Failure(code="none", detail="none")
 TO_DO_ABOUT_THE_ACCOUNT = (
     "Repair the account or its settings (docs/codes.md), then redrive the dead-letter queue. If it does not list this "
@@ -229,15 +235,16 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
     url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    alerts = SnsAlerts(lambda: sns, topic)
+    alerts = SnsAlerts(lambda: sns, topic, PLACE, FrozenClock())
     alerts.about(FAILED)
     alerts.unreadable("q1", MessagingError("invalid_request", "not JSON"))
     alerts.about_incident(Incident(state="failed", failure=FAILED.error or NOTHING, ids=frozenset({"m2", "m1"})))
     first, second, third = bodies(sqs, "subscriber")
-    assert (first["Subject"], first["Message"]) == ("WhatsApp session_reminder failed", text_about(FAILED))
-    assert second["Subject"] == "WhatsApp request unreadable"
+    assert first["Subject"] == "PAGE prod: WhatsApp session_reminder failed"
+    assert first["Message"].splitlines() == [*text_about(FAILED).splitlines(), *WHERE]
+    assert second["Subject"] == "LOOK prod: WhatsApp request unreadable"
     assert "invalid_request: not JSON" in second["Message"]
-    assert third["Subject"] == "WhatsApp: 2 failed"
+    assert third["Subject"] == "PAGE prod: WhatsApp: 2 failed"
     assert third["Message"].splitlines() == [
         "What:     2 failed, of one cause, since the last alert about it",
         "Why:      account_problem, Twilio code 20005: the account is not active",
@@ -245,7 +252,17 @@ def test_alerts_reach_the_topic(sqs: Any) -> None:
         f"To do:    {TO_DO_ABOUT_THE_ACCOUNT}",
         "Id:       m1",
         "Id:       m2",
+        *WHERE,
     ]
+
+
+def test_an_alert_about_very_many_names_the_first() -> None:
+    incident = Incident(state="failed", failure=NOTHING, ids=frozenset(f"m{number:03}" for number in range(200)))
+    lines = text_about_incident(incident).splitlines()
+    assert (lines[0], lines[-2:]) == (
+        "What:     200 failed, of one cause, since the last alert about it",
+        ["Id:       m019", "          and 180 more"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +282,7 @@ def test_an_alert_about_many_says_what_to_do(state: str, code: str, to_do: str) 
 
 @pytest.mark.parametrize("error", [DENIED, GONE])
 def test_topic_that_takes_nothing(error: Exception) -> None:
-    alerts = SnsAlerts(lambda: Client(error), "topic")  # type: ignore[arg-type, return-value]  # as above
+    alerts = SnsAlerts(lambda: Client(error), "topic", PLACE, FrozenClock())  # type: ignore[arg-type, return-value]  # as above
     with pytest.raises(PublishFailed) as raised:
         alerts.about(FAILED)
     assert "98123" not in str(raised.value)

@@ -155,6 +155,16 @@ def test_pauses_grow() -> None:
     assert p.ASK_STATUS[-1] < p.ASK_STATUS_UNTIL <= p.LATEST_CALLBACK
 
 
+# --- the mission's numbers -------------------------------------------------------------------------------------------
+
+
+def test_a_rate_is_judged_when_its_messages_had_their_time() -> None:
+    assert p.ANSWERS_COUNTED_WITHIN >= p.WINDOW + 2 * p.HOUR  # CloudWatch shows it by then
+    assert p.ASK_STATUS[0] <= p.ARRIVES_WITHIN  # Twilio was asked what became of it
+    oldest = p.ANSWERS_COUNTED_WITHIN + p.DAY
+    assert oldest < 14 * p.DAY  # the oldest time that CloudWatch takes
+
+
 # --- nowhere else ----------------------------------------------------------------------------------------------------
 
 ELSEWHERE = {

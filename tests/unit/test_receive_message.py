@@ -43,7 +43,7 @@ def test_second_time_nothing_happens(side: Receiving) -> None:
     for _ in range(3):
         side.receive_message(side.form(1))
     assert len(side.published()) == 1
-    assert side.metrics.counts == {"MessagesReceived": 1}
+    assert side.metrics.counts == {"MessagesReceived": 1, "DuplicatesAbsorbed": 2}
 
 
 def test_bus_down_everything_else_is_written(side: Receiving) -> None:

@@ -140,10 +140,10 @@ def test_doubt_without_evidence_ends_unresolved(app: UnitApp) -> None:
 
 
 def test_list_that_does_not_answer_is_asked_again(app: UnitApp) -> None:
+    """Nor is it an error of the sweep, which would ring for what TwilioDownAlarm says already."""
     app.left_at(Status.UNKNOWN)
     app.gateway.down = True
-    with pytest.raises(ExceptionGroup):
-        sweep_after(app, periods.DOUBT_HORIZON)
+    sweep_after(app, periods.DOUBT_HORIZON)
     assert (app.record().status, app.record().due_at) == (Status.UNKNOWN, app.clock.now() + periods.POSTPONED)
 
 
@@ -151,8 +151,7 @@ def test_doubt_ends_even_if_the_list_never_answers(app: UnitApp) -> None:
     """Or the slot would stay held, and every later message of the contact would expire."""
     app.left_at(Status.UNKNOWN)
     app.gateway.down = True
-    with pytest.raises(ExceptionGroup):
-        sweep_after(app, periods.DOUBT_ENDS - 1)
+    sweep_after(app, periods.DOUBT_ENDS - 1)
     app.clock.sleep(periods.POSTPONED / 1000)
     app.sweep_due(app.deadline)
     assert (app.record().status, app.record().outbox) == (Status.UNRESOLVED, frozenset())

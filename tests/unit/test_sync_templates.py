@@ -1,9 +1,12 @@
 """The sync, case by case, against the emulator's reviewer."""
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
+from whatsapp.adapters.twilio.content import TwilioContent
 from whatsapp.domain import periods
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.templates.plan import Move, outlook, standing
 
 from local.deploy import read_template
@@ -274,6 +277,22 @@ def test_a_list_that_fails_changes_nothing(approved: World, kind: str) -> None:
     del approved.listeners.counts["TemplateSyncFailed"]
     approved.sync()
     assert "TemplateSyncFailed" not in approved.listeners.counts
+
+
+@pytest.mark.parametrize(("is_new", "failures"), [(True, 0), (False, 1)])
+def test_an_empty_secret_is_a_failure_only_where_there_were_templates(
+    world: World, is_new: bool, failures: int
+) -> None:
+    if not is_new:
+        world.sync()
+    world.gateway = TwilioContent(_no_client)
+    result = world.sync()
+    assert result.problems == ["Twilio's list of templates: fill in the secret"]
+    assert world.listeners.counts.get("TemplateSyncFailed", 0) == failures
+
+
+def _no_client() -> NoReturn:
+    raise MessagingError("account_problem", "fill in the secret")
 
 
 def test_a_page_that_fails_spoils_the_whole_list(approved: World) -> None:

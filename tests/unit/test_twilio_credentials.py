@@ -25,12 +25,13 @@ class Secrets:
     def __init__(self) -> None:
         self.text = json.dumps(GOOD)
         self.down = False
+        self.error = "InternalServiceError"
         self.reads = 0
 
     def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
         self.reads += 1
         if self.down:
-            raise ClientError({"Error": {"Code": "InternalServiceError"}}, "GetSecretValue")
+            raise ClientError({"Error": {"Code": self.error}}, "GetSecretValue")
         return {"SecretString": self.text}
 
 
@@ -60,6 +61,16 @@ def test_missing_credentials_are_named_with_how_to_set_them(text: str, lacks: st
     assert f"missing ({lacks})" in raised.value.detail
     assert "prod/twilio" in raised.value.detail
     assert "canary" not in str(raised.value)
+
+
+def test_secret_of_a_new_stack_is_named_with_how_to_fill_it_in() -> None:
+    secrets = Secrets()
+    secrets.down, secrets.error = (
+        True,
+        "ResourceNotFoundException",
+    )  # what Secrets Manager says of one without a version
+    with pytest.raises(MessagingError, match="fill in the secret prod/twilio"):
+        TwilioSecret(secrets, "prod/twilio").get()  # type: ignore[arg-type]  # a stand-in
 
 
 def test_repr_shows_no_secret() -> None:

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from whatsapp.adapters.aws import clients
-from whatsapp.adapters.aws.alerts import SnsAlerts
+from whatsapp.adapters.aws.alerts import Place, SnsAlerts
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.adapters.dynamodb.callback_store import CallbackStore
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.reconcile import Reconcile
     from whatsapp.use_cases.recover_after_restore import RecoverAfterRestore
     from whatsapp.use_cases.redrive_dead_letters import RedriveDeadLetters
+    from whatsapp.use_cases.report_metrics import ReportMetrics
     from whatsapp.use_cases.resolve_doubt import ResolveDoubt
     from whatsapp.use_cases.send_message import SendMessage
     from whatsapp.use_cases.settle_doubts import SettleDoubts
@@ -106,7 +107,7 @@ class App:
 
     @cached_property
     def metrics(self) -> PowertoolsMetrics:
-        return PowertoolsMetrics()
+        return PowertoolsMetrics(self.settings.stack_name)
 
     @cached_property
     def twilio_secret(self) -> TwilioSecret:
@@ -177,7 +178,11 @@ class App:
 
     @cached_property
     def alerts(self) -> SnsAlerts:
-        return SnsAlerts(self._client_later("sns"), self.settings.alert_topic_arn)
+        s = self.settings
+        place = Place(
+            stack=s.stack_name, stage=s.stage, region=os.environ.get("AWS_REGION", ""), runbook_url=s.runbook_url
+        )
+        return SnsAlerts(self._client_later("sns"), s.alert_topic_arn, place, self.clock)
 
     @cached_property
     def _twilio_connections(self) -> "Connections":
@@ -415,6 +420,14 @@ class App:
         from whatsapp.use_cases.settle_doubts import SettleDoubts
 
         return self._join(SettleDoubts)
+
+    @cached_property
+    def report_metrics(self) -> "ReportMetrics":
+        from whatsapp.adapters.aws.metrics_source import CloudWatchMetrics
+        from whatsapp.use_cases.report_metrics import ReportMetrics
+
+        source = CloudWatchMetrics(self._client_later("cloudwatch"), self.settings.stack_name)
+        return self._join(ReportMetrics, source=source)
 
     @cached_property
     def sync_templates(self) -> "SyncTemplates":

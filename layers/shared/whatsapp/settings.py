@@ -38,6 +38,12 @@ class Settings:
     """SSM parameter that holds the API's own base URL."""
     sender_address: str
     """Our WhatsApp sender, `+E164`."""
+    stack_name: str
+    """The name of the CloudFormation stack: its numbers are counted under it, and alerts name it."""
+    stage: str = field(default="dev")
+    """What the stack is for, such as `prod`. Alerts name it."""
+    runbook_url: str = field(default="docs/operations.md")
+    """Where `docs/operations.md` can be read. Alerts link there."""
     public_url: str = field(default="")
     """The base URL that Twilio calls and signs, if it is a custom domain and not the API's own URL."""
     twilio_base_url: str = field(default="")

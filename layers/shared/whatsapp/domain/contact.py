@@ -58,6 +58,9 @@ class Contact:
     inflight_at: int | None = None
     last_accepted_at: int | None = None
     """When Twilio last accepted a proactive message. The audit of the rate limit compares against it."""
+    last_template: str | None = None
+    """That message's template and language: an answer is counted for them."""
+    last_template_language: str | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:

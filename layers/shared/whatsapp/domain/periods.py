@@ -111,6 +111,14 @@ OUTBOX_RETRY = MINUTE
 ALERT_WINDOW = HOUR
 """People are alerted about one cause at once, and then at most this often."""
 
+# --- the mission's numbers -------------------------------------------------------------------------------------------
+
+ARRIVES_WITHIN = HOUR
+"""Before that, a message may be on its way to a phone that is on: it says nothing about delivery."""
+ANSWERS_COUNTED_WITHIN = WINDOW + 2 * HOUR
+"""A patient has the window's time to answer; CloudWatch shows what is counted for a time so long gone by within two
+hours ("PutMetricData", its API reference)."""
+
 # --- the sweeps ------------------------------------------------------------------------------------------------------
 
 SWEEP_EVERY = MINUTE

@@ -129,6 +129,10 @@ class ContentUnavailable(Exception):
     """No clear answer of Twilio's Content API: what was asked may be done, or not, or later."""
 
 
+class NoCredentials(ContentUnavailable):
+    """Twilio was not asked: its secret is not filled in, or cannot be read."""
+
+
 class ContentRefused(ContentUnavailable):
     """Twilio said no: certainly nothing was done."""
 
@@ -213,6 +217,24 @@ class Alerts(Protocol):
 
 
 class Metrics(Protocol):
-    """Counts, by the names in `observability`."""
+    """Counts, by the names in `observability`: now, or for the whole stack at the time (epoch ms) that it is about."""
 
     def count(self, name: str, value: int = 1) -> None: ...
+    def count_at(self, at: int, values: Mapping[str, float], **dimensions: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A metric of the whole stack, as CloudWatch keeps it."""
+
+    name: str
+    stat: str = "Sum"
+    function: str = ""
+    """`send` or `webhook` where it is one function's."""
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
+class MetricsSource(Protocol):
+    """What was counted: of each series, the values of its periods in that span (epoch ms), as far as there are any."""
+
+    def read(self, asked: "Sequence[Series]", since: int, until: int, period_s: int) -> Sequence[Sequence[float]]: ...

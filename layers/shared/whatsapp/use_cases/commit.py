@@ -11,7 +11,7 @@ from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.after_post import when_overtaken
-from whatsapp.domain.sending.lifecycle import ACCEPTED, ARRIVED
+from whatsapp.domain.sending.lifecycle import ACCEPTED
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import Transition, next_look
 from whatsapp.domain.sending.twilio_codes import Row
@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 MANY_REPLIES = 20
 """Replies to one contact within an hour that set off an alarm: two machines may be talking to each other."""
 _COUNTED = {
-    lifecycle.ACCEPT: "MessagesSent",
     lifecycle.DOUBT: "MessagesInDoubt",
     lifecycle.FAIL: "MessagesFailed",
     lifecycle.UNDELIVER: "MessagesFailed",
-    lifecycle.DELIVER: "MessagesDelivered",
-    lifecycle.READ: "MessagesRead",
 }
 
 
@@ -54,9 +51,8 @@ class Commit:
             self._keep_proof(transition.before, transition.proof)
         if not self.messages.commit(transition):
             return self._overtaken(transition)
-        if metric := _COUNTED.get(transition.step):
-            self.metrics.count(metric)
-        if transition.step.target in ARRIVED and transition.before.status not in ARRIVED:
+        self._count(transition)
+        if transition.has_arrived:
             self.contacts.lift_suppression(transition.after.contact_id, transition.after.claimed_at or 0)
         after = self.drain(transition.after, transition.next_due)
         if transition.step is lifecycle.ACCEPT and contact:
@@ -72,6 +68,26 @@ class Commit:
             return message  # the sweep delivers it
         due_at, shard = (message.due_at, "send") if left else next_look(message, next_due)
         return self.messages.clear_outbox(message, left=left, due_at=due_at, shard=shard) or self._current(message)
+
+    def _count(self, transition: Transition) -> None:
+        """Count the step. What became of a message counts at its acceptance, so that a rate is of one cohort."""
+        if metric := _COUNTED.get(transition.step):
+            self.metrics.count(metric)
+        after, now = transition.after, self.clock.now()
+        at = after.accepted_at or after.claimed_at or now  # one that failed at once was never seen accepted
+        counts: dict[str, float] = {}
+        if transition.was_accepted:
+            counts["MessagesSent"] = 1
+            if after.kind is SendKind.PROACTIVE:
+                self.metrics.count_at(at, {"ProactiveSent": 1}, **after.layout)
+        if transition.has_arrived:
+            counts |= {"MessagesArrived": 1, "TimeToDelivery": max(0, now - at)}
+            if after.content_sid:
+                counts["TemplatesArrived"] = 1
+        if transition.step is lifecycle.READ:
+            counts["MessagesRead"] = 1
+        if counts:
+            self.metrics.count_at(at, counts)
 
     def _overtaken(self, transition: Transition) -> Message:
         current = self._current(transition.before)
@@ -101,7 +117,7 @@ class Commit:
             and abs(at - before.last_accepted_at) < self.rate_limit_ms
             and not _was_another_contact(sent, before)
         ):
-            self.metrics.count("RateLimitViolations")
+            self.metrics.count_at(self.clock.now(), {"RateLimitViolations": 1})
 
 
 def _was_another_contact(sent: Message, contact: Contact) -> bool:

@@ -10,6 +10,7 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.ports import Clock, Metrics, TwilioUnavailable
+from whatsapp.domain.receiving.conversation import answers
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, recent_words
 from whatsapp.domain.receiving.record import events_of, record_of
@@ -65,13 +66,14 @@ class ReceiveMessage:
                     self.contacts.tie(self.contact_ids.of(form.external_user_id), contact_id)
                 found = contact or self.contacts.find(contact_id, self.contact_ids.former(form.from_))
                 known = found or Contact(contact_id=contact_id)
+                replied_to = self._replied_to(form, known)
                 if received_at and known.was_erased_since(received_at):
                     raise ErasedError
                 now = self.clock.now()  # after a read: DynamoDB's answer corrects the clock of a new sandbox
                 inbound = record_of(
                     form,
                     known,
-                    self._answered(form, known),
+                    replied_to,
                     received_at=received_at or now,
                     now=now,
                     source=source,
@@ -85,8 +87,12 @@ class ReceiveMessage:
             else:
                 break
         if stored:
+            self.metrics.count_at(self.clock.now(), {"DuplicatesAbsorbed": 1})
             return stored if stored.is_published else self.publish(stored)
         self.metrics.count("MessagesReceived")
+        if answered := answers(known, replied_to, inbound.received_at):
+            at, layout = answered
+            self.metrics.count_at(at, {"ProactiveAnswered": 1}, **layout)
         return self._settle_and_publish(inbound, known)
 
     def publish(self, inbound: InboundMessage) -> InboundMessage:
@@ -106,7 +112,7 @@ class ReceiveMessage:
             inbound = self.inbox.get(inbound.message_id) or inbound
         return inbound if inbound.is_published else self.publish(inbound)
 
-    def _answered(self, form: InboundForm, contact: Contact) -> Message | None:
+    def _replied_to(self, form: InboundForm, contact: Contact) -> Message | None:
         """Our message that the patient replied to, if it was sent to this contact."""
         if not form.replied_to_sid:
             return None

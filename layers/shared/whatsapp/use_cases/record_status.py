@@ -34,12 +34,15 @@ class RecordStatus:
         """
         message = self.messages.get(update.message_id)
         now = self.clock.now()
-        if message and speaks_of(message, update) and on_status(message, update, now):
-            return self.finish(update, message) if self.callbacks.put(update, now) else None
-        is_new = self.callbacks.put(update, now, is_done=True)
-        if is_new and not (message and speaks_of(message, update)):
+        changes = bool(message and speaks_of(message, update) and on_status(message, update, now))
+        if not self.callbacks.put(update, now, is_done=not changes):
+            self.metrics.count_at(now, {"DuplicatesAbsorbed": 1})
+            return None
+        if changes:
+            return self.finish(update, message)
+        if not (message and speaks_of(message, update)):
             self.metrics.count("UnmatchedCallbacks")  # it stays stored, for people to look at
-        return message if is_new else None
+        return message
 
     def finish(self, update: StatusUpdate, message: Message | None = None) -> Message | None:
         """Apply a stored callback and note that it is processed. Twice does no harm. `message`: if it was just read."""

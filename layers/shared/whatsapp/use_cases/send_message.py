@@ -158,6 +158,7 @@ class SendMessage:
                 "this idempotency_key belongs to a different request: use a new key for a new message",
             )
         now = self.clock.now()
+        self.metrics.count_at(now, {"DuplicatesAbsorbed": 1})
         if stored.may_be_tried(now) and (stored.due_at or 0) <= now:
             stored = self._send(stored, self._read_for(stored), deadline)
         return answer_for(stored, duplicate=True)

@@ -8,7 +8,7 @@ from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.adapters.dynamodb.sender_store import SenderStore
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
-from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue
+from whatsapp.domain.ports import Clock, Deadline, Metrics, Queue, TwilioUnavailable
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind, shards_of
 from whatsapp.domain.sending.transition import Transition, asked_from
@@ -78,7 +78,7 @@ class SweepDue:
         if not sender.is_marked:
             self.senders.mark()
         now = self.clock.now()
-        sweep = Sweep(clock=self.clock, deadline=deadline)
+        sweep = Sweep(clock=self.clock, deadline=deadline, outages=(TwilioUnavailable,))  # the next one asks again
         acted = stale = backlog = 0
         with sweep.collecting_errors():  # a queue that does not answer keeps no message from expiring
             backlog = self.queue.backlog()

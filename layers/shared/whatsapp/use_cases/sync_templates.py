@@ -12,7 +12,15 @@ from whatsapp.adapters.dynamodb.template_store import LeaseLost, TemplateStore
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import TemplateStatusChanged
-from whatsapp.domain.ports import Clock, ContentGateway, ContentRefused, ContentUnavailable, Deadline, Metrics
+from whatsapp.domain.ports import (
+    Clock,
+    ContentGateway,
+    ContentRefused,
+    ContentUnavailable,
+    Deadline,
+    Metrics,
+    NoCredentials,
+)
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.plan import (
@@ -76,7 +84,10 @@ class SyncTemplates:
         try:
             contents = self.content.contents()
         except ContentUnavailable as error:
-            if not dry_run:
+            is_new_stack = isinstance(error, NoCredentials) and not any(
+                map(self.templates.versions, self.catalog.names)
+            )
+            if not dry_run and not is_new_stack:
                 self.metrics.count("TemplateSyncFailed")
             result.problems.append(f"Twilio's list of templates: {error}")
             return result

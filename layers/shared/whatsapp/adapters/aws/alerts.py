@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain.address import Address
+from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.incident import Incident
-from whatsapp.domain.ports import PublishFailed
+from whatsapp.domain.ports import Clock, PublishFailed
+from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Audience, row_for
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from whatsapp.domain.templates.version import TemplateVersion
 
 _SUBJECT_LIMIT = 100
+_FIRST_IDS = 20
 
 _REDRIVE = (
     "redrive the dead-letter queue. If it does not list this message, Twilio had accepted it before it failed: send "
@@ -39,6 +42,8 @@ _WHAT_TO_DO = {
     ),
     "unknown_error": f"Look the code up at Twilio, mend its cause, add a row to the table of codes. Then {_REDRIVE}",
 }
+_RUNBOOK = "alerts-about-messages"
+"""The heading in docs/operations.md."""
 _ON_CALL = "whoever is on call"
 _NO_REASON = Failure(code="none", detail="no reason known")
 _AUDIENCES = {
@@ -57,22 +62,40 @@ _RESENT = (
 )
 
 
-class SnsAlerts:
-    """The `Alerts` port. Every method raises `PublishFailed` if SNS does not take the alert."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an alert comes from, and where it is explained."""
 
-    def __init__(self, client: Callable[[], "SNSClient"], topic_arn: str) -> None:
+    stack: str
+    stage: str
+    region: str
+    runbook_url: str
+
+
+class SnsAlerts:
+    """The `Alerts` port. Every method raises `PublishFailed` if SNS does not take the alert.
+
+    A subject begins with `PAGE` where a patient waits for somebody to act, with `LOOK` where it has time until morning.
+    """
+
+    def __init__(self, client: Callable[[], "SNSClient"], topic_arn: str, place: Place, clock: Clock) -> None:
         self._client = client
         self._topic_arn = topic_arn
+        self._place = place
+        self._clock = clock
 
     def about(self, message: Message) -> None:
         """Alert about a message in its current status."""
         what = message.template or "free-form message"
-        self._send(f"WhatsApp {what} {message.status.public_status}", text_about(message))
+        urgency = _urgency(message.error or _NO_REASON)
+        self._send(urgency, f"WhatsApp {what} {message.status.public_status}", text_about(message))
 
     def about_template(self, version: "TemplateVersion", change: str, serving: "TemplateVersion | None") -> None:
         """Alert about a change of a template, by WhatsApp or by hand at Twilio's console."""
         what = f"template {version.template} ({version.language})"
-        self._send(f"WhatsApp {what}: {change.replace('_', ' ')}", text_about_template(version, change, serving))
+        self._send(
+            "LOOK", f"WhatsApp {what}: {change.replace('_', ' ')}", text_about_template(version, change, serving)
+        )
 
     def unreadable(self, queue_message_id: str, error: MessagingError) -> None:
         """Alert about a queue message that cannot be read."""
@@ -82,15 +105,24 @@ class SnsAlerts:
             f"Queue id: {queue_message_id}",
             f"To do:    {_UNREADABLE}",
         ]
-        self._send("WhatsApp request unreadable", "\n".join(lines))
+        self._send("LOOK", "WhatsApp request unreadable", "\n".join(lines))
 
     def about_incident(self, incident: Incident) -> None:
         """Alert about all that one cause struck since the last alert about it."""
-        self._send(f"WhatsApp: {_count(incident)} {incident.state}", text_about_incident(incident))
+        is_ours = incident.state in ("unreadable", "not fetched")
+        urgency = "LOOK" if is_ours else _urgency(incident.failure)
+        self._send(urgency, f"WhatsApp: {_count(incident)} {incident.state}", text_about_incident(incident))
 
-    def _send(self, subject: str, text: str) -> None:
+    def _send(self, urgency: str, what: str, text: str) -> None:
+        place = self._place
+        where = [
+            f"Where:    stack {place.stack}, stage {place.stage}, {place.region}",
+            f"When:     {iso(self._clock.now())}",
+            f"Runbook:  {place.runbook_url}#{_RUNBOOK}",
+        ]
+        subject = f"{urgency} {place.stage}: {what}"[:_SUBJECT_LIMIT]
         try:
-            self._client().publish(TopicArn=self._topic_arn, Subject=subject[:_SUBJECT_LIMIT], Message=text)
+            self._client().publish(TopicArn=self._topic_arn, Subject=subject, Message="\n".join([text, *where]))
         except (ClientError, BotoCoreError) as error:
             raise PublishFailed(f"the topic did not take it ({type(error).__name__})") from None
 
@@ -124,7 +156,8 @@ def text_about_incident(incident: Incident) -> str:
         f"Why:      {_why(incident.failure)}",
         f"For:      {_whom(incident.failure)}",
         f"To do:    {_to_do_about(incident)}",
-        *(f"Id:       {one}" for one in sorted(incident.ids)),
+        *(f"Id:       {one}" for one in sorted(incident.ids)[:_FIRST_IDS]),
+        *([f"          and {more} more"] if (more := len(incident.ids) - _FIRST_IDS) > 0 else []),
     ]
     return "\n".join(lines)
 
@@ -132,6 +165,10 @@ def text_about_incident(incident: Incident) -> str:
 def _why(error: Failure) -> str:
     twilio = f", Twilio code {error.twilio_code}" if error.twilio_code else ""
     return f"{error.code}{twilio}: {error.detail}"
+
+
+def _urgency(error: Failure) -> str:
+    return "PAGE" if _whom(error) == _ON_CALL else "LOOK"
 
 
 def _whom(error: Failure) -> str:

@@ -136,6 +136,8 @@ class ContactStore:
         old, more = first or {}, second or {}
         merged = {name: max(old.get(name, 0), more[name]) for name in _BINDING if name in more}
         merged |= {name: more[name] for name in _KNOWN if name in more and name not in old}
+        if more.get("last_accepted_at", 0) > old.get("last_accepted_at", 0):
+            merged |= {name: more.get(name) for name in ("last_template", "last_template_language")}
         if limits := [more[name] for name in ("next_allowed_at", "tied_until") if name in more]:
             # Settling what is in flight sets `next_allowed_at`, and may not know of the other row's limit.
             merged["tied_until"] = max(old.get("tied_until", 0), *limits)

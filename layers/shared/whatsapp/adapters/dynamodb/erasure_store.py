@@ -17,6 +17,8 @@ _PERSONAL_ON_CONTACTS = (
     "opt_in_source",
     "last_outbound_agent",
     "last_inbound_at",
+    "last_template",
+    "last_template_language",
 )
 """Other attributes are kept: opt-out, rate limit, in-flight message, aliases, suppression."""
 _PERSONAL_ON_MESSAGES = (

@@ -60,10 +60,11 @@ class Slots:
 
     def accepted(self, message: Message, at: int) -> Change:
         """Twilio took it at `at` (epoch ms) at the latest: the slot opens a limit after that."""
-        spoken = {"last_outbound_at": at}
+        spoken: dict[str, int | str | None] = {"last_outbound_at": at}
         if message.kind is SendKind.PROACTIVE:
             opens = at + self.rate_limit_ms + periods.SLOT_EPSILON
             spoken |= {"next_allowed_at": opens, "last_accepted_at": at}
+            spoken |= {"last_template": message.template, "last_template_language": message.language}
         return self._release(message, **spoken)
 
     def release(self, message: Message) -> Change:

@@ -10,7 +10,8 @@ from twilio.rest import Client
 from twilio.rest.content.v1.content import ContentList
 from twilio.rest.content.v1.content.approval_create import ApprovalCreateList
 
-from whatsapp.domain.ports import ContentRefused, ContentUnavailable
+from whatsapp.adapters.twilio.credentials import NO_CREDENTIALS, why_no_credentials
+from whatsapp.domain.ports import ContentRefused, ContentUnavailable, NoCredentials
 from whatsapp.domain.templates.plan import Approval, Content
 from whatsapp.domain.templates.template import QuickReply
 from whatsapp.domain.templates.version import RECEIVED, UNSUBMITTED
@@ -84,6 +85,8 @@ class _NotFound(ContentRefused):
 def _ask(call: Callable[[], _T]) -> _T:
     try:
         return call()
+    except NO_CREDENTIALS as error:
+        raise NoCredentials(why_no_credentials(error)) from None
     except TwilioException as error:
         raise _failure(error) from None
     except (requests.exceptions.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:

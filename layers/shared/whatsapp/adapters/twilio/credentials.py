@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
+NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
+"""Errors of reading the secret: it is not filled in, or Secrets Manager does not answer."""
+
+
+def why_no_credentials(error: Exception) -> str:
+    """Why there are no credentials. Our own error says what to do."""
+    return error.detail if isinstance(error, MessagingError) else f"no credentials for Twilio ({type(error).__name__})"
+
+
 @dataclass(frozen=True, slots=True)
 class TwilioCredentials:
     """The secret's content. `repr` hides its secret parts."""
@@ -66,11 +75,20 @@ class TwilioSecret:
     def _read(self) -> TwilioCredentials:
         """The secret as it is now. If it cannot be read, the cached one, which may still be valid."""
         try:
-            return parse_credentials(self._client.get_secret_value(SecretId=self._name)["SecretString"], self._name)
-        except (BotoCoreError, ClientError, MessagingError):
+            return parse_credentials(self._text(), self._name)
+        except NO_CREDENTIALS:
             if self._credentials is None:
                 raise
             return self._credentials
+
+    def _text(self) -> str:
+        """The secret's text. A new stack's secret has none: Secrets Manager says that it finds no such version."""
+        try:
+            return self._client.get_secret_value(SecretId=self._name)["SecretString"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return ""
+            raise
 
 
 def parse_credentials(text: str, name: str) -> TwilioCredentials:

@@ -10,14 +10,13 @@ from typing import Any
 
 import requests
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
+from whatsapp.adapters.twilio.credentials import NO_CREDENTIALS, why_no_credentials
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address
-from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import (
     Accepted,
     InDoubt,
@@ -36,8 +35,6 @@ CONTACT_PAGE = 200
 """Of one contact's messages: mostly the first page goes back far enough."""
 MEDIA_LIMIT = 10
 API = "https://api.twilio.com"
-_NO_CREDENTIALS = (MessagingError, ClientError, BotoCoreError)
-"""Errors of reading the secret: it is not filled in, or Secrets Manager does not answer."""
 
 
 _GAVE_UP_WAITING = frozenset({408, 425, 499})
@@ -62,8 +59,8 @@ class TwilioGateway:
         """Read the credentials, which may take long; returns what posts the message, once."""
         try:
             client = self._client()
-        except _NO_CREDENTIALS as error:
-            not_sent = NotSent(_why_no_credentials(error))
+        except NO_CREDENTIALS as error:
+            not_sent = NotSent(why_no_credentials(error))
             return lambda: not_sent
         parameters: dict[str, Any] = {"status_callback": self._public_url + post.status_path + CALLBACK_OVERRIDES}
         if post.content_sid:
@@ -160,8 +157,8 @@ def _asking() -> Iterator[None]:
         yield
     except (TwilioRestException, TwilioServiceException) as error:
         raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
-    except _NO_CREDENTIALS as error:
-        raise TwilioUnavailable(_why_no_credentials(error)) from None
+    except NO_CREDENTIALS as error:
+        raise TwilioUnavailable(why_no_credentials(error)) from None
     except (
         TwilioException,
         requests.exceptions.RequestException,
@@ -171,11 +168,6 @@ def _asking() -> Iterator[None]:
         AttributeError,
     ) as e:
         raise TwilioUnavailable(f"Twilio's answer did not come or could not be read ({type(e).__name__})") from None
-
-
-def _why_no_credentials(error: Exception) -> str:
-    """Why there are no credentials. Our own error says what to do."""
-    return error.detail if isinstance(error, MessagingError) else f"no credentials for Twilio ({type(error).__name__})"
 
 
 def outcome_of(create: Callable[[], str | None]) -> Outcome:

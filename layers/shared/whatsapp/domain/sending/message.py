@@ -15,6 +15,8 @@ from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, IN_FLIGHT, WAITING, Status
 
 MAX_ATTEMPTS = 3
+FREE_FORM = "none"
+"""The template and language of free-form text, in metrics."""
 _FEWEST_SHARDS = 4
 
 
@@ -127,6 +129,11 @@ class Message:
         return self.status in IN_DOUBT
 
     @property
+    def layout(self) -> dict[str, str]:
+        """What it looks like, for the numbers by template and language."""
+        return layout_of(self.template, self.language)
+
+    @property
     def sweep_shard(self) -> str:
         """The shard in which the sweep of sends looks for it, as long as it has a `due_at`.
 
@@ -141,6 +148,11 @@ class Message:
     def slot_holder(self) -> str:
         """The value of the contact's `inflight` while this attempt holds its slot."""
         return f"{self.message_id}#{self.attempt}"
+
+
+def layout_of(template: str | None, language: str | None) -> dict[str, str]:
+    """A message's template and language as the dimensions of a metric, which cannot be empty."""
+    return {"template": template or FREE_FORM, "language": language or FREE_FORM}
 
 
 class MessageIds:

@@ -10,7 +10,18 @@ from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.lifecycle import ACCEPT, DELIVER, READ, RECOGNISE, STOP, Status, Step
+from whatsapp.domain.sending.lifecycle import (
+    ACCEPT,
+    ARRIVED,
+    DELIVER,
+    FAIL,
+    READ,
+    RECOGNISE,
+    STOP,
+    UNDELIVER,
+    Status,
+    Step,
+)
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.twilio_codes import Action, Audience, Row
 
@@ -35,6 +46,16 @@ class Transition:
     """The record that continues this message; stored in the same write."""
     proof: Row | None = None
     """A Twilio code that proves something about the contact or the template, even if the step does not hold."""
+
+    @property
+    def was_accepted(self) -> bool:
+        """Whether this step is the first to show that Twilio accepted the message, be it by its failure afterwards."""
+        return self.before.is_in_doubt and self.step in (ACCEPT, FAIL, UNDELIVER)
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the message reaches the phone by this step: the first that says delivered or read."""
+        return self.step.target in ARRIVED and self.before.status not in ARRIVED
 
 
 def take(
