@@ -1,4 +1,4 @@
-"""The outgoing story: claim the contact's slot, fence, look once more, POST once, settle by evidence.
+"""The outgoing story: claim the contact's slot, fence, POST once, settle by evidence.
 
 One record stands for at most one message at Twilio. A message in doubt is held, never posted again.
 """
@@ -95,7 +95,8 @@ class SendMessage:
             if stored := self.messages.get(message_id):  # the key is another request's
                 return self._again(stored, request, deadline)
             raise
-        seen = self._read(self.contact_ids.of(to), template, message_id, self.contact_ids.former(to))
+        language = template.closest_language(request.language) if template and request.language else None
+        seen = self._read(self.contact_ids.of(to), template, language, message_id, self.contact_ids.former(to))
         if seen.message:
             return self._again(seen.message, request, deadline)
         contact = seen.contact
@@ -146,7 +147,7 @@ class SendMessage:
     # --- the order of a send ---------------------------------------------------------------------------------------
 
     def _send(self, message: Message, seen: Seen, deadline: Deadline, *, reject: bool = False) -> Message:
-        """Claim, fence, look once more, POST once, settle. Or wait, or leave it to the worker that has it."""
+        """Claim, fence, POST once, settle. Or wait, or leave it to the worker that has it."""
         contact, sender, versions, has_waited = seen.contact, seen.sender, seen.versions, False
         for _ in range(_CLAIM_TRIES):
             now = self.clock.now()
@@ -177,7 +178,7 @@ class SendMessage:
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
             lost = self.messages.claim(claimed, deadline.at, contact.aliases)
             if lost is None:
-                return self._post(claimed.after, content, sender, deadline)
+                return self._post(claimed.after, content, contact, sender, deadline)
             if lost.message:
                 return lost.message
             if lost.reply_in_flight and has_waited:
@@ -187,8 +188,10 @@ class SendMessage:
         now = self.clock.now()
         return self.commit(defer(message, now + periods.REPLY_DEFERRED, now))
 
-    def _post(self, claimed: Message, post: OutgoingPost, sender: Sender, deadline: Deadline) -> Message:
-        """This worker has the message: write the fence, look at the contact once more, POST once, settle."""
+    def _post(
+        self, claimed: Message, post: OutgoingPost, contact: Contact, sender: Sender, deadline: Deadline
+    ) -> Message:
+        """This worker has the message: write the fence, see that the contact is fresh, POST once, settle."""
         path = f"/twilio/status/{claimed.message_id}/{claimed.attempt}"  # a callback finds its record by it
         send = self.gateway.prepare(replace(post, status_path=path))
         if deadline.at - self.clock.now() < periods.POST_NEEDS:
@@ -196,14 +199,14 @@ class SendMessage:
         sending = self.commit(fence(claimed, post, self.clock.now()))
         if sending.status is not Status.SENDING or sending.attempt != claimed.attempt:
             return sending
-        contact = self._last_look(sending, deadline)
-        if contact is None:
+        seen = self._last_look(sending, contact, deadline)
+        if seen is None:
             return self.commit(put_back(sending, _TOO_LITTLE_TIME, self.clock.now()))
-        if is_forbidden(contact, sending):
+        if is_forbidden(seen, sending):
             return self.commit(forbidden(sending, self.clock.now()))
         outcome = send()
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
-        after = self.commit(settled, contact)
+        after = self.commit(settled, seen)
         self._count_unanswered(sender, outcome)
         return after
 
@@ -258,30 +261,34 @@ class SendMessage:
             return message, self._contact(message.contact_id), False
         return message, lost.contact, False
 
-    def _last_look(self, sending: Message, deadline: Deadline) -> Contact | None:
-        """The contact as it is now, read within two seconds before the POST. None: no time is left for the POST."""
+    def _last_look(self, sending: Message, contact: Contact, deadline: Deadline) -> Contact | None:
+        """The contact, looked at within two seconds before the POST. None: no time is left for the POST.
+
+        The claim was such a look: its condition forbids what `is_forbidden` does. A slow write takes another.
+        """
+        seen_at = sending.claimed_at or 0
         while True:
-            seen_at = self.clock.now()
-            contact = self._contact(sending.contact_id)
             now = self.clock.now()
             if deadline.at - now < periods.POST_NEEDS:
                 return None
-            if now - seen_at <= periods.FRESH_CONTACT:
+            if 0 <= now - seen_at <= periods.FRESH_CONTACT:
                 return contact
+            seen_at, contact = now, self._contact(sending.contact_id)
 
     def _read_for(self, message: Message) -> Seen:
         template = message.template if message.template in self.catalog.names else None
-        return self._read(message.contact_id, self._template(template))
+        return self._read(message.contact_id, self._template(template), message.language)
 
     def _read(
         self,
         contact_id: str,
         template: Template | None,
+        language: str | None,
         message_id: str | None = None,
         former_ids: tuple[str, ...] = (),
     ) -> Seen:
         """What the send depends on. An alias, or a number that had another spelling, takes more than one look."""
-        seen = self.reader.read(contact_id, template, message_id)
+        seen = self.reader.read(contact_id, template, language, message_id)
         if seen.contact.alias_of or former_ids:
             contact = self.contacts.find(contact_id, former_ids) or Contact(contact_id=contact_id)
             seen = replace(seen, contact=contact)

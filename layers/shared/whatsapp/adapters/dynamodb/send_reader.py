@@ -14,14 +14,14 @@ from whatsapp.domain.templates.version import TemplateVersion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was read, all at the same moment."""
+    """What was read, in one call."""
 
     message: Message | None
     contact: Contact
     """Empty if there is no row; an alias's own row, if it is one."""
     sender: Sender
     versions: tuple[TemplateVersion, ...]
-    """Of the template's present wordings, those that are stored."""
+    """Of the template's present wordings in the languages that were asked for, those that are stored."""
 
 
 class SendReader:
@@ -36,8 +36,17 @@ class SendReader:
         self._contacts = contacts_table
         self._templates = templates_table
 
-    def read(self, contact_id: str, template: Template | None, message_id: str | None = None) -> Seen:
-        """Read consistently. `message_id`: of the message, if it is not known whether there is one."""
+    def read(
+        self, contact_id: str, template: Template | None, language: str | None = None, message_id: str | None = None
+    ) -> Seen:
+        """Read the contact and the sender consistently, and the template's wordings, whose approval is old news anyway.
+
+        Args:
+            contact_id: of the contact, or of an alias.
+            template: what will be sent, if it is one.
+            language: the one that it will be worded in, if that does not depend on the contact.
+            message_id: of the message, if it is not known whether there is one.
+        """
         wanted: dict[str, tuple[str, dict[str, str]]] = {
             "contact": (self._contacts, {"contact_id": contact_id}),
             "sender": (self._messages, SENDER_KEY),
@@ -45,9 +54,9 @@ class SendReader:
         if message_id:
             wanted["message"] = (self._messages, message_key(message_id))
         if template:
-            versions = map(template.version, template.languages)
+            versions = map(template.version, [language] if language in template.languages else template.languages)
             wanted |= {v: (self._templates, {"template": template.name, "version": v}) for v in versions}
-        found = self._db.get_each(wanted)
+        found = self._db.get_each(wanted, late=self._templates)
         message, contact = found.pop("message", {}), found.pop("contact", None)
         return Seen(
             message=message_from(message) if message.get("direction") == "outbound" else None,
