@@ -28,9 +28,9 @@ TWILIO_USD = 0.005
 META_PAISE = {"utility template": 11.5, "marketing template": 86.31, "free-form reply": 11.5}
 """India. The last is the rate after the free ones."""
 MEMORY_GB = 0.5
-BATCH_WAITS_MS, SEND_CPU_MS, BATCH = 130, 3.7, 10
+BATCH_WAITS_MS, SEND_CPU_MS, BATCH = 130, 4.4, 10
 """A batch's six calls of AWS's one after the other at 5 ms and Twilio's 100 ms, and what one message of it computes."""
-BILLED_MS = {"send": 26, "callback sent": 18, "callback delivered": 50, "callback read": 45, "inbound": 32}
+BILLED_MS = {"send": 28, "callback sent": 18, "callback delivered": 50, "callback read": 45, "inbound": 32}
 """Assumed: 5 ms a call of AWS's and the CPU time at 29 % of a processor; a send is a tenth of its batch."""
 SANDBOXES = 5
 """`SendConcurrency`, unless it is set."""

@@ -161,8 +161,13 @@ class Handler(StreamRequestHandler):
                 self._answer(status, json.dumps(answer).encode())
 
     def _answer(self, status: int, content: bytes) -> None:
-        head = f"HTTP/1.1 {status} -\r\nDate: {formatdate(usegmt=True)}\r\nContent-Length: {len(content)}\r\n\r\n"
-        self.wfile.write(head.encode() + content)
+        head = (
+            f"HTTP/1.1 {status} -",
+            f"Date: {formatdate(usegmt=True)}",
+            "Content-Type: application/json;charset=utf-8",  # as Twilio's: without a charset, requests guesses one
+            f"Content-Length: {len(content)}",
+        )
+        self.wfile.write("\r\n".join((*head, "", "")).encode() + content)
         self.wfile.flush()
 
 
