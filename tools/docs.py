@@ -15,9 +15,8 @@ OUTGOING = [status for status in Status if status not in (Status.REFUSED, Status
 LIFECYCLE = """# The life of an outgoing message
 
 One record stands for **at most one message at Twilio**. A worker commits the intent, claims the contact's slot,
-writes the fence, POSTs **once**, and settles by what Twilio proves. A POST that is two seconds later than the claim
-looks once more at the contact. What is in doubt is held, never posted again: a status callback or Twilio's list settles
-it, or an operator does.
+writes the fence, looks once more at the contact, POSTs **once**, and settles by what Twilio proves. What is in doubt
+is held, never posted again: a status callback or Twilio's list settles it, or an operator does.
 
 What is tried again after Twilio took a message, or in lasting doubt, is a new record that `continues` the old one.
 

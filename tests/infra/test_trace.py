@@ -8,7 +8,7 @@ from tools import trace
 def test_a_send_is_traced(product: Product) -> None:
     steps = trace.send(ROOT, product.stack)
     assert [step["twilio"] for step in steps if "twilio" in step] == ["POST Messages.json"]
-    assert trace.contact_reads(steps).endswith("before the fence, 0 after")
+    assert trace.contact_reads(steps).endswith("before the fence, 1 after")
     assert trace.outline(steps)[0] == "functions/send/handler.py  lambda_handler"
 
 

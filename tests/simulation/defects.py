@@ -107,9 +107,11 @@ def no_fence(stack: ExitStack) -> None:
     _replace(stack, message_store, "_condition", condition)
 
 
-@_defect("the contact is not looked at again before a POST long after the claim: an opt-out in between is overlooked")
+@_defect("the contact is not read again before the POST: an opt-out in between is overlooked")
 def no_last_look(stack: ExitStack) -> None:
-    _replace(stack, SendMessage, "_last_look", lambda _: lambda self, sending, contact, _: contact)
+    _replace(
+        stack, SendMessage, "_last_look", lambda _: lambda self, sending, _: Contact(contact_id=sending.contact_id)
+    )
 
 
 @_defect("a claim asks whether the slot is held, and believes that the holder is dead after half a minute")

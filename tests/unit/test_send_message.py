@@ -43,13 +43,14 @@ def error_of(act: Callable[[], object]) -> str:
 # --- the order -----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_read_twice(app: UnitApp) -> None:
+def test_contact_is_read_once_before_the_claim_and_once_after_the_fence(app: UnitApp) -> None:
     with app.calls() as calls:
         app.send()
     assert calls == [
         "BatchGetItem",  # message, contact, sender, and the template's present wordings
         "TransactWriteItems",  # the claim
         "UpdateItem messages",  # the fence
+        "GetItem contacts",
         "POST",
         "TransactWriteItems",  # the acceptance
         "UpdateItem messages",  # the event is published: the outbox is cleared
@@ -508,6 +509,7 @@ def test_stored_message_without_time_for_a_post_is_left_as_it_is(app: UnitApp) -
     [
         ("TransactWriteItems", 1),  # the claim takes long: nothing is left before the fence
         ("UpdateItem", 1),  # the fence takes long
+        ("GetItem", 1),  # the last look takes long
     ],
 )
 def test_message_is_put_back_when_time_runs_out_before_the_post(app: UnitApp, operation: str, nth: int) -> None:
@@ -524,45 +526,27 @@ def test_fence_is_not_written_without_time_for_the_post(app: UnitApp) -> None:
     assert calls[1:] == ["TransactWriteItems", "TransactWriteItems"]  # the claim, and its refund
 
 
-def test_message_is_put_back_when_time_runs_out_in_another_look(app: UnitApp) -> None:
-    with (
-        app.before_call("UpdateItem", lambda: app.clock.sleep(2.001), nth=1),
-        app.before_call("GetItem", lambda: app.clock.sleep(14), nth=1),
-    ):
-        assert app.send().status == "retrying"
-    assert (app.record().attempts, app.gateway.posts) == (0, [])
-
-
-@pytest.mark.parametrize(("fence_s", "looks"), [(0, 0), (2, 0), (2.001, 1), (-1, 1)])
-def test_claim_is_a_look_at_the_contact_for_two_seconds(app: UnitApp, fence_s: float, looks: int) -> None:
-    """A clock that was set back says nothing about how old the claim is."""
-    with app.calls() as calls, app.before_call("UpdateItem", lambda: app.clock.sleep(fence_s), nth=1):
-        assert app.send().status == "sent"
-    assert calls.count("GetItem contacts") == looks
-
-
-def test_slow_look_is_repeated_until_it_is_fresh(app: UnitApp) -> None:
-    with (
-        app.calls() as calls,
-        app.before_call("UpdateItem", lambda: app.clock.sleep(2.001), nth=1),
-        app.before_call("GetItem", lambda: app.clock.sleep(2.001), nth=1),
-    ):
+def test_slow_last_look_is_repeated_until_it_is_fresh(app: UnitApp) -> None:
+    with app.calls() as calls, app.before_call("GetItem", lambda: app.clock.sleep(2.001), nth=1):
         assert app.send().status == "sent"
     assert calls.count("GetItem contacts") == 2
+
+
+def test_last_look_of_two_seconds_is_fresh_enough(app: UnitApp) -> None:
+    with app.calls() as calls, app.before_call("GetItem", lambda: app.clock.sleep(2), nth=1):
+        assert app.send().status == "sent"
+    assert calls.count("GetItem contacts") == 1
 
 
 # --- between claim and POST ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("change", [{"opted_out_at": NOON}, {"erased_at": NOON}])
-@pytest.mark.parametrize("operation", ["UpdateItem", "GetItem"])
-def test_opt_out_or_erasure_two_seconds_after_the_claim_forbids_the_post(
-    app: UnitApp, change: dict[str, int], operation: str
+@pytest.mark.parametrize(("operation", "nth"), [("UpdateItem", 1), ("GetItem", 1)])
+def test_opt_out_or_erasure_after_the_claim_forbids_the_post(
+    app: UnitApp, change: dict[str, int], operation: str, nth: int
 ) -> None:
-    with (
-        app.before_call("UpdateItem", lambda: app.clock.sleep(2.001)),
-        app.before_call(operation, lambda: set_contact(app, **change)),
-    ):
+    with app.before_call(operation, lambda: set_contact(app, **change), nth=nth):
         answer = app.send()
     assert (answer.status, answer.error and answer.error.code, app.gateway.posts) == ("failed", "opted_out", [])
     assert (app.contact().inflight, app.contact_row()["next_allowed_at"]) == (None, 0)

@@ -47,8 +47,7 @@ WINDOW = 24 * HOUR
 POST_NEEDS = TWILIO_CALL + 2 * SECOND
 """A claim or a POST is not started with less of the invocation left: the call, and storing its outcome."""
 FRESH_CONTACT = 2 * SECOND
-"""How old the last look at the contact may be when the POST starts, be it the claim's or another. It bounds how late an
-opt-out is seen."""
+"""How old the last reading of the contact may be when the POST starts. It bounds how late an opt-out is seen."""
 LEASE_MARGIN = 5 * SECOND
 """A claim is taken back this long after its lease: Lambda kills late (0.7 s), and clocks differ."""
 SLOT_GUARD = 15 * MINUTE

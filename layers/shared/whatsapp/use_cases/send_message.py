@@ -1,4 +1,4 @@
-"""The outgoing story: claim the contact's slot, fence, POST once, settle by evidence.
+"""The outgoing story: claim the contact's slot, fence, look once more, POST once, settle by evidence.
 
 One record stands for at most one message at Twilio. A message in doubt is held, never posted again.
 """
@@ -147,7 +147,7 @@ class SendMessage:
     # --- the order of a send ---------------------------------------------------------------------------------------
 
     def _send(self, message: Message, seen: Seen, deadline: Deadline, *, reject: bool = False) -> Message:
-        """Claim, fence, POST once, settle. Or wait, or leave it to the worker that has it."""
+        """Claim, fence, look once more, POST once, settle. Or wait, or leave it to the worker that has it."""
         contact, sender, versions, has_waited = seen.contact, seen.sender, seen.versions, False
         for _ in range(_CLAIM_TRIES):
             now = self.clock.now()
@@ -178,7 +178,7 @@ class SendMessage:
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
             lost = self.messages.claim(claimed, deadline.at, contact.aliases)
             if lost is None:
-                return self._post(claimed.after, content, contact, sender, deadline)
+                return self._post(claimed.after, content, sender, deadline)
             if lost.message:
                 return lost.message
             if lost.reply_in_flight and has_waited:
@@ -188,10 +188,8 @@ class SendMessage:
         now = self.clock.now()
         return self.commit(defer(message, now + periods.REPLY_DEFERRED, now))
 
-    def _post(
-        self, claimed: Message, post: OutgoingPost, contact: Contact, sender: Sender, deadline: Deadline
-    ) -> Message:
-        """This worker has the message: write the fence, see that the contact is fresh, POST once, settle."""
+    def _post(self, claimed: Message, post: OutgoingPost, sender: Sender, deadline: Deadline) -> Message:
+        """This worker has the message: write the fence, look at the contact once more, POST once, settle."""
         path = f"/twilio/status/{claimed.message_id}/{claimed.attempt}"  # a callback finds its record by it
         send = self.gateway.prepare(replace(post, status_path=path))
         if deadline.at - self.clock.now() < periods.POST_NEEDS:
@@ -199,14 +197,14 @@ class SendMessage:
         sending = self.commit(fence(claimed, post, self.clock.now()))
         if sending.status is not Status.SENDING or sending.attempt != claimed.attempt:
             return sending
-        seen = self._last_look(sending, contact, deadline)
-        if seen is None:
+        contact = self._last_look(sending, deadline)
+        if contact is None:
             return self.commit(put_back(sending, _TOO_LITTLE_TIME, self.clock.now()))
-        if is_forbidden(seen, sending):
+        if is_forbidden(contact, sending):
             return self.commit(forbidden(sending, self.clock.now()))
         outcome = send()
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
-        after = self.commit(settled, seen)
+        after = self.commit(settled, contact)
         self._count_unanswered(sender, outcome)
         return after
 
@@ -261,19 +259,16 @@ class SendMessage:
             return message, self._contact(message.contact_id), False
         return message, lost.contact, False
 
-    def _last_look(self, sending: Message, contact: Contact, deadline: Deadline) -> Contact | None:
-        """The contact, looked at within two seconds before the POST. None: no time is left for the POST.
-
-        The claim was such a look: its condition forbids what `is_forbidden` does. A slow write takes another.
-        """
-        seen_at = sending.claimed_at or 0
+    def _last_look(self, sending: Message, deadline: Deadline) -> Contact | None:
+        """The contact as it is now, read within two seconds before the POST. None: no time is left for the POST."""
         while True:
+            seen_at = self.clock.now()
+            contact = self._contact(sending.contact_id)
             now = self.clock.now()
             if deadline.at - now < periods.POST_NEEDS:
                 return None
-            if 0 <= now - seen_at <= periods.FRESH_CONTACT:
+            if now - seen_at <= periods.FRESH_CONTACT:
                 return contact
-            seen_at, contact = now, self._contact(sending.contact_id)
 
     def _read_for(self, message: Message) -> Seen:
         template = message.template if message.template in self.catalog.names else None
