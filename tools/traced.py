@@ -77,10 +77,12 @@ def listen(trace: Trace) -> None:
     """Report every call to AWS and to Twilio from now on."""
     import botocore.client
     import requests
+    import urllib3
 
     base_client: Any = botocore.client.BaseClient
-    session: Any = requests.Session
-    ask, send = base_client._make_api_call, session.send  # noqa: SLF001 - every call passes here
+    pools: Any = urllib3.PoolManager  # boto3 goes past it
+    session: Any = requests.Session  # as older trees reach Twilio
+    ask, send, fetch = base_client._make_api_call, session.send, pools.urlopen  # noqa: SLF001 - every call passes here
     with suppress(ImportError):  # older trees have boto3 alone
         _listen_to_own_client(trace)
 
@@ -92,7 +94,11 @@ def listen(trace: Trace) -> None:
         trace.twilio(request.method, request.url)
         return send(own, request, **options)
 
-    base_client._make_api_call, session.send = ask_traced, send_traced  # noqa: SLF001
+    def fetch_traced(own: Any, method: str, url: str, **options: Any) -> Any:
+        trace.twilio(method, url)
+        return fetch(own, method, url, **options)
+
+    base_client._make_api_call, session.send, pools.urlopen = ask_traced, send_traced, fetch_traced  # noqa: SLF001
 
 
 def _listen_to_own_client(trace: Trace) -> None:

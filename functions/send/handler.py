@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 bootstrap.prepare(
     lambda app: app.work_queue_message,
     lambda app: app.twilio_secret.get(),
+    lambda app: app.twilio_connections,  # reads the root certificates
     lambda app: app.messages.get("nobody"),  # connects, and corrects the clock
 )
 

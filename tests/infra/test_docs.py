@@ -27,4 +27,4 @@ def test_links_between_documents_lead_somewhere() -> None:
 def test_costs_are_those_of_the_counts() -> None:
     page = cost.PAGE.read_text()
     assert cost.current(page) == page, "run: python -m tests.performance.cost"
-    assert page.count("<!--") == 6
+    assert page.count("<!--") == 8

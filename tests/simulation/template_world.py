@@ -14,12 +14,12 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import requests
 from starlette.applications import Starlette
 from starlette.requests import Request
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
+from urllib3.exceptions import ProtocolError
 from whatsapp.adapters.twilio.content import TwilioContent
 from whatsapp.domain.events import Event, TemplateStatusChanged
 from whatsapp.domain.ports import Deadline, PublishFailed
@@ -218,9 +218,9 @@ class TwilioInProcess(HttpClient):  # type: ignore[misc]  # the SDK is untyped
         }  # fmt: skip
         await self._app(scope, receive, send)
         if asked > 1:
-            raise requests.exceptions.ReadTimeout
+            raise ProtocolError("no answer in time")
         if self._reset or sent[-1].get("more_body"):
-            raise requests.exceptions.ConnectionError
+            raise ProtocolError("the connection broke off")
         text = b"".join(message.get("body", b"") for message in sent).decode()
         return Response(sent[0]["status"], text)
 

@@ -193,5 +193,5 @@ def test_a_refused_login_reads_the_secret_again_for_the_next_try() -> None:
     with serving(says(401, b'{"code": 20003, "message": "m", "status": 401}')) as (url, read):
         assert gateway_to(url, secret).prepare(POST)() == Rejected(20003, 401)
         gateway_to(url, secret).prepare(POST)()
-    sent = [base64.b64decode(request.split(b"Authorization: Basic ")[1].split(b"\r\n")[0]) for request in read]
+    sent = [base64.b64decode(request.split(b"authorization: Basic ")[1].split(b"\r\n")[0]) for request in read]
     assert [login.split(b":")[1] for login in sent] == [b"old", b"new"]

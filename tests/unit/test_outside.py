@@ -1,7 +1,10 @@
 """The bus, the queue and the alert topic: what they get, and that a refusal never counts as success."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +15,7 @@ from whatsapp.adapters.aws.alerts import Place, SnsAlerts, text_about, text_abou
 from whatsapp.adapters.aws.event_bus import EventBridgeBus
 from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.domain.errors import Failure, MessagingError
-from whatsapp.domain.events import ContactOptedOut
+from whatsapp.domain.events import ContactOptedOut, Event
 from whatsapp.domain.incident import Incident
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
@@ -86,9 +89,64 @@ def test_event_as_the_bus_takes_it() -> None:
 def test_a_200_with_failed_entries_is_no_success() -> None:
     entries = [{"EventId": "1"}, {"ErrorCode": "ThrottlingException", "ErrorMessage": "for +919812345678"}]
     bus = EventBridgeBus(Client({"FailedEntryCount": 1, "Entries": entries}), "bus")  # type: ignore[arg-type]  # as above
-    with pytest.raises(PublishFailed, match="refused 1 of 2 events: ThrottlingException") as raised:
+    with pytest.raises(PublishFailed, match="did not take 1 of 2 events: ThrottlingException") as raised:
         bus.publish([EVENT, EVENT])
     assert "98123" not in str(raised.value)
+
+
+class SlowBus:
+    """EventBridge, whose first call takes as long as `go` is not set. It refuses what says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.is_called, self.go = threading.Event(), threading.Event()
+        self.is_down = False
+
+    def put_events(self, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803 - boto3's own spelling
+        self.calls.append(len(Entries))
+        self.is_called.set()
+        self.go.wait(5)
+        if self.is_down:
+            raise GONE
+        refused = ["refused" in entry["Detail"] for entry in Entries]
+        return {"Entries": [{"ErrorCode": "NoPermission"} if no else {"EventId": "1"} for no in refused]}
+
+
+def published_together(aws: SlowBus, *more: Event) -> list[str]:
+    """What became of events that threads publish while the call of one before them is on its way."""
+    bus = EventBridgeBus(aws, "bus")  # type: ignore[arg-type]  # a stand-in
+
+    def publish(event: Event) -> str:
+        try:
+            bus.publish([event])
+        except PublishFailed as failed:
+            return str(failed)
+        return ""
+
+    with ThreadPoolExecutor(1 + len(more)) as threads:
+        first = threads.submit(publish, EVENT)
+        aws.is_called.wait(5)
+        others = [threads.submit(publish, event) for event in more]
+        while len(bus._waiting) < 1 + len(more):
+            time.sleep(0.001)
+        aws.go.set()
+        return [first.result(5), *(other.result(5) for other in others)]
+
+
+def test_what_is_published_meanwhile_goes_with_the_next_call() -> None:
+    aws = SlowBus()
+    refused = replace(EVENT, event_id="refused")
+    failed = published_together(aws, *[EVENT] * 5, refused, *[EVENT] * 6)
+    assert aws.calls == [1, 10, 2]  # ten is what one call takes
+    assert [("NoPermission" in one) for one in failed] == [False] * 6 + [True] + [False] * 6
+
+
+def test_nobody_waits_behind_a_bus_that_does_not_answer() -> None:
+    aws = SlowBus()
+    aws.is_down = True
+    failed = published_together(aws, *[EVENT] * 12)
+    assert aws.calls == [1]
+    assert all("no answer (EndpointConnectionError)" in one for one in failed)
 
 
 # --- the queue ---------------------------------------------------------------------------------------------------

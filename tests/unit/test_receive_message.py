@@ -436,7 +436,7 @@ def test_events_of_one_record_are_always_the_same(side: Receiving) -> None:
     assert [as_entry(e) for e in events_of(again)] == [as_entry(e) for e in events_of(inbound)]
 
 
-def test_bus_that_does_not_answer_has_not_published() -> None:
+def test_bus_that_does_not_answer_has_not_published(side: Receiving) -> None:
     class Broken:
         def put_events(self, **_: object) -> None:
             from botocore.exceptions import ReadTimeoutError
@@ -444,4 +444,4 @@ def test_bus_that_does_not_answer_has_not_published() -> None:
             raise ReadTimeoutError(endpoint_url="https://events")
 
     with pytest.raises(PublishFailed):
-        EventBridgeBus(Broken(), "bus").publish([])  # type: ignore[arg-type]  # as above
+        EventBridgeBus(Broken(), "bus").publish(events_of(side.receive_message(side.form(1, "STOP"))))  # type: ignore[arg-type]  # as above

@@ -57,6 +57,19 @@ def test_contact_is_read_once_before_the_claim_and_once_after_the_fence(app: Uni
     ]
 
 
+@pytest.mark.parametrize(("asked", "read"), [({}, 4), ({"language": "en-IN"}, 1)])
+def test_only_wordings_that_may_go_are_read(app: UnitApp, asked: dict[str, str], read: int) -> None:
+    """Without a language in the request, the contact's decides, which is read at the same time."""
+    keys: list[int] = []
+
+    def hook(params: Any, **_: Any) -> None:
+        keys.append(len(params["RequestItems"]["TemplatesTable"]["Keys"]))
+
+    with app._listening("provide-client-params.dynamodb.BatchGetItem", hook):
+        assert app.send(**asked).status == "sent"
+    assert keys == [read]
+
+
 def test_accepted_message_is_sent(app: UnitApp) -> None:
     answer = app.send()
     assert (answer.status, answer.twilio_sid, answer.duplicate) == ("sent", f"SM{1:032x}", False)

@@ -185,7 +185,7 @@ class App:
         return SnsAlerts(self._client_later("sns"), s.alert_topic_arn, place, self.clock)
 
     @cached_property
-    def _twilio_connections(self) -> "Connections":
+    def twilio_connections(self) -> "Connections":
         from whatsapp.adapters.twilio.http import Connections
 
         return Connections(self.clock)
@@ -194,7 +194,7 @@ class App:
         """The SDK's client with the secret as it is now, because it may have been rotated."""
         from whatsapp.adapters.twilio.http import client
 
-        return client(self.twilio_secret, self._twilio_connections, self.settings.twilio_base_url)
+        return client(self.twilio_secret, self.twilio_connections, self.settings.twilio_base_url)
 
     @cached_property
     def gateway(self) -> "TwilioGateway":

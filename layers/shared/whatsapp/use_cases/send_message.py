@@ -100,9 +100,15 @@ class SendMessage:
             if stored := self.messages.find(handle, self.message_ids):  # the key is another request's
                 return self._again(stored, request, deadline)
             raise
-        # Under its handle, as long as records of the time before ids were keyed are kept.
-        ids, former_ids = (message_id, handle), self.contact_ids.former(to)
-        seen = self._read(self.contact_ids.of(to), template, request.group, ids, former_ids)
+        language = template.closest_language(request.language) if template and request.language else None
+        seen = self._read(
+            self.contact_ids.of(to),
+            template,
+            language=language,
+            group=request.group,
+            message_ids=(message_id, handle),  # the handle as long as records of the time before keyed ids are kept
+            former_ids=self.contact_ids.former(to),
+        )
         if seen.message:
             return self._again(seen.message, request, deadline)
         contact = seen.contact
@@ -305,18 +311,26 @@ class SendMessage:
     def _read_for(self, message: Message) -> Seen:
         template = message.template if message.template in self.catalog.names else None
         keyed = (self.message_ids.keyed(message.message_id),)
-        return self._read(message.contact_id, self._template(template), message.group, keyed)
+        return self._read(
+            message.contact_id,
+            self._template(template),
+            language=message.language,
+            group=message.group,
+            message_ids=keyed,
+        )
 
     def _read(
         self,
         contact_id: str,
         template: Template | None,
+        *,
+        language: str | None,
         group: str | None,
         message_ids: Sequence[str] = (),
         former_ids: tuple[str, ...] = (),
     ) -> Seen:
         """What the send depends on. An alias, or a number that had another spelling, takes more than one look."""
-        seen = self.reader.read(contact_id, template, group, message_ids)
+        seen = self.reader.read(contact_id, template, language=language, group=group, message_ids=message_ids)
         if seen.contact.alias_of or former_ids:
             contact = self.contacts.find(contact_id, former_ids) or Contact(contact_id=contact_id)
             seen = replace(seen, contact=contact)

@@ -120,14 +120,14 @@ class DynamoDB:
             items += [item for _, item in found]
         return items
 
-    def get_each(self, wanted: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, Item]:
+    def get_each(self, wanted: Mapping[str, tuple[str, Mapping[str, str]]], *, late: str = "") -> dict[str, Item]:
         """Up to a hundred items of any tables in one call, read consistently: those that are there, by their names.
 
-        `wanted`: table and key by name.
+        `wanted`: table and key by name. `late`: a table that may be read a moment late, at half the cost.
         """
         request: dict[str, Any] = {}
         for table, key in wanted.values():
-            request.setdefault(table, {"Keys": [], "ConsistentRead": True})["Keys"].append(dump(key))
+            request.setdefault(table, {"Keys": [], "ConsistentRead": table != late})["Keys"].append(dump(key))
         found = list(self._batch(request))
         return {
             name: item

@@ -2,6 +2,7 @@
 
 import time
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,9 +39,15 @@ class DynamoClock:
         date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if not date:
             return
-        second = int(parsedate_to_datetime(date).timestamp() * 1000)
+        second = _epoch_ms(date)
         least, most = second - _local(), second + 999 - context[_ASKED_AT]
         self._offset_ms = min(max(self._offset_ms, least), most)
+
+
+@lru_cache(maxsize=2)
+def _epoch_ms(date: str) -> int:
+    """Of an HTTP date. A batch hears the same one dozens of times."""
+    return int(parsedate_to_datetime(date).timestamp() * 1000)
 
 
 def _local() -> int:

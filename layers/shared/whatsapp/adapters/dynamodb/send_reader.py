@@ -18,14 +18,14 @@ from whatsapp.domain.templates.version import TemplateVersion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was read, all at the same moment."""
+    """What was read, in one call."""
 
     message: Message | None
     contact: Contact
     """Empty if there is no row; an alias's own row, if it is one."""
     sender: Sender
     versions: tuple[TemplateVersion, ...]
-    """Of the template's present wordings, those that are stored."""
+    """Of the template's present wordings in the languages that were asked for, those that are stored."""
     group: Group | None = None
     """The message's group, if it has one that is stored."""
 
@@ -43,9 +43,23 @@ class SendReader:
         self._templates = templates_table
 
     def read(
-        self, contact_id: str, template: Template | None, group: str | None, message_ids: Sequence[str] = ()
+        self,
+        contact_id: str,
+        template: Template | None,
+        *,
+        language: str | None,
+        group: str | None,
+        message_ids: Sequence[str] = (),
     ) -> Seen:
-        """Read consistently. `message_ids`: of the message, if it is not known whether there is one."""
+        """Read the contact and the sender consistently, and the template's wordings, whose approval is old news anyway.
+
+        Args:
+            contact_id: of the contact, or of an alias.
+            template: what will be sent, if it is one.
+            language: the one that it will be worded in, if that does not depend on the contact.
+            group: the message's, if it has one.
+            message_ids: of the message, if it is not known whether there is one.
+        """
         wanted: dict[str, tuple[str, dict[str, str]]] = {
             "contact": (self._contacts, {"contact_id": contact_id}),
             "sender": (self._messages, SENDER_KEY),
@@ -54,9 +68,9 @@ class SendReader:
         if group:
             wanted["group"] = (self._messages, group_key(group))
         if template:
-            versions = map(template.version, template.languages)
+            versions = map(template.version, [language] if language in template.languages else template.languages)
             wanted |= {v: (self._templates, {"template": template.name, "version": v}) for v in versions}
-        found = self._db.get_each(wanted)
+        found = self._db.get_each(wanted, late=self._templates)
         contact, group_item = found.pop("contact", None), found.pop("group", None)
         messages = filter(None, [found.pop(message_id, None) for message_id in message_ids])
         return Seen(

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import requests
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 from twilio.rest.content.v1.content import ContentList
 from twilio.rest.content.v1.content.approval_create import ApprovalCreateList
+from urllib3.exceptions import HTTPError
 
 from whatsapp.adapters.twilio.credentials import NO_CREDENTIALS, why_no_credentials
 from whatsapp.domain.ports import ContentRefused, ContentUnavailable, NoCredentials
@@ -89,7 +89,7 @@ def _ask(call: Callable[[], _T]) -> _T:
         raise NoCredentials(why_no_credentials(error)) from None
     except TwilioException as error:
         raise _failure(error) from None
-    except (requests.exceptions.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
         name = type(error).__name__
         raise ContentUnavailable(f"Twilio's answer did not come or could not be read ({name})") from None
 

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
-import requests
-import urllib3
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError, SSLError
 
 from whatsapp.adapters.twilio.credentials import NO_CREDENTIALS, why_no_credentials
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
@@ -159,15 +158,9 @@ def _asking() -> Iterator[None]:
         raise TwilioUnavailable(f"Twilio answered {error.status}, code {error.code}") from None
     except NO_CREDENTIALS as error:
         raise TwilioUnavailable(why_no_credentials(error)) from None
-    except (
-        TwilioException,
-        requests.exceptions.RequestException,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as e:
-        raise TwilioUnavailable(f"Twilio's answer did not come or could not be read ({type(e).__name__})") from None
+    except (TwilioException, HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+        name = type(error).__name__
+        raise TwilioUnavailable(f"Twilio's answer did not come or could not be read ({name})") from None
 
 
 def outcome_of(create: Callable[[], str | None]) -> Outcome:
@@ -180,26 +173,19 @@ def outcome_of(create: Callable[[], str | None]) -> Outcome:
         if 400 <= error.status < 500 and (code or error.status not in _GAVE_UP_WAITING):
             return Rejected(code, error.status)
         return InDoubt(f"Twilio answered {error.status}")
-    except requests.exceptions.ConnectTimeout:
+    except NewConnectionError:
+        return NotSent("no connection to Twilio")
+    except ConnectTimeoutError:
         return NotSent("no connection to Twilio in time")
-    except requests.exceptions.ConnectionError as error:
-        if _never_connected(error):
-            return NotSent("no connection to Twilio")
+    except (SSLError, ProtocolError) as error:
+        if isinstance(error.args[0], ssl.SSLCertVerificationError):
+            return NotSent("no connection to Twilio: its certificate is not valid")
         return InDoubt("the connection to Twilio broke off")
-    except requests.exceptions.RequestException as error:
+    except HTTPError as error:
         return InDoubt(f"Twilio's answer was incomplete ({type(error).__name__})")
     except (TwilioException, ValueError, KeyError, TypeError, AttributeError) as error:
         return InDoubt(f"Twilio's answer could not be read ({type(error).__name__})")
     return Accepted(sid) if sid else InDoubt("Twilio's answer has no sid")
-
-
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-    """Whether there was no connection: refused, unknown host, or an invalid certificate."""
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
-    certificate = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) and reason.args else None
-    unconnected = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)
-    return isinstance(reason, unconnected) or isinstance(certificate, ssl.SSLCertVerificationError)
 
 
 def _listed(message: Any) -> TwilioMessage:

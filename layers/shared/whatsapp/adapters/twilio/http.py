@@ -1,18 +1,20 @@
-"""The official SDK's client with short timeouts, without retries of its own, over connections that are kept shortly.
+"""The official SDK over connections of our own: short timeouts, no retries, one TLS context, kept shortly.
 
-The SDK itself never times out (measured on 9.13.0), and reads all root certificates anew for each connection.
+The SDK's own HTTP client never times out (measured on 9.13.0), reads all root certificates anew for each connection,
+and takes twice the processor time, because it goes through requests.
 """
 
+import json
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import certifi
-from requests import Session
-from requests.adapters import HTTPAdapter
-from twilio.http.http_client import TwilioHttpClient
+import urllib3
+from twilio.http import HttpClient as SdkHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.util.ssl_ import create_urllib3_context
@@ -21,8 +23,11 @@ from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain import periods
 from whatsapp.domain.ports import Clock
 
+AT_ONCE = 10
+"""As many connections as a batch has threads."""
 
-class Connections(HTTPAdapter):
+
+class Connections:
     """A sandbox's connections to Twilio, which its threads share: one TLS context, and none that is kept long.
 
     A connection that is kept while the sandbox is frozen breaks in mid-POST, and leaves a message in doubt. `clock` is
@@ -32,28 +37,28 @@ class Connections(HTTPAdapter):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._opened_at = 0
-        super().__init__()
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
-        """Read the root certificates once, for all connections."""
         context = create_urllib3_context()
         context.load_verify_locations(os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where())
-        super().init_poolmanager(connections, maxsize, block, ssl_context=context, **more)
+        timeout = urllib3.Timeout(connect=periods.TWILIO_CONNECT_S, read=periods.TWILIO_READ_S)
+        self._pools = urllib3.PoolManager(maxsize=AT_ONCE, ssl_context=context, timeout=timeout, retries=False)
 
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave verifying to the context: what is named here would be read anew for each connection."""
+    def request(self, method: str, url: str, body: str | None, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """Make one request, once, over a connection that is no older than `periods.CONNECTION_KEPT`.
 
-    def send(self, *args: Any, **kwargs: Any) -> Any:
-        """Send one request, over a connection that is no older than `periods.CONNECTION_KEPT`."""
+        Raises:
+            urllib3.exceptions.HTTPError: no whole answer.
+        """
         now = self._clock.now()
         if not 0 <= now - self._opened_at < periods.CONNECTION_KEPT:
             self._opened_at = now
-            self.poolmanager.clear()  # requests on their way are not affected
-        return super().send(*args, **kwargs)
+            self._pools.clear()  # requests on their way are not affected
+        return self._pools.urlopen(method, url, redirect=False, body=body, headers=headers)
 
 
-class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no types
-    """Bounded in time. With a base URL, Twilio's hosts become path prefixes of it, as the emulator serves them.
+class HttpClient(SdkHttpClient):  # type: ignore[misc]  # the SDK ships no types
+    """What the SDK's client makes its requests with. It keeps nothing of them, and logs nothing.
+
+    With a base URL, Twilio's hosts become path prefixes of it, as the emulator serves them.
 
     `refused`: called when Twilio does not accept the credentials, because they may have been rotated.
     """
@@ -61,35 +66,45 @@ class HttpClient(TwilioHttpClient):  # type: ignore[misc]  # the SDK ships no ty
     def __init__(
         self, connections: Connections, base_url: str = "", refused: Callable[[], object] = lambda: None
     ) -> None:
-        super().__init__(pool_connections=False)
-        self.session = Session()  # of its own: a session's cookies would go from one message to the next
-        self.session.trust_env = False  # or requests names the certificates again
-        for scheme in ("https://", "http://"):
-            self.session.mount(scheme, connections)
-        # requests takes the pair; the SDK's own check takes only one number
-        self.timeout = (periods.TWILIO_CONNECT_S, periods.TWILIO_READ_S)
+        super().__init__(logging.getLogger(__name__), is_async=False)
+        self._connections = connections
         self._base_url = base_url.rstrip("/")
         self._refused = refused
 
-    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+    def request(  # the parameters are the SDK's
+        self,
+        method: str,
+        uri: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - `Connections` bounds the time
+        allow_redirects: bool = False,  # noqa: ARG002 - nothing follows one
+    ) -> Response:
         """Make one request, once."""
-        kwargs.pop("timeout", None)
-        if self._base_url:  # https://api.twilio.com/… becomes {base_url}/api/…
-            parts = urlsplit(url)
-            query = f"?{parts.query}" if parts.query else ""
-            url = f"{self._base_url}/{parts.netloc.split('.')[0]}{parts.path}{query}"
-        response = super().request(method, url, *args, **kwargs)
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
+        sent = {**(headers or {}), **urllib3.make_headers(basic_auth=":".join(auth or ()), accept_encoding=True)}
+        is_json = sent.get("Content-Type") == "application/json"
+        body = (json.dumps(data) if is_json else urlencode(data, doseq=True)) if data else None
+        answer = self._connections.request(method, self._url(uri, params or {}), body, sent)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
             self._refused()
-        return response
+        return Response(answer.status, answer.data.decode(errors="replace"), answer.headers)
+
+    def _url(self, uri: str, params: Mapping[str, Any]) -> str:
+        """The URL with these parameters; with a base URL, https://api.twilio.com/… becomes {base_url}/api/…"""
+        parts = urlsplit(uri)
+        given = urlencode({name: value for name, value in params.items() if value is not None}, doseq=True)
+        query = "&".join(filter(None, (parts.query, given)))
+        host = f"{self._base_url}/{parts.netloc.split('.')[0]}" if self._base_url else f"https://{parts.netloc}"
+        return f"{host}{parts.path}{query and '?'}{query}"
 
 
 def client(secret: TwilioSecret, connections: Connections, base_url: str = "") -> Client:
     """A new SDK client, with the API key if there is one.
 
-    Never shared between threads: the SDK keeps the last response on its HTTP client and returns it from there, so one
-    message could get the answer to another. If Twilio refuses the credentials, the secret is read again: the message
-    waits some seconds, and is tried with what the secret holds then.
+    If Twilio refuses the credentials, the secret is read again: the message waits some seconds, and is tried with what
+    the secret holds then.
     """
     credentials = secret.get()
     return Client(
