@@ -1,7 +1,7 @@
 """`python -m local.drills NAME`: plays an incident on a local stack of its own; exit status 0 only if all of it held.
 
-Each drill is a module here with `TITLE`, a docstring that tells its story, `PARAMETERS` of its stack, `play(drill)`, and
-`add_arguments(parser)` if it has options of its own. `--write` keeps the transcript in docs/drills/NAME.md.
+Each drill is a module: `TITLE`, a docstring that tells its story, `PARAMETERS` of its stack, `play(drill)` and,
+if it has options, `add_arguments(parser)`. `--write` keeps the transcript in docs/drills/NAME.md.
 """
 
 import argparse

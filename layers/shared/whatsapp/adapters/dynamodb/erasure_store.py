@@ -41,11 +41,10 @@ _PERSONAL_ON_MESSAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureJob:
-    """The erasure of a contact: how many passes are done, and when the next is due (epoch ms)."""
+    """The erasure of a contact: when it was asked for, and when its next pass is due (epoch ms)."""
 
     contact_id: str
     erased_at: int
-    passes: int
     due_at: int | None
 
 
@@ -71,7 +70,6 @@ class ErasureStore:
             **_key(job.contact_id),
             "job_for": job.contact_id,
             "erased_at": job.erased_at,
-            "passes": job.passes,
             "due_shard": shard_of("erase", job.contact_id),
             "due_at": job.due_at,
             "ttl": ttl,
@@ -83,7 +81,7 @@ class ErasureStore:
         page = self._db.query(self._messages, Attr("due_shard").eq(shard) & Attr("due_at").lte(until), index="due")
         keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
         return [
-            ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], passes=i["passes"], due_at=i["due_at"])
+            ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], due_at=i["due_at"])
             for i in self._db.get_many(self._messages, keys)
             if i.get("due_at")
         ]
@@ -104,13 +102,13 @@ class ErasureStore:
         return replace(job, due_at=due_at)
 
     def record_pass(self, job: ErasureJob) -> None:
-        """Store how many passes are done, and when the next is due."""
+        """Store when the next pass is due."""
         shard = shard_of("erase", job.contact_id) if job.due_at else None
         self._db.write(
             Change(
                 table=self._messages,
                 key=_key(job.contact_id),
-                set={"passes": job.passes, "due_at": job.due_at, "due_shard": shard},
+                set={"due_at": job.due_at, "due_shard": shard},
             )
         )
 
