@@ -21,10 +21,14 @@ QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
 
 
 OUTAGES = {
-    "twilio": ("refused", "503", "hanging"),
-    "list": ("refused",),
-    "dynamodb": ("slow", "crawling", "errors"),
+    "twilio": (0.12, ("refused", "503", "hanging")),
+    "list": (0.25, ("refused",)),
+    "region": (0.12, ("disabled",)),
+    "dynamodb": (0.16, ("slow", "crawling", "errors")),
 }
+"""What does not work for a while: in how many schedules, and how."""
+FIVE_RECEIVES = 15 * MINUTE
+"""Until a queue message whose workers crash is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,27 @@ def populate(world: World) -> None:
 def _outages(world: World) -> None:
     """Something around us does not work, for minutes or hours."""
     rng = world.rng
-    for what, hows in OUTAGES.items():
-        if rng.random() < 0.12:
+    for what, (share, hows) in OUTAGES.items():
+        if rng.random() < share:
             begins = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 3 * HOUR)))
             lasts = rng.choice((rng.randint(MINUTE, 10 * MINUTE), HOUR, 3 * HOUR))
             world.faults.outages = (*world.faults.outages, Outage(what, begins, begins + lasts, rng.choice(hows)))
             world.hub.at(begins + lasts + rng.randint(MINUTE, 2 * HOUR), world.redrive)
+    if rng.random() < 0.12:
+        _crashes(world)
+
+
+def _crashes(world: World) -> None:
+    """The queue's workers crash for a while; an operator redrives what died of it, often before all of it is mended."""
+    rng = world.rng
+    begins = START + rng.choice((0, 0, rng.randint(0, 2 * HOUR)))
+    ends = begins + FIVE_RECEIVES + rng.randint(MINUTE, HOUR)
+    world.faults.outages = (
+        *world.faults.outages,
+        Outage("queue worker", begins, ends, rng.choice(("crashing", "crashing at once"))),
+    )
+    for _ in range(2):
+        world.hub.at(ends + rng.choice((-10 * MINUTE, -MINUTE, 1_000, 30_000, 2 * MINUTE, HOUR)), world.redrive)
 
 
 def _operators(world: World) -> None:
@@ -95,14 +114,16 @@ def _operators(world: World) -> None:
     if rng.random() < 0.08:
         at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         world.hub.at(at, lambda: world.hold(at + rng.choice((2 * MINUTE, 20 * MINUTE, 3 * HOUR))))
-    if rng.random() < 0.12:
+    if rng.random() < 0.18:
         _rotate(world, START + rng.choice((MINUTE, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
-    if rng.random() < 0.15:
+    if rng.random() < 0.35:
         at = START + rng.choice((0, 0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         name, lasts = rng.choice(list(TEMPLATES)), rng.choice((5 * MINUTE, 40 * MINUTE, 3 * HOUR, 6 * HOUR))
         world.hub.at(at, lambda: world.pause_template(name, at + lasts))
     for _ in range(rng.choice((0, 0, 1, 2))):
         world.hub.at(START + rng.randint(0, 8 * HOUR), world.redrive)
+    if rng.random() < 0.25:
+        world.hub.at(START + rng.randint(10 * MINUTE, 5 * HOUR), world.redrive_by_sqs)
 
 
 def _rotate(world: World, at: int) -> None:
@@ -210,6 +231,11 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
 
     if rng.random() < 0.35:
         _interfere(world, patient, message_id_of(key))
+    if "template" in body and rng.random() < 0.06:
+        status, stall = rng.choice(("claimed", "sending", "retrying", "retrying")), rng.choice((0, 2_500, 8_000))
+        world.switch_wording(body["template"], message_id_of(key), status, stall)
+    if rng.random() < 0.1:
+        _tap(world, patient, message_id_of(key))
     if rng.random() < 0.25:  # and another one, just when the slot opens
         again = {"to": patient.number, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
         wait = HOUR + rng.randint(-15_000, 9_000)
@@ -218,6 +244,16 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
             "sent",
             lambda: world.hub.at(world.hub.now + wait, lambda: world.request(f"{key}-next", again)),
         )
+
+
+def _tap(world: World, patient: Patient, message_id: str) -> None:
+    """The patient taps the message to answer it, within seconds."""
+    sid, after = f"SM{world.rng.getrandbits(128):032x}", world.rng.randint(1_000, 30_000)
+
+    def tap() -> None:
+        world.hub.at(world.hub.now + after, lambda: world.answer(message_id, sid, patient.number))
+
+    world.when(message_id, "sent", tap)
 
 
 def _interfere(world: World, patient: Patient, message_id: str) -> None:
