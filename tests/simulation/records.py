@@ -135,12 +135,13 @@ def all_is_told(case: Case) -> Iterator[Violation]:
 
 def _promise(case: Case, event: dict[str, object]) -> dict[str, object]:
     """What an event says, less when and why: a refusal is stored nowhere, and is judged anew when it is delivered
-    again; a message may come to be deferred to the same moment twice. And less what an erasure removed.
+    again; a message may come to be deferred to the same moment twice, and two addresses may have been tied meanwhile.
+    And less what an erasure removed.
     """
     if case.was_erased(case.script.request_of(str(event.get("message_id")))):
         event = {name: value for name, value in event.items() if name not in ("address", "user_id")}
     again = "#refused#" in str(event["event_id"]) or event.get("status") == "deferred"
-    return {name: value for name, value in event.items() if not again or name not in ("occurred_at", "error")}
+    return {name: value for name, value in event.items() if not again or name not in ("occurred_at", "error", "contact_id")}
 
 
 def events_are_true(case: Case) -> Iterator[Violation]:
