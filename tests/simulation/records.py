@@ -141,7 +141,9 @@ def _promise(case: Case, event: dict[str, object]) -> dict[str, object]:
     if case.was_erased(case.script.request_of(str(event.get("message_id")))):
         event = {name: value for name, value in event.items() if name not in ("address", "user_id")}
     again = "#refused#" in str(event["event_id"]) or event.get("status") == "deferred"
-    return {name: value for name, value in event.items() if not again or name not in ("occurred_at", "error", "contact_id")}
+    return {
+        name: value for name, value in event.items() if not again or name not in ("occurred_at", "error", "contact_id")
+    }
 
 
 def events_are_true(case: Case) -> Iterator[Violation]:

@@ -1,6 +1,7 @@
 """What people do in one schedule: a few patients, a few messages each, most of them in each other's way."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +67,8 @@ def populate(world: World) -> None:
     _outages(world)
     _operators(world)
     patients = [Patient(f"+9198000000{n:02}", f"IN.{seed_digits(world.seed)}{n:02}") for n in range(rng.randint(1, 2))]
+    if rng.random() < 0.13:
+        _crashes(world, patients)
     for patient in patients:
         span = rng.choice((20_000, 5 * MINUTE, 3 * HOUR))
         replies = _inbound_messages(world, patient, span)
@@ -91,21 +94,28 @@ def _outages(world: World) -> None:
             lasts = rng.choice((rng.randint(MINUTE, 10 * MINUTE), HOUR, 3 * HOUR))
             world.faults.outages = (*world.faults.outages, Outage(what, begins, begins + lasts, rng.choice(hows)))
             world.hub.at(begins + lasts + rng.randint(MINUTE, 2 * HOUR), world.redrive)
-    if rng.random() < 0.12:
-        _crashes(world)
 
 
-def _crashes(world: World) -> None:
-    """The queue's workers crash for a while; an operator redrives what died of it, often before all of it is mended."""
+def _crashes(world: World, patients: Sequence[Patient]) -> None:
+    """The queue's workers crash while it has work; an operator redrives what died of it, often before all is mended."""
     rng = world.rng
-    begins = START + rng.choice((0, 0, rng.randint(0, 2 * HOUR)))
+    begins = START + rng.choice((0, 50 * MINUTE))
     ends = begins + FIVE_RECEIVES + rng.randint(MINUTE, HOUR)
-    world.faults.outages = (
-        *world.faults.outages,
-        Outage("queue worker", begins, ends, rng.choice(("crashing", "crashing at once"))),
-    )
+    how = rng.choice(("crashing", "crashing at once", "crashing at once"))
+    world.faults.outages = (*world.faults.outages, Outage("queue worker", begins, ends, how))
+    for patient in patients:
+        body = {"to": patient.number, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
+        for number in range(2):  # the second waits for an hour
+            at, queued = START + rng.randint(0, 20_000), rng.random() < 0.5
+            key = f"{patient.number}-crash-{number}"
+            world.hub.at(at, lambda key=key, body=body, queued=queued: world.request(key, body, queued=queued))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    if rng.random() < 0.3:  # they are forgotten instead: their requests are dead letters
+        for patient in patients:
+            _erase(world, patient, ends + rng.randint(-10 * MINUTE, 3 * HOUR))
+        return
     for _ in range(2):
-        world.hub.at(ends + rng.choice((-10 * MINUTE, -MINUTE, 1_000, 30_000, 2 * MINUTE, HOUR)), world.redrive)
+        redrive = world.redrive_by_sqs if rng.random() < 0.4 else world.redrive
+        world.hub.at(ends + rng.choice((-10 * MINUTE, -MINUTE, 1_000, 30_000, 2 * MINUTE, HOUR)), redrive)
 
 
 def _operators(world: World) -> None:

@@ -75,6 +75,7 @@ class Script:
         self.said: dict[str, Said] = {}
         self.canceled: dict[str, int] = {}
         """Message ids whose cancel was confirmed, and when."""
+        self.to_be_erased: set[str] = set()
         self.erasures: list[Erasure] = []
         self.holds: list[Hold] = []
         self.known_at: Counter[str] = Counter()

@@ -58,6 +58,7 @@ class World(Lambdas):
     def erase(self, address: str) -> None:
         """A person asks to be forgotten, until that is confirmed. An answer that nobody is found counts as that."""
         asked_at = self.hub.now
+        self.script.to_be_erased.add(address)
 
         def told(answer: object) -> None:
             if answer is None:
@@ -161,9 +162,9 @@ class World(Lambdas):
     def redrive_by_sqs(self) -> None:
         """An operator starts SQS's own redrive, which docs/operations.md forbids: each message gets a new id and time.
 
-        Nothing goes twice for it, where callers set a key. What was asked for before an erasure looks new.
+        Nothing goes twice for it, where callers set a key. What was asked for before an erasure would look new.
         """
-        if not self.script.erasures:
+        if not self.script.to_be_erased:
             for letter in self.sqs.dead:
                 self.faults.met.add("redrive by SQS")
                 self.sqs.put(letter.body)
