@@ -190,14 +190,16 @@ class World(Lambdas):
 
     def switch_wording(self, name: str, message_id: str, status: str, stall: int) -> None:
         """An older wording of a template serves until the catalog's is approved, just as a message has a status."""
-        templates, rows = self.app_class(self.settings, self).templates, self.tables["templates"].items
+        templates = self.app_class(self.settings, self).templates
         current, *others = templates.versions(name)
-        sid, key = current.content_sid or "", (name, current.version)
         if others:
             return
+        sid = current.content_sid or ""
         older = replace(current, version="en#older", content_sid=f"{sid[:-5]}older", body=f"Good day! {current.body}")
         templates.put_new(replace(older, served_at=START - 1))
-        rows[key] = {**rows[key], "status": {"S": "pending"}}
+        held = templates.lease(current, listed_at=START, until=START)
+        held = templates.record(held, status="pending", outbox=frozenset())
+        templates.release(held, delivered=frozenset(), checked_at=START)
         self.twilio.stopped[sid] = "pending"
 
         def approve() -> None:
