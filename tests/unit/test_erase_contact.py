@@ -322,6 +322,20 @@ def test_what_continues_an_erased_message_is_erased_too(side: Receiving) -> None
     assert "text" not in side.item(message_id_of("next"))
 
 
+@pytest.mark.parametrize(("asked_at", "stays"), [(-5_000, False), (None, True), (5, True)])
+def test_a_message_that_is_stored_just_after_the_erasure(side: Receiving, asked_at: int | None, stays: bool) -> None:
+    """Its worker had read the contact before. What was asked for before the erasure is erased all the same."""
+    side.contacts.update(ME, {"address": ASHA.value})
+    erased_at = side.clock.now()
+    side.erase_contact(ME, side.deadline)
+    unsent: dict[str, Any] = {"status": Status.DEFERRED, "attempt": None, "twilio_sid": None, "accepted_at": None}
+    asked = None if asked_at is None else erased_at + asked_at
+    side.outgoing("late", created_at=erased_at + 30_000, asked_at=asked, **unsent)
+    side.clock.sleep(30)
+    sweep(side, 16)
+    assert (side.item(message_id_of("late")).get("text") is not None) == stays
+
+
 def test_twilio_down_leaves_nothing_here_and_is_asked_again(side: Receiving) -> None:
     a_life(side)
     side.gateway.keeps = {sid(1)}

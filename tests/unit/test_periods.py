@@ -115,6 +115,10 @@ def test_an_erasure_outlasts_what_lies_in_the_send_queue() -> None:
     assert max(p.ERASURE_PASSES) > p.SEND_QUEUE_KEEPS + receives
 
 
+def test_an_erasure_finds_what_a_worker_stored_that_had_read_the_contact_before() -> None:
+    assert SEND + 2 * p.CLOCK_ERROR < p.ERASURE_OVERTAKES < min(p.ERASURE_PASSES)
+
+
 def test_a_turn_that_moves_by_the_time_of_a_post_is_not_told_anew() -> None:
     """A turn behind a message in flight is counted from its claim, and then from its acceptance."""
     assert p.SLOT_EPSILON + p.TWILIO_CALL + p.CLOCK_ERROR < p.TURN_MOVES

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
+from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import shard_of
 
@@ -113,11 +114,12 @@ class ErasureStore:
         )
 
     def unfinished(self, contact_id: str, until: int) -> Iterator[str]:
-        """Ids of the contact's messages up to that time, either direction, that are not fully erased yet."""
-        span = Attr("contact_id").eq(contact_id) & Attr("at").lte(until)
+        """Ids of the messages, either direction, asked for or received by then, that are not fully erased yet."""
+        span = Attr("contact_id").eq(contact_id) & Attr("at").lte(until + periods.ERASURE_OVERTAKES)
         for page in self._db.pages(self._messages, span, index="conversation"):
             found = self._db.get_many(self._messages, [message_key(item["message_id"]) for item in page])
-            yield from (item["message_id"] for item in found if not item.get("erased"))
+            theirs = (item for item in found if min(item["at"], item.get("asked_at", item["at"])) <= until)
+            yield from (item["message_id"] for item in theirs if not item.get("erased"))
 
     def strip(self, message_id: str, *, is_outgoing: bool, is_gone_at_twilio: bool) -> None:
         """Remove everything personal from a message. Its key, status and times stay as a pseudonymous ledger."""
