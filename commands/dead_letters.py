@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
+from whatsapp.adapters.aws.queue import asked_at_of
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import ASKED_AT
@@ -63,10 +64,8 @@ class DeadLetterQueue:
                 if m["MessageId"] in seen:  # its visibility timeout has passed: the queue was read once
                     return
                 seen.add(m["MessageId"])
-                sent_at = int(m["Attributes"]["SentTimestamp"])
-                before = m.get("MessageAttributes", {}).get(ASKED_AT)
-                letter = DeadLetter(m["MessageId"], m["Body"], int(before["StringValue"]) if before else sent_at)
-                yield Held(letter, m["ReceiptHandle"], sent_at)
+                letter = DeadLetter(m["MessageId"], m["Body"], asked_at_of(m))
+                yield Held(letter, m["ReceiptHandle"], int(m["Attributes"]["SentTimestamp"]))
 
     def delete(self, held: Held) -> None:
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=held.receipt)

@@ -8,7 +8,7 @@ from typing import Any
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.events import Event
 from whatsapp.domain.incident import Incident
-from whatsapp.domain.ports import PublishFailed
+from whatsapp.domain.ports import Letter, PublishFailed
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.templates.version import TemplateVersion
 
@@ -79,6 +79,7 @@ class RecordingQueue:
     unreadables: list[str] = field(default_factory=list)
     letters: list[str] = field(default_factory=list)
     """Bodies of whole requests in the dead-letter queue."""
+    letters_asked_at: int = 0
     back: list[tuple[str, int]] = field(default_factory=list)
     waiting: int = 0
     down: bool = False
@@ -102,13 +103,15 @@ class RecordingQueue:
         self._check()
         self.dead.append(message)
 
-    def dead_letter_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> None:
+    def dead_letter_unreadable(
+        self, body: str, queue_message_id: str, error: MessagingError, asked_at: int | None = None
+    ) -> None:
         self._check()
         self.unreadables.append(f"{queue_message_id} {error.code} {body}")
 
-    def dead_letters(self) -> Iterator[tuple[str, str]]:
+    def dead_letters(self) -> Iterator[Letter]:
         self._check()
-        yield from ((body, body) for body in list(self.letters))
+        yield from (Letter(body, body, self.letters_asked_at) for body in list(self.letters))
 
     def delete_dead_letter(self, receipt_handle: str) -> None:
         self._check()

@@ -1,7 +1,7 @@
 """`python -m local.drills NAME`: plays an incident on a local stack of its own; exit status 0 only if all of it held.
 
-Each drill is a module here with `TITLE`, a docstring that tells its story, `PARAMETERS` of its stack, and
-`play(drill)`. `--write` keeps the transcript in docs/drills/NAME.md.
+Each drill is a module: `TITLE`, a docstring that tells its story, `PARAMETERS` of its stack, `play(drill)` and,
+if it has options, `add_arguments(parser)`. `--write` keeps the transcript in docs/drills/NAME.md.
 """
 
 import argparse
@@ -24,14 +24,19 @@ NAMES = sorted({module.name for module in pkgutil.iter_modules(drills.__path__)}
 def main() -> int:
     """Play one drill; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.drills", description=__doc__)
-    parser.add_argument("name", choices=NAMES)
-    parser.add_argument("--write", action="store_true", help="keep the transcript in docs/drills")
+    incidents = parser.add_subparsers(dest="name", required=True)
+    for name in NAMES:
+        script = import_module(f"local.drills.{name}")
+        incident = incidents.add_parser(name, description=script.__doc__)
+        incident.add_argument("--write", action="store_true", help="keep the transcript in docs/drills")
+        if hasattr(script, "add_arguments"):
+            script.add_arguments(incident)
     arguments = parser.parse_args()
     script = import_module(f"local.drills.{arguments.name}")
     with tempfile.TemporaryDirectory(prefix="whatsapp-drill-") as directory, \
             Stack(Path(directory), script.PARAMETERS) as stack:  # fmt: skip
         stack.sync_templates()
-        drill = Drill(stack)
+        drill = Drill(stack, arguments)
         drill.sweep()  # warm sandboxes: on a busy machine a cold one is too slow for Twilio
         try:
             script.play(drill)

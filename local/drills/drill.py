@@ -4,6 +4,7 @@ import io
 import json
 import os
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
@@ -31,13 +32,15 @@ class Drill:
 
     Attributes:
         stack: the stack; `stack.aws("dynamodb")` and so on are its clients.
+        arguments: the drill's own options, such as `drill.arguments.minutes`.
         api: the HTTP API, signed as the orchestrator signs.
         twilio: the emulated Twilio's own controls, such as `twilio.post("faults", json=…)` (docs/emulator.md).
         transcript: the lines so far.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, arguments: Namespace) -> None:
         self.stack = stack
+        self.arguments = arguments
         self.api = SignedHttp(stack.api_url)
         self.twilio = httpx.Client(
             base_url=f"{stack.twilio_url}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,7 @@ def test_alarms_on_metric_math_are_made_and_embedded_metrics_counted(stack: Stac
         Statistics=["SampleCount"],
     )
     assert sum(point["SampleCount"] for point in counted["Datapoints"]) >= 1
-    lines = Recorded().log(Drill(stack).counted())
+    lines = Recorded().log(Drill(stack, Namespace()).counted())
     assert lines.points["WhatsApp", "DueStale", frozenset({("service", f"{STACK_NAME}-send")})]
     answer = SignedHttp(stack.api_url).get("/metrics")  # the function may read them
     assert (answer.status_code, answer.json()["rate_limit_violations"]) == (200, 0)

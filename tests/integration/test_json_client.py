@@ -232,12 +232,13 @@ def test_queue_and_bus(product: Product, client: Client) -> None:
     queue.nudge_many([("two", 0), ("three", 0)])
     queue.enqueue({"to": "nobody"}, asked_at=1_795_000_000_000)
     assert queue.backlog() == 4
-    letters = dict(queue.dead_letters())
-    assert {json.loads(body).get("message_id") for body in letters} == {"one", "two", "three", None}
-    for handle in letters.values():
-        queue.put_back(handle, 0)
-    for handle in dict(queue.dead_letters()).values():
-        queue.delete_dead_letter(handle)
+    letters = list(queue.dead_letters())
+    assert {json.loads(one.body).get("message_id") for one in letters} == {"one", "two", "three", None}
+    assert min(one.asked_at for one in letters) == 1_795_000_000_000
+    for letter in letters:
+        queue.put_back(letter.receipt_handle, 0)
+    for letter in queue.dead_letters():
+        queue.delete_dead_letter(letter.receipt_handle)
     assert queue.backlog() == 0
     with pytest.raises(PublishFailed):
         SendQueue(lambda: sqs, f"{url}-none", url).nudge("one")

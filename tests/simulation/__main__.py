@@ -1,6 +1,6 @@
 """Random schedules of faults against the product, judged by Twilio's ledger and by what patients wrote.
 
-python -m tests.simulation 1000                 a thousand schedules: one in four receives, one in fifty restores
+python -m tests.simulation 1000                 a thousand schedules: one in four receives, one in 25 restores
 python -m tests.simulation 250 --side receive   of one side alone
 python -m tests.simulation 1 --seed 4711 --side send -v    one of them again, call by call
 python -m tests.simulation 500 --defect no-fence
@@ -55,7 +55,7 @@ def shares(schedules: int, side: str | None) -> dict[str, int]:
     """How many schedules each side gets."""
     if side:
         return {side: schedules}
-    receive, restore = schedules // 4, schedules // 50
+    receive, restore = schedules // 4, schedules // 25
     return {"send": schedules - receive - restore, "receive": receive, "restore": restore}
 
 

@@ -104,7 +104,13 @@ class Sqs:
 
         def receive() -> dict[str, Any]:
             letters = [
-                {"MessageId": one.message_id, "Body": one.body, "ReceiptHandle": one.message_id} for one in self.dead
+                {
+                    "MessageId": letter.message_id,
+                    "Body": letter.body,
+                    "ReceiptHandle": letter.message_id,
+                    "Attributes": {"SentTimestamp": str(letter.asked_at)},
+                }
+                for letter in self.dead
             ]
             return {"Messages": letters}
 

@@ -247,6 +247,14 @@ def tell_and_forget(stack: ExitStack) -> None:
     _replace(stack, Outbox, "_deliver", lambda original: lambda self, *what: original(self, *what) or True)
 
 
+@_defect("the text that a message had at its first try is noted, although a newer wording goes out")
+def first_wording_is_noted(stack: ExitStack) -> None:
+    def fence(original: Any) -> Any:
+        return lambda claimed, post, now: original(claimed, replace(post, rendered=claimed.text or post.rendered), now)
+
+    _replace(stack, send_message, "fence", fence)
+
+
 # --- beside it -------------------------------------------------------------------------------------------------------
 
 
@@ -454,7 +462,7 @@ def erasure_leaves_twilios_copies(stack: ExitStack) -> None:
 
 @_defect("an erasure leaves the dead letters")
 def erasure_forgets_dead_letters(stack: ExitStack) -> None:
-    _replace(stack, EraseContact, "_delete_dead_letters", lambda _: lambda self, ids, deadline: True)
+    _replace(stack, EraseContact, "_delete_dead_letters", lambda _: lambda self, *of: True)
 
 
 @_defect("of a STOP and a START the one that came last counts")

@@ -18,6 +18,8 @@ TABLES = {"messages": "MessagesTable", "contacts": "ContactsTable", "templates":
 SLOW = {"slow": 4_000, "crawling": 12_000}
 """The longest that a call is on its way in an outage of this kind, and as long on its way back."""
 LONGEST_INDEX_LAG = MINUTE
+SID_LAGS_OFTENER = 15
+"""It is seldom asked about what is so new."""
 GAVE_UP_AFTER = 0.15
 """Of the calls that fail in an outage: how many took effect, although the SDK gave up."""
 
@@ -101,7 +103,8 @@ class Wire:
 
     def _is_late(self, item: Item) -> bool:
         """Whether the index does not show an item's new entry yet. It may omit anything due: a sweep looks again."""
-        if not self._faults.chance(self._faults.rates.index_lag):
+        rate = self._faults.rates.index_lag * (SID_LAGS_OFTENER if self._request["IndexName"] == "sid" else 1)
+        if not self._faults.chance(rate):
             return False
         table, index = self._tables[self._request["TableName"]], self._request["IndexName"]
         is_new = self._hub.now - table.indexed_at.get((index, table.key_of(item)), 0) < LONGEST_INDEX_LAG

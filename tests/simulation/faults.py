@@ -28,11 +28,15 @@ class Outage:
     """What does not work for a while, and how."""
 
     what: str
-    """`twilio` (all of its API), `list` (of messages), `dynamodb`, `webhook`, `bus`."""
+    """`twilio` (all of its API), `list` (of messages), `region` (ours may not be sent to), `dynamodb`, `queue worker`,
+    `webhook`, `bus`.
+    """
     begins: int
     ends: int
     how: str = "refused"
-    """Of `twilio`: `refused`, `503`, `hanging`. Of `dynamodb`: `slow`, `crawling`, `errors`."""
+    """Of `twilio`: `refused`, `503`, `hanging`. Of `dynamodb`: `slow`, `crawling`, `errors`. Of the `queue worker`:
+    `crashing`, `crashing at once`.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class Worker:
     sandbox: Any
     dies_at: int
     """When Lambda ends it, whatever it is doing."""
+    calls_left: int | None = None
+    """After how many port calls it crashes; None if it does not."""
     stall: int = 0
     """How long its next port call takes on top: for whatever the schedule wants to happen meanwhile."""
     thread: greenlet = field(init=False)

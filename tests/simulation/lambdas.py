@@ -36,10 +36,12 @@ from tests.simulation.twilio import Entry, Twilio
 
 START = 1_795_000_000_000
 """An evening in November 2026, 16:36 in India."""
-LONGEST = 72 * HOUR
+LONGEST = 7 * 24 * HOUR
 MOST_CALLS = 20_000
 """A schedule that makes more port calls than this runs in a circle. A day of waiting makes some thousands."""
 KILLED_LATE = 700
+CRASHES_AFTER = {"crashing": (1, 2, 3, 5, 8), "crashing at once": (0, 0, 0, 1)}
+"""Port calls of a worker whose function has a bug, or too little memory."""
 WEBHOOK_TRIES_FOR = 15_000
 SYNC_EVERY = 15 * MINUTE
 FIRST_TOKEN = "token 0"
@@ -155,6 +157,9 @@ class Lambdas:
         if worker is None:
             return effect()
         mode = self.faults.draw(f"{worker.name}: {name}")
+        if worker.calls_left is not None:
+            worker.calls_left -= 1
+            mode = Mode.BEFORE if worker.calls_left < 0 else mode
         if self.verbose:
             print(f"{(self.hub.now - START) / 1000:11.3f} {worker.name:8} {worker.number:4} {name} {mode or ''}")
         stall, worker.stall = worker.stall, 0
@@ -216,6 +221,8 @@ class Lambdas:
         self._workers += 1
         dies_at = self.hub.now + self.timeout + self.faults.between(0, KILLED_LATE)
         worker = Worker(name, self._workers, sandbox, dies_at)
+        if name == "queue" and (how := self.faults.outage("queue worker", self.hub.now)):
+            worker.calls_left = self.rng.choice(CRASHES_AFTER[how])
 
         def run() -> None:
             result: Any = None
@@ -293,7 +300,7 @@ class Lambdas:
             now = app.clock.now()
             for template in app.catalog.names:
                 for version in app.templates.versions(template):
-                    status = "paused" if version.content_sid in self.twilio.paused else "approved"
+                    status = self.twilio.stopped.get(version.content_sid or "", "approved")
                     stands = status == "approved" and (version.reported_at or 0) + periods.REPORT_STANDS > now
                     if version.status != status and not stands:
                         held = app.templates.lease(version, listed_at=now, until=now + periods.SYNC_LEASE)
@@ -303,7 +310,7 @@ class Lambdas:
         self._task("sync", sync)
 
     def _status_at_whatsapp(self, item: Mapping[str, Any]) -> str:
-        return "paused" if item["content_sid"]["S"] in self.twilio.paused else "approved"
+        return self.twilio.stopped.get(item["content_sid"]["S"], "approved")
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class RestoringWorld:
             self.since, backup = world.hub.now, self._backup()
             world.run(world.hub.now + rng.randint(MINUTE, 5 * HOUR))
             both = ("messages", "contacts")
-            self.restored = rng.choice((both, both, ("contacts",), ("messages",)))
+            self.restored = rng.choice((both, ("contacts",), ("messages",)))
             world.faults.met.add(f"restore of {' and '.join(self.restored)}")
             while self._do(lambda app: app.senders.hold(app.clock.now())) is None:
                 pass

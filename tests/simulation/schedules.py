@@ -1,6 +1,7 @@
 """What people do in one schedule: a few patients, a few messages each, most of them in each other's way."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,10 +23,14 @@ QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
 
 
 OUTAGES = {
-    "twilio": ("refused", "503", "hanging"),
-    "list": ("refused",),
-    "dynamodb": ("slow", "crawling", "errors"),
+    "twilio": (0.12, ("refused", "503", "hanging")),
+    "list": (0.25, ("refused",)),
+    "region": (0.12, ("disabled",)),
+    "dynamodb": (0.16, ("slow", "crawling", "errors")),
 }
+"""What does not work for a while: in how many schedules, and how."""
+FIVE_RECEIVES = 15 * MINUTE
+"""Until a queue message whose workers crash is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ def populate(world: World) -> None:
     _outages(world)
     _operators(world)
     patients = [Patient(f"+9198000000{n:02}", f"IN.{seed_digits(world.seed)}{n:02}") for n in range(rng.randint(1, 2))]
+    if rng.random() < 0.13:
+        _crashes(world, patients)
     for patient in patients:
         span = rng.choice((20_000, 5 * MINUTE, 3 * HOUR))
         replies = _inbound_messages(world, patient, span)
@@ -84,12 +91,34 @@ def populate(world: World) -> None:
 def _outages(world: World) -> None:
     """Something around us does not work, for minutes or hours."""
     rng = world.rng
-    for what, hows in OUTAGES.items():
-        if rng.random() < 0.12:
+    for what, (share, hows) in OUTAGES.items():
+        if rng.random() < share:
             begins = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 3 * HOUR)))
             lasts = rng.choice((rng.randint(MINUTE, 10 * MINUTE), HOUR, 3 * HOUR))
             world.faults.outages = (*world.faults.outages, Outage(what, begins, begins + lasts, rng.choice(hows)))
             world.hub.at(begins + lasts + rng.randint(MINUTE, 2 * HOUR), world.redrive)
+
+
+def _crashes(world: World, patients: Sequence[Patient]) -> None:
+    """The queue's workers crash while it has work; an operator redrives what died of it, often before all is mended."""
+    rng = world.rng
+    begins = START + rng.choice((0, 50 * MINUTE))
+    ends = begins + FIVE_RECEIVES + rng.randint(MINUTE, HOUR)
+    how = rng.choice(("crashing", "crashing at once", "crashing at once"))
+    world.faults.outages = (*world.faults.outages, Outage("queue worker", begins, ends, how))
+    for patient in patients:
+        body = {"to": patient.number, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
+        for number in range(2):  # the second waits for an hour
+            at, queued = START + rng.randint(0, 20_000), rng.random() < 0.5
+            key = f"{patient.number}-crash-{number}"
+            world.hub.at(at, lambda key=key, body=body, queued=queued: world.request(key, body, queued=queued))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    if rng.random() < 0.3:  # they are forgotten instead: their requests are dead letters
+        for patient in patients:
+            _erase(world, patient, ends + rng.randint(-10 * MINUTE, 3 * HOUR))
+        return
+    for _ in range(2):
+        redrive = world.redrive_by_sqs if rng.random() < 0.4 else world.redrive
+        world.hub.at(ends + rng.choice((-10 * MINUTE, -MINUTE, 1_000, 30_000, 2 * MINUTE, HOUR)), redrive)
 
 
 def _operators(world: World) -> None:
@@ -98,14 +127,16 @@ def _operators(world: World) -> None:
     if rng.random() < 0.08:
         at = START + rng.choice((0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         world.hub.at(at, lambda: world.hold(at + rng.choice((2 * MINUTE, 20 * MINUTE, 3 * HOUR))))
-    if rng.random() < 0.12:
+    if rng.random() < 0.18:
         _rotate(world, START + rng.choice((MINUTE, rng.randint(0, 5 * MINUTE), rng.randint(0, 2 * HOUR))))
-    if rng.random() < 0.15:
+    if rng.random() < 0.35:
         at = START + rng.choice((0, 0, rng.randint(0, 20_000), rng.randint(0, 2 * HOUR)))
         name, lasts = rng.choice(list(TEMPLATES)), rng.choice((5 * MINUTE, 40 * MINUTE, 3 * HOUR, 6 * HOUR))
         world.hub.at(at, lambda: world.pause_template(name, at + lasts))
     for _ in range(rng.choice((0, 0, 1, 2))):
         world.hub.at(START + rng.randint(0, 8 * HOUR), world.redrive)
+    if rng.random() < 0.25:
+        world.hub.at(START + rng.randint(10 * MINUTE, 5 * HOUR), world.redrive_by_sqs)
 
 
 def _rotate(world: World, at: int) -> None:
@@ -251,6 +282,11 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
 
     if rng.random() < 0.35:
         _interfere(world, patient, MESSAGE_IDS.of(key))
+    if "template" in body and rng.random() < 0.06:
+        status, stall = rng.choice(("claimed", "sending", "retrying", "retrying")), rng.choice((0, 2_500, 8_000))
+        world.switch_wording(body["template"], MESSAGE_IDS.of(key), status, stall)
+    if rng.random() < 0.1:
+        _tap(world, patient, MESSAGE_IDS.of(key))
     if rng.random() < 0.25:  # and another one, just when the slot opens
         again = {"to": patient.number, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
         wait = HOUR + rng.randint(-15_000, 9_000)
@@ -259,6 +295,16 @@ def _message(world: World, patient: Patient, key: str, at: int, replies: list[tu
             "sent",
             lambda: world.hub.at(world.hub.now + wait, lambda: world.request(f"{key}-next", again)),
         )
+
+
+def _tap(world: World, patient: Patient, message_id: str) -> None:
+    """The patient taps the message to answer it, within seconds."""
+    sid, after = f"SM{world.rng.getrandbits(128):032x}", world.rng.randint(1_000, 30_000)
+
+    def tap() -> None:
+        world.hub.at(world.hub.now + after, lambda: world.answer(message_id, sid, patient.number))
+
+    world.when(message_id, "sent", tap)
 
 
 def _interfere(world: World, patient: Patient, message_id: str) -> None:

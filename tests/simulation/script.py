@@ -90,6 +90,7 @@ class Script:
         self.canceled: dict[str, int] = {}
         """Message ids whose cancel was confirmed, and when."""
         self.group_cancels: list[GroupCancel] = []
+        self.to_be_erased: set[str] = set()
         self.erasures: list[Erasure] = []
         self.holds: list[Hold] = []
         self.known_at: Counter[str] = Counter()

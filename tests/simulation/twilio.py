@@ -35,6 +35,9 @@ WINDOW = 24 * HOUR
 PAUSED = 63041
 """The code of a template that WhatsApp paused."""
 
+REGION_DISABLED = 21408
+"""The code of a region that the account may not send to: an operator can mend it."""
+
 REJECTIONS = (
     (21211, 400), (21610, 400), (63003, 400), (63016, 400), (63041, 400), (20003, 401), (None, 403), (20429, 429),
     (None, 429), (30008, 400), (63018, 429), (21656, 400), (99999, 400),
@@ -99,8 +102,8 @@ class Twilio:
         """The auth tokens that it takes: the primary and the secondary."""
         self.refused: list[tuple[int, int]] = []
         """Which sandbox, by number, came with a token that it did not take, and when."""
-        self.paused: set[str] = set()
-        """The ContentSids whose template WhatsApp paused."""
+        self.stopped: dict[str, str] = {}
+        """The ContentSids that WhatsApp does not send, with their status: paused, or pending still."""
 
     # --- its API ---------------------------------------------------------------------------------------------------
 
@@ -190,9 +193,11 @@ class Twilio:
         if token not in self.tokens:
             self._faults.met.add("token refused")
             return Rejected(20003, 401)
-        if post.content_sid in self.paused:
+        if post.content_sid in self.stopped:
             self._faults.met.add("template paused")
             return Rejected(PAUSED, 400)
+        if self._faults.outage("region", self._hub.now):
+            return Rejected(REGION_DISABLED, 403)
         return None
 
     def _way(self, accept: Callable[..., Outcome]) -> Outcome:

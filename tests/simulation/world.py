@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from whatsapp.adapters.dynamodb.items import contact_from, message_from
@@ -78,6 +79,7 @@ class World(Lambdas):
     def erase(self, address: str) -> None:
         """A person asks to be forgotten, until that is confirmed. An answer that nobody is found counts as that."""
         asked_at = self.hub.now
+        self.script.to_be_erased.add(address)
 
         def told(answer: object) -> None:
             if answer is None:
@@ -101,10 +103,13 @@ class World(Lambdas):
 
     # --- patients --------------------------------------------------------------------------------------------------
 
-    def inbound(self, sid: str, address: str, text: str, late: int = 0) -> None:
-        """A patient writes; Twilio brings it, after a while, and comes again for some seconds if we fail."""
+    def inbound(self, sid: str, address: str, text: str, late: int = 0, replied_to: str | None = None) -> None:
+        """A patient writes; Twilio brings it, after a while, and comes again for some seconds if we fail.
+
+        `replied_to`: the sid of the message that they answer, if they tapped it.
+        """
         said = self.script.said.setdefault(sid, Said(sid=sid, address=address, text=text, at=self.hub.now))
-        form = InboundForm(twilio_sid=sid, from_=Address(address), to=SENDER, text=text)
+        form = InboundForm(twilio_sid=sid, from_=Address(address), to=SENDER, text=text, replied_to_sid=replied_to)
         self.twilio.last_inbound[address] = self.hub.now
         self.twilio.received[sid] = TwilioMessage(
             twilio_sid=sid,
@@ -126,6 +131,11 @@ class World(Lambdas):
             self.hub.at(self.hub.now + late, bring)
         else:
             bring()
+
+    def answer(self, message_id: str, sid: str, number: str) -> None:
+        """A patient answers one of our messages by tapping it."""
+        ours = next((entry.sid for entry in self.twilio.ledger if entry.message_id == message_id), None)
+        self.inbound(sid, number, "thanks", replied_to=ours)
 
     def tie(self, second: str, number: str) -> None:
         """An inbound message showed that an id of WhatsApp's belongs to a number."""
@@ -170,6 +180,17 @@ class World(Lambdas):
 
         self._invoke("redrive", redrive, lambda _: None)
 
+    def redrive_by_sqs(self) -> None:
+        """An operator starts SQS's own redrive, which docs/operations.md forbids: each message gets a new id and time.
+
+        Nothing goes twice for it, where callers set a key. What was asked for before an erasure would look new.
+        """
+        if not self.script.to_be_erased:
+            for letter in self.sqs.dead:
+                self.faults.met.add("redrive by SQS")
+                self.sqs.put(letter.body)
+            self.sqs.dead = []
+
     def store_token(self, token: str) -> None:
         """An operator puts an auth token into the secret."""
         self.secrets.token, self.secrets.stored_at = token, self.hub.now
@@ -177,14 +198,37 @@ class World(Lambdas):
     def pause_template(self, name: str, until: int) -> None:
         """WhatsApp pauses a template until then."""
         sids = {i["content_sid"]["S"] for i in self.tables["templates"] if i["template"]["S"] == name}
-        self.twilio.paused |= sids
+        paused = sids - self.twilio.stopped.keys()
+        self.twilio.stopped |= dict.fromkeys(paused, "paused")
         self._stale = True
 
         def approve() -> None:
-            self.twilio.paused -= sids
+            for sid in paused:
+                del self.twilio.stopped[sid]
             self._stale = True
 
         self.hub.at(until, approve)
+
+    def switch_wording(self, name: str, message_id: str, status: str, stall: int) -> None:
+        """An older wording of a template serves until the catalog's is approved, just as a message has a status."""
+        templates = self.app_class(self.settings, self).templates
+        current, *others = templates.versions(name)
+        if others:
+            return
+        sid = current.content_sid or ""
+        older = replace(current, version="en#older", content_sid=f"{sid[:-5]}older", body=f"Good day! {current.body}")
+        templates.put_new(replace(older, served_at=START - 1))
+        held = templates.lease(current, listed_at=START, until=START)
+        held = templates.record(held, status="pending", outbox=frozenset())
+        templates.release(held, delivered=frozenset(), checked_at=START)
+        self.twilio.stopped[sid] = "pending"
+
+        def approve() -> None:
+            self.faults.met.add("template switched mid-send")
+            del self.twilio.stopped[sid]
+            self._sync()
+
+        self.when(message_id, status, approve, stall)
 
     # --- the referee's view ----------------------------------------------------------------------------------------
 

@@ -48,6 +48,20 @@ def test_of_two_rows_the_later_limit_and_either_opt_out_bind(contacts: ContactSt
     assert (contact.opted_out_at, contact.last_inbound_at) == (NOON, NOON)
 
 
+@pytest.mark.parametrize(("met_at", "comes_along"), [(NOON - 1, False), (NOON, False), (NOON + 1, True)])
+def test_what_an_erasure_removed_does_not_come_back_by_the_other_address(
+    contacts: ContactStore, met_at: int, comes_along: bool
+) -> None:
+    known = {"user_id": "u", "last_outbound_agent": "mood", "last_inbound_at": met_at}
+    contacts.update("number", {"erased_at": NOON})
+    contacts.update("id", {**known, "opted_out_at": NOON - 5})
+    contacts.tie("id", "number")
+    contact = contacts.get("number")
+    assert contact is not None
+    assert {name: getattr(contact, name) for name in known} == (known if comes_along else dict.fromkeys(known))
+    assert contact.opted_out_at == NOON - 5
+
+
 def row(contacts: ContactStore, contact_id: str) -> dict[str, Any]:
     """A row as it is stored."""
     item = contacts._db.get(TABLE, {"contact_id": contact_id}) or {}

@@ -130,10 +130,12 @@ def test_ledger_stays(side: Receiving) -> None:
     assert side.item(message_id_of("asked"))["status"] == "sent"
 
 
-def test_three_passes_and_then_no_more(side: Receiving) -> None:
+def test_five_passes_and_then_no_more(side: Receiving) -> None:
     a_life(side)
     side.erase_contact(ME, side.deadline)
-    assert [sweep(side, minutes) for minutes in (1, 15, 60, 60, 600)] == [0, 1, 0, 1, 0]
+    hour, day = 60, 24 * 60
+    minutes = (1, 15, hour, hour, day, 2 * day, day, day)
+    assert [sweep(side, passed) for passed in minutes] == [0, 1, 0, 1, 1, 0, 1, 0]
 
 
 def test_later_passes_ask_twilio_nothing_twice(side: Receiving) -> None:
@@ -187,6 +189,25 @@ def test_dead_letters_that_name_the_person_are_deleted(side: Receiving, letter: 
     side.queue.letters = [letter, "another's"]
     side.erase_contact(ME, side.deadline)
     assert side.queue.letters == ["another's"] if is_theirs else [letter, "another's"]
+
+
+def test_a_request_that_becomes_a_dead_letter_days_after_the_erasure_is_deleted(side: Receiving) -> None:
+    """It lay in the send queue until then, and its worker crashed five times."""
+    side.queue.letters_asked_at = side.clock.now() - HOUR
+    side.erase_contact(ME, side.deadline)
+    sweep(side, 16)
+    sweep(side, 120)
+    side.queue.letters = ['{"to": "+919812345678", "text": "Hello"}']
+    for _ in range(5):
+        sweep(side, 24 * 60)
+    assert side.queue.letters == []
+
+
+def test_a_dead_letter_of_who_came_back_after_the_erasure_stays(side: Receiving) -> None:
+    side.erase_contact(ME, side.deadline)
+    side.queue.letters, side.queue.letters_asked_at = ['{"to": "+919812345678"}'], side.clock.now() + 1
+    sweep(side, 16)
+    assert side.queue.letters == ['{"to": "+919812345678"}']
 
 
 def test_an_erasure_goes_on_until_the_dead_letters_were_looked_through(side: Receiving) -> None:
@@ -299,6 +320,20 @@ def test_what_continues_an_erased_message_is_erased_too(side: Receiving) -> None
     side.erase_contact(ME, side.deadline)
     assert side.item(message_id_of("next"))["status"] == "canceled"
     assert "text" not in side.item(message_id_of("next"))
+
+
+@pytest.mark.parametrize(("asked_at", "stays"), [(-5_000, False), (None, True), (5, True)])
+def test_a_message_that_is_stored_just_after_the_erasure(side: Receiving, asked_at: int | None, stays: bool) -> None:
+    """Its worker had read the contact before. What was asked for before the erasure is erased all the same."""
+    side.contacts.update(ME, {"address": ASHA.value})
+    erased_at = side.clock.now()
+    side.erase_contact(ME, side.deadline)
+    unsent: dict[str, Any] = {"status": Status.DEFERRED, "attempt": None, "twilio_sid": None, "accepted_at": None}
+    asked = None if asked_at is None else erased_at + asked_at
+    side.outgoing("late", created_at=erased_at + 30_000, asked_at=asked, **unsent)
+    side.clock.sleep(30)
+    sweep(side, 16)
+    assert (side.item(message_id_of("late")).get("text") is not None) == stays
 
 
 def test_twilio_down_leaves_nothing_here_and_is_asked_again(side: Receiving) -> None:

@@ -17,6 +17,7 @@ from whatsapp.adapters.aws.queue import SendQueue
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.events import ContactOptedOut, Event
 from whatsapp.domain.incident import Incident
+from whatsapp.domain.periods import DAY
 from whatsapp.domain.ports import PublishFailed
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
@@ -222,6 +223,16 @@ def test_unreadable_is_kept_whole_for_its_sender(sqs: Any, queue: SendQueue) -> 
     queue.dead_letter_unreadable('{"to": ', "q1", MessagingError("invalid_request", "not JSON"))
     why = {"code": "invalid_request", "detail": "not JSON"}
     assert bodies(sqs, "dead") == [{"poison": '{"to": ', "queue_message_id": "q1", "error": why}]
+
+
+def test_a_dead_letter_keeps_the_time_at_which_it_was_asked_for(queue: SendQueue) -> None:
+    """An erasure deletes what was asked for before it, however late it is written down."""
+    long_ago, error = 1_700_000_000_000, MessagingError("invalid_request", "not JSON")
+    queue.dead_letter_unreadable("{", "q1", error, asked_at=long_ago)
+    queue.dead_letter_unreadable("[", "q2", error)
+    old, new = sorted(letter.asked_at for letter in queue.dead_letters())
+    assert old == long_ago
+    assert new > long_ago + DAY
 
 
 @pytest.mark.parametrize("error", [DENIED, GONE])

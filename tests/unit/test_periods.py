@@ -113,6 +113,17 @@ def test_a_record_outlives_every_way_by_which_its_request_may_come_again() -> No
     assert p.LONGEST_DEFERRAL >= p.SEND_AT_MOST_AHEAD + p.WAITS_FOR
 
 
+def test_an_erasure_outlasts_what_lies_in_the_send_queue() -> None:
+    """A request may become a dead letter at its end there, after five receives."""
+    assert QUEUE["MessageRetentionPeriod"] * p.SECOND <= p.SEND_QUEUE_KEEPS
+    receives = QUEUE["RedrivePolicy"]["maxReceiveCount"] * QUEUE["VisibilityTimeout"] * p.SECOND
+    assert max(p.ERASURE_PASSES) > p.SEND_QUEUE_KEEPS + receives
+
+
+def test_an_erasure_finds_what_a_worker_stored_that_had_read_the_contact_before() -> None:
+    assert SEND + 2 * p.CLOCK_ERROR < p.ERASURE_OVERTAKES < min(p.ERASURE_PASSES)
+
+
 def test_a_turn_that_moves_by_the_time_of_a_post_is_not_told_anew() -> None:
     """A turn behind a message in flight is counted from its claim, and then from its acceptance."""
     assert p.SLOT_EPSILON + p.TWILIO_CALL + p.CLOCK_ERROR < p.TURN_MOVES

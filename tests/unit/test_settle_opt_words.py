@@ -174,6 +174,30 @@ def test_word_that_comes_while_the_others_are_settled_is_settled_too(
     assert is_out(side)
 
 
+def test_start_that_comes_to_count_while_it_is_published_is_published_as_one(
+    side: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its webhook came twice: one worker publishes what it read, the other settles it meanwhile, and dies."""
+    wrote(side, STOP, "STOP", ago=20)
+    wrote(side, START, "START", ago=3)
+    comes(side, STOP, "STOP")
+    side.gateway.refuses = {"everything"}
+    record_published = side.inbox.record_published
+
+    def meanwhile(*of: Any) -> None:
+        monkeypatch.setattr(side.inbox, "record_published", record_published)
+        side.gateway.refuses = set()
+        side.settle_opt_words(IDS.of(ASHA))
+        record_published(*of)
+
+    monkeypatch.setattr(side.inbox, "record_published", meanwhile)
+    comes(side, START, "START")
+    assert not is_out(side)
+    side.clock.sleep(120)
+    side.publish_waiting(side.deadline)
+    assert [kind[:3] for kind in told(side)] == ["out", "in "]
+
+
 def test_row_that_moves_under_the_settling_is_left_to_the_job(side: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
     def moved(*_: object) -> None:
         raise ContactMovedError

@@ -177,8 +177,12 @@ EXPORT_NEEDS = 10 * SECOND
 
 # --- erasure ---------------------------------------------------------------------------------------------------------
 
-ERASURE_PASSES = (15 * MINUTE, 120 * MINUTE)
-"""After the request: indexes lag, and a message may be in flight."""
+SEND_QUEUE_KEEPS = 4 * DAY
+"""How long a request can lie in the send queue, and after that become a dead letter."""
+ERASURE_PASSES = (15 * MINUTE, 120 * MINUTE, DAY, SEND_QUEUE_KEEPS + HOUR)
+"""After the request: indexes lag, a message may be in flight, and a request in the queue may become a dead letter."""
+ERASURE_OVERTAKES = MINUTE
+"""A worker that read the contact before the erasure may store a message so long after it."""
 ERASURE_AGAIN = 120 * MINUTE
 ERASURE_POSTPONED = 5 * MINUTE
 DEAD_LETTER_HIDDEN_S = 20

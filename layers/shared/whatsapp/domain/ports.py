@@ -184,7 +184,17 @@ class PublishFailed(Exception):
 
 
 ASKED_AT = "asked_at"
-"""The queue message's attribute that says when a redriven request was first put on the queue (epoch ms)."""
+"""The attribute of a queue message that was put on a queue anew: when it first was (epoch ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message of the dead-letter queue."""
+
+    body: str
+    receipt_handle: str
+    asked_at: int
+    """When it was first put on a queue (epoch ms): SQS keeps that time when it moves a message."""
 
 
 class Queue(Protocol):
@@ -195,9 +205,11 @@ class Queue(Protocol):
     def backlog(self) -> int: ...
     def enqueue(self, request: Mapping[str, Any], asked_at: int) -> None: ...
     def dead_letter(self, message: "Message") -> None: ...
-    def dead_letter_unreadable(self, body: str, queue_message_id: str, error: "MessagingError") -> None: ...
+    def dead_letter_unreadable(
+        self, body: str, queue_message_id: str, error: "MessagingError", asked_at: int | None = None
+    ) -> None: ...
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None: ...
-    def dead_letters(self) -> Iterator[tuple[str, str]]: ...
+    def dead_letters(self) -> Iterator[Letter]: ...
     def delete_dead_letter(self, receipt_handle: str) -> None: ...
 
 

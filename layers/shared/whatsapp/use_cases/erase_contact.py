@@ -1,7 +1,7 @@
 """Erases a contact: both directions of the conversation, the media, the address. A pseudonymous ledger stays.
 
-There are three passes (at once, after 15 minutes, after two hours), because the index lags and a message may be in
-flight; more follow until nothing is left to erase.
+The passes after the first are there because the index lags, a message may be in flight, and a request that lies in the
+send queue for days may yet become a dead letter; more follow until nothing is left to erase.
 """
 
 from collections.abc import Collection, Iterator
@@ -53,7 +53,7 @@ class EraseContact:
         contact = self.contacts.get(contact_id)
         contact_id = contact.contact_id if contact else contact_id
         now = self.clock.now()  # after a read, which corrects a new sandbox's clock: too early, it would miss messages
-        job = ErasureJob(contact_id=contact_id, erased_at=now, passes=0, due_at=now + periods.ERASURE_POSTPONED)
+        job = ErasureJob(contact_id=contact_id, erased_at=now, due_at=now + periods.ERASURE_POSTPONED)
         self.erasures.begin(job)
         self._pass(job, deadline)
         return {"contact_id": contact_id, "status": "erasing"}
@@ -78,30 +78,32 @@ class EraseContact:
         """Erase the rest of a contact, under each of its contact_ids. True: it counts as one."""
         contact = self.contacts.get(job.contact_id)
         contact_ids = (job.contact_id, *sorted(contact.aliases if contact else ()))
-        is_all_erased = self._delete_dead_letters(contact_ids, deadline)
+        is_all_erased = self._delete_dead_letters(contact_ids, job.erased_at, deadline)
         for contact_id in contact_ids:
             self.media_store.delete_all(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
                     return True  # the sweep continues when the job is due again
                 is_all_erased &= self._erase(message_id)
-        self.erasures.record_pass(replace(job, passes=job.passes + 1, due_at=self._next_pass(job, is_all_erased)))
+        self.erasures.record_pass(replace(job, due_at=self._next_pass(job, is_all_erased)))
         return True
 
     def _next_pass(self, job: ErasureJob, is_all_erased: bool) -> int | None:
         now = self.clock.now()
-        if job.passes < len(periods.ERASURE_PASSES):
-            return max(job.erased_at + periods.ERASURE_PASSES[job.passes], now + periods.MINUTE)
-        return None if is_all_erased else now + periods.ERASURE_AGAIN
+        passes = [job.erased_at + after for after in periods.ERASURE_PASSES]
+        if not is_all_erased:
+            passes.append(now + periods.ERASURE_AGAIN)
+        return min((at for at in passes if at > now), default=None)
 
-    def _delete_dead_letters(self, contact_ids: Collection[str], deadline: Deadline) -> bool:
+    def _delete_dead_letters(self, contact_ids: Collection[str], erased_at: int, deadline: Deadline) -> bool:
         """Delete the dead letters that name the person: requests as they came. True: all were looked through."""
         try:
-            for body, receipt_handle in self.queue.dead_letters():
+            for letter in self.queue.dead_letters():
                 if not self._has_time(deadline):
                     return False
-                if any(self.contact_ids.of(address) in contact_ids for address in addresses_of(body)):
-                    self.queue.delete_dead_letter(receipt_handle)
+                is_theirs = any(self.contact_ids.of(address) in contact_ids for address in addresses_of(letter.body))
+                if is_theirs and letter.asked_at <= erased_at:
+                    self.queue.delete_dead_letter(letter.receipt_handle)
         except PublishFailed:
             return False
         return True

@@ -75,7 +75,7 @@ class ExportContact:
     def _dead_letters(self, contact_ids: tuple[str, ...]) -> list[str]:
         """The dead letters that name the person, as an erasure finds them."""
         try:
-            letters = [body for body, _ in self.queue.dead_letters()]
+            letters = [letter.body for letter in self.queue.dead_letters()]
         except PublishFailed:
             raise MessagingError(
                 "internal_error", "the dead letters could not be read: ask again", retryable=True

@@ -50,10 +50,12 @@ class Outbox:
         """Alert people about a host that Twilio keeps a patient's file at, and that we do not know."""
         return self._deliver(lambda: self.raise_alerts.media_host(message_id, reason), "NotTold")
 
-    def keep_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> bool:
+    def keep_unreadable(
+        self, body: str, queue_message_id: str, error: MessagingError, asked_at: int | None = None
+    ) -> bool:
         """Keep a queue message that cannot be read as a dead letter, and alert people."""
         return self._deliver(
-            lambda: self.queue.dead_letter_unreadable(body, queue_message_id, error), "NotTold"
+            lambda: self.queue.dead_letter_unreadable(body, queue_message_id, error, asked_at), "NotTold"
         ) and self._deliver(lambda: self.raise_alerts.unreadable(queue_message_id, error), "NotTold")
 
     def _deliver(self, deliver: Callable[[], None], metric: str = "PublishFailed") -> bool:

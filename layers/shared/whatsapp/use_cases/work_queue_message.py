@@ -60,7 +60,7 @@ class WorkQueueMessage:
                 return False
             if _is_request(body):
                 return self.outbox.publish(self._refusal(body, received, error))
-            return self.outbox.keep_unreadable(received.body, received.queue_message_id, error)
+            return self.outbox.keep_unreadable(received.body, received.queue_message_id, error, received.asked_at)
         return not self._comes_back(message, received)
 
     def _work(self, body: Mapping[str, Any], received: QueueMessage, deadline: Deadline) -> Message | None:

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import ASKED_AT, PublishFailed
+from whatsapp.domain.ports import ASKED_AT, Letter, PublishFailed
 from whatsapp.domain.sending.message import Message
 
 if TYPE_CHECKING:
@@ -70,10 +70,19 @@ class SendQueue:
         }
         self._send(self._dead_letter_url, body)
 
-    def dead_letter_unreadable(self, body: str, queue_message_id: str, error: MessagingError) -> None:
-        """Write a queue message that cannot be read to the dead-letter queue, unchanged, with its id and the error."""
+    def dead_letter_unreadable(
+        self, body: str, queue_message_id: str, error: MessagingError, asked_at: int | None = None
+    ) -> None:
+        """Write a queue message that cannot be read to the dead-letter queue, unchanged, with its id and the error.
+
+        `asked_at`: when it was first put on a queue (epoch ms). An erasure since then deletes it.
+        """
         why = {"code": error.code, "detail": error.detail}
-        self._send(self._dead_letter_url, {"poison": body, "queue_message_id": queue_message_id, "error": why})
+        self._send(
+            self._dead_letter_url,
+            {"poison": body, "queue_message_id": queue_message_id, "error": why},
+            asked_at=asked_at,
+        )
 
     def put_back(self, receipt_handle: str, delay_seconds: int) -> None:
         """Let a queue message come again after a delay. On failure, it comes after the queue's visibility timeout."""
@@ -82,8 +91,8 @@ class SendQueue:
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=delay_seconds
             )
 
-    def dead_letters(self) -> Iterator[tuple[str, str]]:
-        """Each dead letter's body and receipt handle. Others see it again after `DEAD_LETTER_HIDDEN_S`."""
+    def dead_letters(self) -> Iterator[Letter]:
+        """Each dead letter. Others see it again after `DEAD_LETTER_HIDDEN_S`."""
         seen: set[str] = set()
         while True:
             with _failing_to_publish():
@@ -92,12 +101,14 @@ class SendQueue:
                     MaxNumberOfMessages=10,
                     VisibilityTimeout=periods.DEAD_LETTER_HIDDEN_S,
                     WaitTimeSeconds=1,
+                    MessageSystemAttributeNames=["SentTimestamp"],
+                    MessageAttributeNames=[ASKED_AT],
                 )
             letters = [one for one in answer.get("Messages", []) if one["MessageId"] not in seen]
             if not letters:
                 return
             seen.update(one["MessageId"] for one in letters)
-            yield from ((one["Body"], one["ReceiptHandle"]) for one in letters)
+            yield from (Letter(one["Body"], one["ReceiptHandle"], asked_at_of(one)) for one in letters)
 
     def delete_dead_letter(self, receipt_handle: str) -> None:
         """Delete a dead letter for good."""
@@ -110,6 +121,12 @@ class SendQueue:
             self._client().send_message(
                 QueueUrl=url, MessageBody=json.dumps(body), DelaySeconds=delay_seconds, MessageAttributes=said
             )
+
+
+def asked_at_of(received: Mapping[str, Any]) -> int:
+    """When a message that SQS's `ReceiveMessage` gave was first put on a queue (epoch ms)."""
+    before = received.get("MessageAttributes", {}).get(ASKED_AT)
+    return int(before["StringValue"] if before else received["Attributes"]["SentTimestamp"])
 
 
 @contextmanager

@@ -18,6 +18,9 @@ _IN_FLIGHT = ("inflight", "inflight_at", "prev_next", "next_allowed_at", "reply_
 _KNOWN = ("user_id", "language", "agent", "opted_in_at", "opt_in_source", "last_outbound_at", "last_outbound_agent")
 """When two rows are merged, the contact's own value of these is kept, else the alias's."""
 
+_MET = ("last_inbound_at", "last_outbound_at", "last_accepted_at", "opted_in_at")
+"""When the person was last met, as far as a row says."""
+
 NOT_SUPPRESSED = {"suppressed_code": None, "suppressed_at": None}
 
 
@@ -134,6 +137,8 @@ class ContactStore:
 
     def _merge(self, contact_id: str, first: Item | None, second_id: str, second: Item | None) -> Change:
         old, more = first or {}, second or {}
+        if "erased_at" in old and max(more.get(name, 0) for name in _MET) <= old["erased_at"]:
+            more = {name: more[name] for name in more if name not in (*_KNOWN, "last_inbound_at")}  # nothing comes back
         merged = {name: max(old.get(name, 0), more[name]) for name in _BINDING if name in more}
         merged |= {name: more[name] for name in _KNOWN if name in more and name not in old}
         if more.get("last_accepted_at", 0) > old.get("last_accepted_at", 0):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
+from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import shard_of
 
@@ -44,11 +45,10 @@ _PERSONAL_ON_MESSAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureJob:
-    """The erasure of a contact: how many passes are done, and when the next is due (epoch ms)."""
+    """The erasure of a contact: when it was asked for, and when its next pass is due (epoch ms)."""
 
     contact_id: str
     erased_at: int
-    passes: int
     due_at: int | None
 
 
@@ -74,7 +74,6 @@ class ErasureStore:
             **_key(job.contact_id),
             "job_for": job.contact_id,
             "erased_at": job.erased_at,
-            "passes": job.passes,
             "due_shard": shard_of("erase", job.contact_id),
             "due_at": job.due_at,
             "ttl": ttl,
@@ -86,7 +85,7 @@ class ErasureStore:
         page = self._db.query(self._messages, Attr("due_shard").eq(shard) & Attr("due_at").lte(until), index="due")
         keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
         return [
-            ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], passes=i["passes"], due_at=i["due_at"])
+            ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], due_at=i["due_at"])
             for i in self._db.get_many(self._messages, keys)
             if i.get("due_at")
         ]
@@ -107,22 +106,23 @@ class ErasureStore:
         return replace(job, due_at=due_at)
 
     def record_pass(self, job: ErasureJob) -> None:
-        """Store how many passes are done, and when the next is due."""
+        """Store when the next pass is due."""
         shard = shard_of("erase", job.contact_id) if job.due_at else None
         self._db.write(
             Change(
                 table=self._messages,
                 key=_key(job.contact_id),
-                set={"passes": job.passes, "due_at": job.due_at, "due_shard": shard},
+                set={"due_at": job.due_at, "due_shard": shard},
             )
         )
 
     def unfinished(self, contact_id: str, until: int) -> Iterator[str]:
-        """Ids of the contact's messages up to that time, either direction, that are not fully erased yet."""
-        span = Attr("contact_id").eq(contact_id) & Attr("at").lte(until)
+        """Ids of the messages, either direction, asked for or received by then, that are not fully erased yet."""
+        span = Attr("contact_id").eq(contact_id) & Attr("at").lte(until + periods.ERASURE_OVERTAKES)
         for page in self._db.pages(self._messages, span, index="conversation"):
             found = self._db.get_many(self._messages, [message_key(item["message_id"]) for item in page])
-            yield from (item["message_id"] for item in found if not item.get("erased"))
+            theirs = (item for item in found if min(item["at"], item.get("asked_at", item["at"])) <= until)
+            yield from (item["message_id"] for item in theirs if not item.get("erased"))
 
     def strip(self, message_id: str, *, is_outgoing: bool, is_gone_at_twilio: bool) -> None:
         """Remove everything personal from a message. Its key, status and times stay as a pseudonymous ledger."""

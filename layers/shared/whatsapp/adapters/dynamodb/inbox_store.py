@@ -85,8 +85,12 @@ class InboxStore:
             raise ContactMovedError from None
 
     def record_published(self, inbound: InboundMessage, now: int) -> None:
-        """Clear the outbox marker, or replace it by the media marker while media are pending."""
-        self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, not_published())
+        """Clear the outbox marker, or replace it by the media marker while media are pending.
+
+        It stays if a START has come to count since `inbound` was read: the sweep publishes that.
+        """
+        as_read = not_published() & _is("opt", inbound.opt) & _is("opt_again", inbound.opt_again)
+        self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, as_read)
 
     def record_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
         """Store what became of the media, and when the sweep looks again. False if another worker was faster."""
