@@ -190,7 +190,8 @@ def unanswered_is_told(case: Case) -> Iterator[Violation]:
         entries = case.group_of(request)
         first = min((entry.accepted_at for entry in entries if not entry.failed), default=None)
         theirs = [s for s in case.script.said.values() if case.is_one(s.address, request.body["to"])]
-        may_be_answered = entries and any(said.at >= entries[0].accepted_at - CLOCK_ERROR for said in theirs)
+        posted_at = min((entry.posted_at for entry in entries), default=1 << 62)  # since then it may be answered
+        may_be_answered = any(said.at >= posted_at - CLOCK_ERROR for said in theirs)
         in_time = first is not None and any(
             said.at > first + CLOCK_ERROR and said.confirmed_at and said.confirmed_at < message.answer_by - MINUTE
             for said in theirs
