@@ -73,8 +73,8 @@ API = """# What the send function serves
 
 Each row can be asked in two ways, with the same fields and the same answer:
 
-- **Over HTTP** (IAM auth; the base URL is the stack's output `ApiUrl`). The path shows which fields it takes; the others go
-  into the query of a GET or DELETE, and into the JSON body of a POST or PUT.
+- **Over HTTP** (IAM auth; the base URL is the stack's output `ApiUrl`). The path shows which fields it takes; the
+  others go into the query of a GET or DELETE, and into the JSON body of a POST or PUT.
 - **By direct invoke** of the send function, with one JSON object: `{{"action": "get_message", "message_id": "…"}}`. A
   request without an `action` is `send_message`.
 
@@ -83,8 +83,8 @@ Whoever may invoke the function may ask all of this; IAM tells routes apart only
 
 {routes}
 
-A refusal is the answer of [SendAnswer.json](../events/schemas/SendAnswer.json) with `"status": "refused"` and its `error`; over
-HTTP the status says it too. By direct invoke, look at `status`: a refusal is no function error.
+A refusal is the answer of [SendAnswer.json](../events/schemas/SendAnswer.json) with `"status": "refused"` and its
+`error`; over HTTP the status says it too. By direct invoke, look at `status`: a refusal is no function error.
 
 The template sync function serves `GET /templates` and `POST /templates/sync`; by direct invoke `{{"task": "sync"}}`.
 """
