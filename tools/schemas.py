@@ -1,19 +1,24 @@
 """`python -m tools.schemas write|check`: the JSON Schemas of requests, answers and bus events, made from the code.
 
-An event's schema is that of its `detail`; the file is named like its `detail-type`.
+An event's schema is that of its `detail`; the file is named like its `detail-type`. The consumer's classes of the
+events, `whatsapp/bus_events.py`, are made from these schemas.
 """
 
 import json
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
+from whatsapp.domain import events
+from whatsapp.domain.errors import Failure
 from whatsapp.domain.events import EVENTS
 from whatsapp.domain.sending.request import ContactLookup, ContactUpdate, SendAnswer, SendRequest
 
 from local.artifacts import ROOT
+from tools import bus_events
 
 DIRECTORY = ROOT / "events" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,6 +32,10 @@ FAILURE = {
     ),
 }
 """The names that these schemas gave to `Failure` when they were published: code generated from them uses the names."""
+
+for _described in (Failure, *(one for one in vars(events).values() if is_dataclass(one))):
+    # What stands below a field is its description. Only here: in Lambda nobody reads it.
+    _described.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[union-attr]  # pydantic's
 
 
 class Plain(GenerateJsonSchema):
@@ -74,11 +83,14 @@ def main(arguments: list[str]) -> int:
     if arguments == ["write"]:
         for name, schema in schemas().items():
             (DIRECTORY / name).write_text(text_of(schema))
+        bus_events.FILE.write_text(bus_events.text_of(schemas()))
         return 0
     if arguments == ["check"]:
-        for name in stale():
-            print(f"events/schemas/{name} is out of date: run `python -m tools.schemas write`", file=sys.stderr)
-        return 1 if stale() else 0
+        late = [f"events/schemas/{name}" for name in stale()]
+        late += [] if bus_events.FILE.read_text() == bus_events.text_of(schemas()) else [bus_events.FILE.name]
+        for name in late:
+            print(f"{name} is out of date: run `python -m tools.schemas write`", file=sys.stderr)
+        return 1 if late else 0
     print("usage: python -m tools.schemas write|check", file=sys.stderr)
     return 2
 

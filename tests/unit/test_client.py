@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import (
-    ClientError,
     EndpointConnectionError,
     IncompleteReadError,
     ProfileNotFound,
@@ -42,6 +41,7 @@ from whatsapp.domain.sending.request import ContactUpdate, SendAnswer, SendReque
 
 from functions.send.handler import lambda_handler
 from tests.app import SETTINGS
+from tests.unit.client_kit import Aws, aws_error
 from tests.unit.test_send_routes import CONTEXT, AppWithBucket
 from tools.schemas import schemas
 
@@ -52,43 +52,6 @@ REFUSED = {
     "error": {"code": "opted_out", "detail": "this contact asked not to be written to", "retryable": False},
 }
 MOOD = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
-
-
-def aws_error(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Invoke")  # type: ignore[typeddict-item]  # the rest does not matter here
-
-
-class Aws:
-    """Lambda and SQS in one: answers what the test put in, in order, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-        self.asked: list[dict[str, Any]] = []
-
-    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        self.asked.append({"to": FunctionName, "request": json.loads(Payload)})
-        answer = self._next()
-        failed = {"FunctionError": "Unhandled"} if isinstance(answer, dict) and "errorType" in answer else {}
-        return {"Payload": BytesIO(answer if isinstance(answer, bytes) else json.dumps(answer).encode()), **failed}
-
-    def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        self.asked.append({"to": QueueUrl, "request": json.loads(MessageBody)})
-        return dict(self._next())
-
-    def _next(self) -> Any:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
-    aws = Aws()
-    monkeypatch.setattr(client, "_client", lambda _service: aws)
-    monkeypatch.delenv("WHATSAPP_SEND_FUNCTION", raising=False)
-    monkeypatch.delenv("WHATSAPP_SEND_QUEUE_URL", raising=False)
-    return aws
 
 
 def send(**more: Any) -> Any:
