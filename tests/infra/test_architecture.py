@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "whatsapp.adapters.twilio.webhook",
     },
 }
-WORKSHOP = {"commands", "local", "tools", "tests"}
+WORKSHOP = {"commands", "examples", "local", "tools", "tests"}
 OUTSIDE = {"boto3", "botocore", "twilio", "requests", "urllib3", "aws_lambda_powertools"}
 MAY_TOUCH_OUTSIDE = (
     "whatsapp.adapters",

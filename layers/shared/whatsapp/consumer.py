@@ -135,27 +135,33 @@ def reply(
         ValueError: the event has no address to answer to.
         WhatsAppError: as for `send_whatsapp_message`.
     """
-    if not event.address:
-        raise ValueError("this event has no address: nobody can be answered")
-    key = f"{name}-{event.event_id}"
+    request = answer_request(event, text, name)
+    content: dict[str, Any] = {"template": template, "variables": variables, "media_url": media_url}
     try:
-        return send_whatsapp_message(
-            event.address,
-            template,
-            variables,
-            text=text,
-            media_url=media_url,
-            idempotency_key=key,
-            in_reply_to=event.message_id,
-            agent=event.agent,
-            user_id=event.user_id,
-            function_name=function_name,
-            queue_url=queue_url,
-        )
+        return send_whatsapp_message(**request, **content, function_name=function_name, queue_url=queue_url)
     except MessageRefused as error:
         if error.code != "idempotency_conflict":
             raise
-        return get_message(message_id_of(key), function_name=function_name)
+        return get_message(message_id_of(request["idempotency_key"]), function_name=function_name)
+
+
+def answer_request(event: MessageReceived, text: str | None = None, name: str = "answer") -> dict[str, Any]:
+    """The request that `reply` sends, for who sends it in another way.
+
+    Raises:
+        ValueError: the event has no address to answer to.
+    """
+    if not event.address:
+        raise ValueError("this event has no address: nobody can be answered")
+    request = {
+        "to": event.address,
+        "text": text,
+        "idempotency_key": f"{name}-{event.event_id}",
+        "in_reply_to": event.message_id,
+        "agent": event.agent,
+        "user_id": event.user_id,
+    }
+    return {field: value for field, value in request.items() if value is not None}
 
 
 class MemorySeen:
