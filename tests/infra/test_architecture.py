@@ -32,10 +32,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "whatsapp.adapters": {"whatsapp.domain", "whatsapp.adapters"},
     "whatsapp.settings": {"whatsapp.domain"},
     "whatsapp.observability": {"whatsapp.domain"},
-    "whatsapp.client": set(),  # these four are copied out of here
+    "whatsapp.client": set(),  # these five are copied out of here
     "whatsapp.bus_events": set(),
     "whatsapp.consumer": {"whatsapp.client", "whatsapp.bus_events"},
     "whatsapp.testing": {"whatsapp.bus_events"},
+    "whatsapp.agent_tools": {"whatsapp.bus_events", "whatsapp.client", "whatsapp.consumer"},
     "whatsapp.bootstrap": {
         "whatsapp.domain",
         "whatsapp.use_cases",
