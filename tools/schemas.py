@@ -19,6 +19,7 @@ from whatsapp.domain.sending.request import ContactLookup, ContactUpdate, SendAn
 
 from local.artifacts import ROOT
 from tools import bus_events
+from tools.openapi import asyncapi, openapi
 
 DIRECTORY = ROOT / "events" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,13 +40,17 @@ for _described in (Failure, *(one for one in vars(events).values() if is_datacla
 
 
 class Plain(GenerateJsonSchema):
-    """Without a title for each field; and what we say ourselves says every field, a null where there is nothing."""
+    """Without a title for each field; and what we say ourselves says every field, a null where there is nothing.
+
+    A TypedDict says by itself what it may leave out.
+    """
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base class asks with it
         return False
 
     def field_is_required(self, field: Any, total: bool) -> bool:
-        return self.mode == "serialization" or super().field_is_required(field, total)
+        says_all = self.mode == "serialization" and field["type"] != "typed-dict-field"
+        return says_all or super().field_is_required(field, total)
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -55,6 +60,12 @@ def schemas() -> dict[str, dict[str, Any]]:
     said |= {f"{event.detail_type}.json": TypeAdapter[Any](event) for event in EVENTS}
     made |= {name: what.json_schema(mode="serialization", schema_generator=Plain) for name, what in said.items()}
     return {name: {"$schema": DRAFT, **_as_published(name, schema)} for name, schema in made.items()}
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Every file of the directory: the schemas, and the two documents that join them."""
+    made = schemas()
+    return made | {"openapi.json": openapi(Plain), "asyncapi.json": asyncapi(made)}
 
 
 def _as_published(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -74,14 +85,14 @@ def text_of(schema: dict[str, Any]) -> str:
 
 def stale(directory: Path = DIRECTORY) -> list[str]:
     """The names of the files that are missing or say something else than the code."""
-    files = ((name, directory / name, text_of(schema)) for name, schema in schemas().items())
+    files = ((name, directory / name, text_of(schema)) for name, schema in documents().items())
     return [name for name, file, text in files if not file.exists() or file.read_text() != text]
 
 
 def main(arguments: list[str]) -> int:
     """Write the files, or say which are out of date; its exit status."""
     if arguments == ["write"]:
-        for name, schema in schemas().items():
+        for name, schema in documents().items():
             (DIRECTORY / name).write_text(text_of(schema))
         bus_events.FILE.write_text(bus_events.text_of(schemas()))
         return 0

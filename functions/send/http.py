@@ -45,10 +45,15 @@ def status_of(answer: SendAnswer) -> int:
     return 202 if answer.status in ("pending", "deferred", "retrying", "sending", "unknown") else 200
 
 
+def success_statuses(action: str) -> tuple[int, ...]:
+    """The HTTP statuses of what is not refused."""
+    return {"send_message": (200, 202), "erase_contact": (202,)}.get(action, (200,))
+
+
 def _status(action: str, answer: Answer) -> int:
     if action == "send_message" and isinstance(answer, SendAnswer):
         return status_of(answer)
-    return 202 if action == "erase_contact" else 200
+    return success_statuses(action)[0]
 
 
 def _serve(action: str, route: Route) -> Callable[..., Response[Any]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from whatsapp import bootstrap
+from whatsapp.domain.answers import ContactErasing, ContactKnown, ContactStored, Conversation, Hold
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
@@ -115,37 +116,37 @@ def cancel_message(asked: OneMessage, _: Invocation) -> SendAnswer:
 
 
 @route("POST", "/contacts/lookup", ContactLookup)
-def lookup_contact(asked: ContactLookup, _: Invocation) -> Mapping[str, Any]:
+def lookup_contact(asked: ContactLookup, _: Invocation) -> ContactKnown:
     """Give an address's contact_id."""
     return bootstrap.app().manage_contacts.lookup(asked.address)
 
 
 @route("PUT", "/contacts", ContactUpdate)
-def put_contact(asked: ContactUpdate, _: Invocation) -> Mapping[str, Any]:
+def put_contact(asked: ContactUpdate, _: Invocation) -> ContactStored:
     """Note who a number is."""
     return bootstrap.app().manage_contacts.put(asked.address, asked.values())
 
 
 @route("GET", "/contacts/{contact_id}/conversation", ConversationPage)
-def get_conversation(asked: ConversationPage, _: Invocation) -> Mapping[str, Any]:
+def get_conversation(asked: ConversationPage, _: Invocation) -> Conversation:
     """Read a conversation, the newest page first."""
     return bootstrap.app().manage_contacts.conversation(asked.contact_id, asked.limit, asked.before)
 
 
 @route("DELETE", "/contacts/{contact_id}", OneContact)
-def erase_contact(asked: OneContact, invocation: Invocation) -> Mapping[str, Any]:
+def erase_contact(asked: OneContact, invocation: Invocation) -> ContactErasing:
     """Forget a person."""
     return bootstrap.app().erase_contact(asked.contact_id, invocation.deadline)
 
 
 @route("PUT", "/hold", NoFields)
-def hold_sending(_: NoFields, __: Invocation) -> Mapping[str, Any]:
+def hold_sending(_: NoFields, __: Invocation) -> Hold:
     """Hold all sending: everything is stored and waits."""
     app = bootstrap.app()
     return {"held": True, "since": iso(app.senders.hold(app.clock.now()))}
 
 
 @route("DELETE", "/hold", NoFields)
-def release_sending(_: NoFields, __: Invocation) -> Mapping[str, Any]:
+def release_sending(_: NoFields, __: Invocation) -> Hold:
     """Release the hold: waiting messages go within minutes. Restored tables stay held until they are settled."""
     return {"held": bootstrap.app().senders.release().is_held}

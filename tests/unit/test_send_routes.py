@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from whatsapp import bootstrap
 from whatsapp.domain.sending.message import message_id_of
 
@@ -14,6 +15,7 @@ from functions.send.routes import ROUTES
 from local.deploy import read_template
 from tests.app import PATIENT, SETTINGS, UnitApp
 from tests.unit.receive_kit import ASHA, IDS, FakeBucket
+from tools.schemas import documents
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
@@ -31,6 +33,7 @@ REMINDER = {
     "idempotency_key": "k",
 }
 MESSAGE = message_id_of("k")
+OPENAPI = documents()["openapi.json"]
 HERS = IDS.of(ASHA)
 
 # action, its fields, and the HTTP status and part of the body that both doors give
@@ -86,6 +89,14 @@ def over_http(action: str, fields: dict[str, Any]) -> tuple[int, Any]:
     return answer["statusCode"], json.loads(answer["body"])
 
 
+def documented(action: str, status: int) -> dict[str, Any]:
+    """The schema of this answer in openapi.json."""
+    route = ROUTES[action]
+    responses = OPENAPI["paths"][route.path][route.method.lower()]["responses"]
+    answer = responses.get(str(status), responses["default"])["content"]["application/json"]["schema"]
+    return {**answer, "components": OPENAPI["components"]}
+
+
 @pytest.mark.parametrize(("action", "fields", "status", "part"), ANSWERS)
 def test_an_action_answers_as_its_route_does(
     action: str, fields: dict[str, Any], status: int, part: dict[str, Any]
@@ -93,6 +104,7 @@ def test_an_action_answers_as_its_route_does(
     direct = lambda_handler({"action": action, **fields}, CONTEXT)
     http_status, http = over_http(action, fields)
     assert (http_status, http) == (status, direct)
+    Draft202012Validator(documented(action, status)).validate(http)
     assert {name: direct[name] for name in part} == part
     json.dumps(direct)
 
