@@ -86,6 +86,9 @@ Whoever may invoke the function may ask all of this; IAM tells routes apart only
 A refusal is the answer of [SendAnswer.json](../events/schemas/SendAnswer.json) with `"status": "refused"` and its
 `error`; over HTTP the status says it too. By direct invoke, look at `status`: a refusal is no function error.
 
+[openapi.json](../events/schemas/openapi.json) says the same for tools, with every answer;
+[examples/typescript](../examples/typescript) has the types for TypeScript.
+
 The template sync function serves `GET /templates` and `POST /templates/sync`; by direct invoke `{{"task": "sync"}}`.
 """
 

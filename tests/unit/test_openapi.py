@@ -13,6 +13,7 @@ from whatsapp.domain.answers import ShownMessage
 from whatsapp.domain.events import EVENTS
 
 from local.deploy import read_template
+from tools import typescript
 from tools.schemas import DIRECTORY, documents
 
 OPENAPI = documents()["openapi.json"]
@@ -74,3 +75,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         found = json.loads((DIRECTORY / file).read_text()) if file else document
         for part in path.split("/") if path else ():
             found = found[part]
+
+
+def test_types_for_typescript_are_made_from_these() -> None:
+    assert typescript.is_current(), "run `python -m tools.typescript`"
