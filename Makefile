@@ -73,7 +73,7 @@ check:
 	$(sam_build)
 	$(python) -m tools.shipped .aws-sam/build $(ARCHITECTURE)
 	$(python) -m tools.translate .aws-sam/translated.json
-	.venv/bin/cfn-lint .aws-sam/translated.json
+	.venv/bin/cfn-lint .aws-sam/translated.json examples/orchestrator/template.yaml
 	@echo 'check: ok'
 
 # After a change of dependencies: what the layer ships follows the lock.

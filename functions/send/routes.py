@@ -68,7 +68,8 @@ def ask(action: object, fields: object, invocation: Invocation) -> Answer:
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built when it is first asked: a cold start sends, as a rule.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class NoFields(_Asked):

@@ -68,8 +68,8 @@ def read(event: Mapping[str, Any]) -> Event:
     Raises:
         ValueError: this is no event of ours.
     """
-    detail = event.get("detail")
-    if event.get("source") != "whatsapp" or not isinstance(detail, dict):
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict) or event.get("source") != "whatsapp":
         raise ValueError('no event of the bus: one has "source": "whatsapp", "detail-type" and an object as "detail"')
     return _made(_DETAIL_TYPES.get(event.get("detail-type", ""), Event), detail)
 
