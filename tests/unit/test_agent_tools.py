@@ -87,6 +87,13 @@ def test_message_of_this_patient_is_shown_and_called_off(tools: AgentTools, aws:
     assert tools.call("cancel_message", {"message_id": "m"})["status"] == "canceled"
 
 
+@pytest.mark.parametrize("part", [1, 1.0, True])
+def test_part_has_one_key_however_it_is_written(tools: AgentTools, aws: Aws, part: Any) -> None:
+    aws.answers = [SENT]
+    tools.call("answer_patient", {"text": "See you", "part": part})
+    assert aws.asked[0]["request"]["idempotency_key"] == "answer-1-e1"
+
+
 @pytest.mark.parametrize("name", ["message_status", "cancel_message"])
 def test_message_of_another_patient_is_not_found(tools: AgentTools, aws: Aws, name: str) -> None:
     aws.answers = [{**SENT, "contact_id": "somebody else"}]

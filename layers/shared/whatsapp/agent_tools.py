@@ -108,6 +108,8 @@ class AgentTools:
     def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What a tool answers, for the model to read. What the model can mend or has to know is an `error` in it.
 
+        Neither MCP's SDK nor LangChain holds arguments against a schema: here, or by the send function, all are checked.
+
         Raises:
             WhatsAppError: nothing answered, or your set-up is wrong: the model cannot help that. Play the turn again.
         """
@@ -148,7 +150,7 @@ class AgentTools:
     def _answer(self, part: int, **content: Any) -> dict[str, Any]:
         if part not in range(1, PARTS + 1):
             return _error("invalid_arguments", f"part: a number from 1 to {PARTS}")
-        return _told(reply(self._event, **content, name=f"answer-{part}", function_name=self._function_name))
+        return _told(reply(self._event, **content, name=f"answer-{int(part)}", function_name=self._function_name))
 
     def _read_conversation(self, limit: int = 20) -> dict[str, Any]:
         if self._event.contact_id is None:
