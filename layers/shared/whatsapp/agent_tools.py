@@ -108,7 +108,7 @@ class AgentTools:
     def call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What a tool answers, for the model to read. What the model can mend or has to know is an `error` in it.
 
-        Neither MCP's SDK nor LangChain holds arguments against a schema: here, or by the send function, all are checked.
+        Neither MCP's SDK nor LangChain checks arguments: here, or in the send function, all are.
 
         Raises:
             WhatsAppError: nothing answered, or your set-up is wrong: the model cannot help that. Play the turn again.
