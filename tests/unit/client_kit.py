@@ -1,10 +1,24 @@
 """An AWS for tests of the client and the consumer."""
 
 import json
+from dataclasses import dataclass, field
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from functions.send.handler import lambda_handler
+from tests.app import UnitApp
+from tests.unit.receive_kit import FakeBucket
+
+CONTEXT: Any = SimpleNamespace(
+    function_name="send",
+    memory_limit_in_mb=1,
+    invoked_function_arn="arn",
+    aws_request_id="direct",
+    get_remaining_time_in_millis=lambda: 60_000,
+)
 
 
 def aws_error(code: str, status: int) -> ClientError:
@@ -33,3 +47,16 @@ class Aws:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class SendFunction:
+    """Lambda with the send function's handler in it."""
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        answer = lambda_handler(json.loads(Payload), CONTEXT)
+        return {"Payload": BytesIO(json.dumps(answer).encode())}
+
+
+@dataclass(frozen=True)
+class AppWithBucket(UnitApp):
+    media_store: Any = field(default_factory=FakeBucket)

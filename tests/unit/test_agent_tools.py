@@ -156,3 +156,22 @@ def test_results_are_json(tools: AgentTools, aws: Aws) -> None:
     aws.answers = [SENT]
     json.dumps(tools.call("answer_patient", {"text": "See you"}))
     json.dumps(tools.definitions)
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("answer_patient", {"text": 7}, "text: Input should be a valid string"),
+        ("answer_patient", {"text": " "}, "text: "),
+        ("send_template", {"template": "session_reminder", "variables": {"patient_name": 7}}, "variables.patient_name"),
+        ("read_conversation", {"limit": "many"}, "limit: Input should be a valid integer"),
+        ("message_status", {"message_id": ["m"]}, "message_id: Input should be a valid string"),
+    ],
+)
+def test_values_are_judged_by_the_send_function(
+    send_function: None, name: str, arguments: dict[str, Any], says: str
+) -> None:
+    told = AgentTools(answering(), templates=TEMPLATES).call(name, arguments)["error"]
+    assert told["code"] == "invalid_request"
+    assert says in told["detail"]

@@ -2,12 +2,10 @@
 
 import asyncio
 import inspect
-import json
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from jsonschema import Draft202012Validator
-from whatsapp import bootstrap, client
+from whatsapp import client
 from whatsapp.client import (
     MessageFailed,
     MessageInDoubt,
@@ -39,10 +37,7 @@ from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import message_id_of
 from whatsapp.domain.sending.request import ContactUpdate, SendAnswer, SendRequest
 
-from functions.send.handler import lambda_handler
-from tests.app import SETTINGS
 from tests.unit.client_kit import Aws, aws_error
-from tests.unit.test_send_routes import CONTEXT, AppWithBucket
 from tools.schemas import schemas
 
 SENT = {"message_id": "m", "status": "sent", "duplicate": False, "error": None}
@@ -340,24 +335,8 @@ def test_threads_do_not_block_the_loop_nor_each_other(aws: Aws) -> None:
 # --- the other actions, against the send function itself ---------------------------------------------------------
 
 
-@pytest.fixture
-def product(db: object, tables: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's Lambda is the send function's handler, on moto's tables."""
-    app = AppWithBucket(SETTINGS, tables)
-    app.approve()
-    monkeypatch.setattr(bootstrap, "app", lambda: app)
-
-    class Lambda:
-        def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-            answer = lambda_handler(json.loads(Payload), CONTEXT)
-            return {"Payload": BytesIO(json.dumps(answer).encode())}
-
-    monkeypatch.setattr(client, "_client", lambda _service: Lambda())
-    monkeypatch.setenv("WHATSAPP_SEND_FUNCTION", "send")
-
-
 @pytest.mark.filterwarnings("ignore:No application metrics")
-def test_a_patient_from_first_to_last(product: None) -> None:
+def test_a_patient_from_first_to_last(send_function: None) -> None:
     contact_id = put_contact("98123 45678", user_id="user-42", opted_in_at=datetime(2026, 11, 1, tzinfo=INDIA))
     assert contact_id_of("+91 98123 45678") == contact_id
     begins = datetime.now(INDIA) + timedelta(days=1)
@@ -390,7 +369,7 @@ def test_a_patient_from_first_to_last(product: None) -> None:
         (lambda: put_contact("98123 45678", agent="No Spaces"), "invalid_request"),
     ],
 )
-def test_refused_action_is_an_error_that_tells_why(product: None, ask: Any, code: str) -> None:
+def test_refused_action_is_an_error_that_tells_why(send_function: None, ask: Any, code: str) -> None:
     with pytest.raises(RequestRefused, match=code) as raised:
         ask()
     assert raised.value.code == code

@@ -1,31 +1,22 @@
 """The routes of send: by direct invoke and over HTTP alike."""
 
 import json
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from whatsapp import bootstrap
 from whatsapp.domain.sending.message import message_id_of
 
 from functions.send.handler import lambda_handler
 from functions.send.routes import ROUTES
 from local.deploy import read_template
-from tests.app import PATIENT, SETTINGS, UnitApp
-from tests.unit.receive_kit import ASHA, IDS, FakeBucket
+from tests.app import PATIENT
+from tests.unit.client_kit import CONTEXT
+from tests.unit.receive_kit import ASHA, IDS
 from tools.schemas import documents
 
 pytestmark = pytest.mark.filterwarnings("ignore:No application metrics")
 
-CONTEXT: Any = SimpleNamespace(
-    function_name="send",
-    memory_limit_in_mb=1,
-    invoked_function_arn="arn",
-    aws_request_id="direct",
-    get_remaining_time_in_millis=lambda: 60_000,
-)
 REMINDER = {
     "to": PATIENT,
     "template": "session_reminder",
@@ -57,17 +48,9 @@ ANSWERS: list[tuple[str, dict[str, Any], int, dict[str, Any]]] = [
 ]
 
 
-@dataclass(frozen=True)
-class AppWithBucket(UnitApp):
-    media_store: Any = field(default_factory=FakeBucket)
-
-
 @pytest.fixture(autouse=True)
-def sent(db: object, tables: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def sent(send_function: object) -> None:
     """One message has been sent."""
-    app = AppWithBucket(SETTINGS, tables)
-    app.approve()
-    monkeypatch.setattr(bootstrap, "app", lambda: app)
     assert lambda_handler(dict(REMINDER), CONTEXT)["status"] == "sent"
 
 
