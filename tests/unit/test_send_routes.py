@@ -99,12 +99,15 @@ def test_erased_through_either_door(tables: Any) -> None:
     assert "address" not in tables.scan(TableName="ContactsTable")["Items"][0]
 
 
-@pytest.mark.parametrize("action", ["erase", "", None, 7, ["get_message"]])
-def test_unknown_action_is_told_which_there_are(action: object) -> None:
+@pytest.mark.parametrize("action", ["erase", "", None, 7, ["get_message"], f"remind Asha {PATIENT}"])
+def test_unknown_action_is_told_which_there_are(action: object, caplog: pytest.LogCaptureFixture) -> None:
     answer = lambda_handler({"action": action, "to": PATIENT}, CONTEXT)
     assert (answer["status"], answer["error"]["code"]) == ("refused", "invalid_request")
     assert all(name in answer["error"]["detail"] for name in ROUTES)
-    assert PATIENT not in answer["error"]["detail"]
+    said = answer["error"]["detail"] + str([vars(record) for record in caplog.records])
+    assert "'code': 'invalid_request'" in said, "nothing was logged"
+    assert PATIENT not in said
+    assert "Asha" not in said
 
 
 def test_a_message_without_a_key_is_named_by_the_invocation() -> None:
