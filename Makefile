@@ -81,7 +81,7 @@ check:
 	$(sam_build)
 	$(python) -m tools.shipped .aws-sam/build $(ARCHITECTURE)
 	$(python) -m tools.translate .aws-sam/translated.json
-	.venv/bin/cfn-lint .aws-sam/translated.json
+	.venv/bin/cfn-lint .aws-sam/translated.json examples/orchestrator/template.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --file .aws-sam/translated.json
 	$(python) -m bandit --quiet --configfile pyproject.toml --recursive functions layers/shared commands local tools
 	$(python) -m tools.audit

@@ -11,12 +11,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+from whatsapp.bus_events import MessageStatusChanged
 
 from local.artifacts import ROOT
 from local.aws import client
@@ -228,15 +230,15 @@ class Demo:
         return [message for message in self._ledger() if (message["body"] or "").startswith(beginning)]
 
     def _heard(self, detail_type: str, message_id: str) -> dict[str, Any] | None:
-        heard = (e["detail"] for e in self._orchestrator.events if e["detail-type"] == detail_type)
+        heard = (asdict(event) for event in self._orchestrator.events if event.detail_type == detail_type)
         return next((detail for detail in heard if detail["message_id"] == message_id), None)
 
     def _received(self, message_sid: str) -> dict[str, Any] | None:
         return self._heard("message.received", message_sid)
 
     def _heard_statuses(self, message_id: str) -> set[str]:
-        heard = (e["detail"] for e in self._orchestrator.events if e["detail-type"] == "message.status_changed")
-        return {detail["status"] for detail in heard if detail["message_id"] == message_id}
+        heard = (event for event in self._orchestrator.events if isinstance(event, MessageStatusChanged))
+        return {event.status for event in heard if event.message_id == message_id}
 
     def _wait(self, what: str, look: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + PATIENCE_S + LIMIT_S

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from local.twilio.callbacks import sign
+from whatsapp.testing import sign
 
 PLACEHOLDER = "signed by local/sample_events.py"
 """What stands in a sample for the signature."""

@@ -7,6 +7,8 @@ from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import IN_FLIGHT, STEPS, WAITING, Slot, Status
 from whatsapp.domain.sending.twilio_codes import FAMILIES, ROWS, Action, Row
 
+from functions.send.routes import ROUTES, Route
+
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = "<!-- Generated from the code by `.venv/bin/python -m tools.docs`. Edit the code, not this page. -->"
 
@@ -67,6 +69,38 @@ message arrives after all, the days that the table names have passed, or
 {families}
 """
 
+API = """# What the send function serves
+
+Each row can be asked in two ways, with the same fields and the same answer:
+
+- **Over HTTP** (IAM auth; the base URL is the stack's output `ApiUrl`). The path shows which fields it takes; the
+  others go into the query of a GET or DELETE, and into the JSON body of a POST or PUT.
+- **By direct invoke** of the send function, with one JSON object: `{{"action": "get_message", "message_id": "…"}}`. A
+  request without an `action` is `send_message`.
+
+Whoever may invoke the function may ask all of this; IAM tells routes apart only over HTTP (`execute-api:Invoke` on
+`…/POST/messages`, say). Give an agent that shall only send the send queue, or that one route.
+
+{routes}
+
+A refusal is the answer of [SendAnswer.json](../events/schemas/SendAnswer.json) with `"status": "refused"` and its
+`error`; over HTTP the status says it too. By direct invoke, look at `status`: a refusal is no function error.
+
+[openapi.json](../events/schemas/openapi.json) says the same for tools, with every answer;
+[examples/typescript](../examples/typescript) has the types for TypeScript.
+
+The template sync function serves `GET /templates` and `POST /templates/sync`; by direct invoke `{{"task": "sync"}}`.
+"""
+
+
+def api_page() -> str:
+    """docs/api.md."""
+    rows = (
+        (f"`{name}`", f"`{route.method} {route.path}`", _fields(route), _first_line(route))
+        for name, route in ROUTES.items()
+    )
+    return _page(API.format(routes=_table(("action", "route", "fields", "what it does"), rows)))
+
 
 def lifecycle_page() -> str:
     """docs/lifecycle.md."""
@@ -106,7 +140,17 @@ _ACTIONS = {
     Action.FALL_BACK: "outside the window: a new record continues it once, with the approved template.",
 }
 
-PAGES: dict[str, Callable[[], str]] = {"lifecycle.md": lifecycle_page, "codes.md": codes_page}
+PAGES: dict[str, Callable[[], str]] = {"api.md": api_page, "lifecycle.md": lifecycle_page, "codes.md": codes_page}
+
+
+def _fields(route: Route) -> str:
+    """The names of the fields, those that are required in bold."""
+    fields = {field.alias or name: field.is_required() for name, field in route.asks.model_fields.items()}
+    return ", ".join(f"**{name}**" if required else name for name, required in fields.items())
+
+
+def _first_line(route: Route) -> str:
+    return (route.serve.__doc__ or "").split("\n")[0]
 
 
 def _codes(action: Action) -> str:

@@ -55,7 +55,7 @@ def main() -> None:
 def send(tree: Path, stack: Stack) -> list[Step]:
     """An appointment confirmation to a patient who is written to for the first time."""
     sample = json.loads((ROOT / "events/send/appointment_confirmation.json").read_text())
-    requests = [{**sample, "to": f"+9198123456{n}", "idempotency_key": f"trace-{n}"} for n in (10, 11)]
+    requests = [{**sample, "to": f"+9198123457{n}", "idempotency_key": f"trace-{n}"} for n in (10, 11)]
     answer, steps = run(tree, stack, "Send", "functions.send.handler", requests)
     if answer["status"] != "sent":
         raise SystemExit(f"trace: not sent: {answer}")

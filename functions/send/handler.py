@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import ASKED_AT, Deadline
-from whatsapp.domain.sending.request import refusal
+from whatsapp.domain.sending.request import SendAnswer, refusal
 from whatsapp.observability import logger, metrics
 from whatsapp.use_cases.work_queue_message import QueueMessage
 
 from functions.send import http
-from functions.send.serve import serve
+from functions.send.routes import Invocation, ask
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,15 +37,21 @@ def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str,
         return http.resolve(event, context, deadline)
     if "task" in event:
         return _task(event["task"], deadline)
-    return _direct(event, context.aws_request_id, deadline)
+    return _direct(event, Invocation(context.aws_request_id, deadline))
 
 
-def _direct(event: dict[str, Any], request_id: str, deadline: Deadline) -> dict[str, Any]:
+def _direct(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+    """`{"action": "…", …}`; a request without an action is a message to send."""
     try:
-        return serve(event, request_id, deadline).to_json()
+        if "action" in event:
+            fields = {name: value for name, value in event.items() if name != "action"}
+            answer = ask(event["action"], fields, invocation)
+        else:
+            answer = ask("send_message", event, invocation)
     except MessagingError as error:
         logger.info("refused", code=error.code)
-        return refusal(error).to_json()
+        answer = refusal(error)
+    return answer.to_json() if isinstance(answer, SendAnswer) else dict(answer)
 
 
 def _batch(records: list[dict[str, Any]], deadline: Deadline) -> dict[str, Any]:

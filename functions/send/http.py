@@ -1,17 +1,16 @@
-"""The HTTP routes of the send function (IAM auth is the API's)."""
+"""The HTTP API over the table of routes (IAM auth is the API's)."""
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline
-from whatsapp.domain.schedule import iso
-from whatsapp.domain.sending.request import ContactLookup, ContactUpdate, SendAnswer, answer_for, parse, refusal
+from whatsapp.domain.sending.request import SendAnswer, refusal
 from whatsapp.observability import logger
 
-from functions.send.serve import serve
+from functions.send.routes import ROUTES, Answer, Invocation, Route, ask
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,105 +36,6 @@ def resolve(event: dict[str, Any], context: "LambdaContext", deadline: Deadline)
     return api.resolve(event, context)
 
 
-@api.post("/messages")
-def send() -> Response[Any]:
-    """Send a message."""
-    answer = serve(_json(), api.current_event.request_context.request_id, api.context["deadline"])
-    return _answer(answer, status_of(answer))
-
-
-@api.get("/messages/<message_id>")
-def get(message_id: str) -> Response[Any]:
-    """Show a message's record."""
-    app = bootstrap.app()
-    message = app.messages.find(message_id, app.message_ids)
-    if message is None:
-        raise MessagingError("not_found", "no outgoing message has this id")
-    return _answer(answer_for(message), 200)
-
-
-@api.delete("/messages/<message_id>")
-def cancel(message_id: str) -> Response[Any]:
-    """Call a message off."""
-    return _answer(bootstrap.app().cancel_message(message_id), 200)
-
-
-@api.post("/contacts/lookup")
-def lookup() -> dict[str, Any]:
-    """Give an address's contact_id."""
-    return bootstrap.app().manage_contacts.lookup(parse(ContactLookup, _json()).address)
-
-
-@api.put("/contacts")
-def put_contact() -> dict[str, Any]:
-    """Note who a number is."""
-    update = parse(ContactUpdate, _json())
-    return bootstrap.app().manage_contacts.put(update.address, update.values())
-
-
-@api.get("/contacts/<contact_id>/conversation")
-def conversation(contact_id: str) -> dict[str, Any]:
-    """Read a conversation, the newest page first."""
-    query = api.current_event.query_string_parameters or {}
-    limit = query.get("limit")
-    if limit is not None and not limit.isdecimal():
-        raise MessagingError("invalid_request", "limit: not a number")
-    return bootstrap.app().manage_contacts.conversation(contact_id, int(limit) if limit else None, query.get("before"))
-
-
-@api.get("/contacts/<contact_id>/export")
-def export(contact_id: str) -> dict[str, Any]:
-    """Show all that is kept of a person."""
-    query = api.current_event.query_string_parameters or {}
-    return bootstrap.app().export_contact(contact_id, query.get("before"), api.context["deadline"])
-
-
-@api.delete("/contacts/<contact_id>")
-def erase(contact_id: str) -> Response[Any]:
-    """Forget a person."""
-    erasing = bootstrap.app().erase_contact(contact_id, api.context["deadline"])
-    return Response(status_code=202, content_type="application/json", body=json.dumps(erasing))
-
-
-@api.get("/groups/<group>")
-def get_group(group: str) -> dict[str, Any]:
-    """Show a group's messages."""
-    return bootstrap.app().manage_groups.show(group)
-
-
-@api.delete("/groups/<group>")
-def cancel_group(group: str) -> dict[str, Any]:
-    """Cancel a group's messages that wait."""
-    return bootstrap.app().manage_groups.cancel(group)
-
-
-@api.put("/hold")
-def hold() -> dict[str, Any]:
-    """Hold all sending: everything is stored and waits."""
-    app = bootstrap.app()
-    return {"held": True, "since": iso(app.senders.hold(app.clock.now()))}
-
-
-@api.delete("/hold")
-def release() -> dict[str, Any]:
-    """Release the hold: waiting messages go within minutes. Restored tables stay held until they are settled."""
-    return {"held": bootstrap.app().senders.release().is_held}
-
-
-@api.get("/metrics")
-def metrics() -> dict[str, Any]:
-    """The mission's numbers of a span of time."""
-    query = api.current_event.query_string_parameters or {}
-    return bootstrap.app().report_metrics(query.get("from"), query.get("to"))
-
-
-@api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped
-def refused(error: MessagingError) -> Response[Any]:
-    """Every refusal in one shape."""
-    logger.info("refused", code=error.code)
-    return _answer(refusal(error), _STATUS.get(error.code, 400))
-
-
 def status_of(answer: SendAnswer) -> int:
     """200 where Twilio has it or it is a duplicate, 202 where it waits or another record continues it; else the
     error's own.
@@ -147,12 +47,50 @@ def status_of(answer: SendAnswer) -> int:
     return 202 if answer.status in ("pending", "deferred", "retrying", "sending", "unknown") else 200
 
 
+def success_statuses(action: str) -> tuple[int, ...]:
+    """The HTTP statuses of what is not refused."""
+    return {"send_message": (200, 202), "erase_contact": (202,)}.get(action, (200,))
+
+
+def _status(action: str, answer: Answer) -> int:
+    if action == "send_message" and isinstance(answer, SendAnswer):
+        return status_of(answer)
+    return success_statuses(action)[0]
+
+
+def _serve(action: str, route: Route) -> Callable[..., Response[Any]]:
+    def serve(**path: str) -> Response[Any]:
+        event = api.current_event
+        invocation = Invocation(event.request_context.request_id, api.context["deadline"])
+        given = _json() if route.method in ("POST", "PUT") else event.query_string_parameters or {}
+        fields = {**given, **path} if isinstance(given, dict) else given
+        answer = ask(action, fields, invocation)
+        return _response(answer, _status(action, answer))
+
+    serve.__name__ = action
+    return serve
+
+
+for _action, _route in ROUTES.items():
+    api.route(_route.path.replace("{", "<").replace("}", ">"), method=_route.method)(_serve(_action, _route))
+
+
+@api.exception_handler(MessagingError)  # type: ignore[untyped-decorator]  # Powertools leaves it untyped
+def refused(error: MessagingError) -> Response[Any]:
+    """Every refusal in one shape."""
+    logger.info("refused", code=error.code)
+    return _response(refusal(error), _STATUS.get(error.code, 400))
+
+
 def _json() -> object:
+    if not api.current_event.body:
+        return {}  # a route without fields of its own, such as `PUT /hold`
     try:
         return api.current_event.json_body
     except (ValueError, TypeError):
         raise MessagingError("invalid_request", "the body is not JSON") from None
 
 
-def _answer(answer: SendAnswer, status: int) -> Response[Any]:
-    return Response(status_code=status, content_type="application/json", body=answer.model_dump_json())
+def _response(answer: Answer, status: int) -> Response[Any]:
+    body = answer.model_dump_json() if isinstance(answer, SendAnswer) else json.dumps(answer)
+    return Response(status_code=status, content_type="application/json", body=body)

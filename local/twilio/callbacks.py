@@ -6,25 +6,18 @@ https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides (`#ct=â
 """
 
 import asyncio
-import hmac
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 from urllib.parse import parse_qs, urldefrag
 
 import httpx
+from whatsapp.testing import sign
 
 from local.twilio.state import CallbackAttempt, SharedKey
 
 MEDIA_TIMEOUT_SECONDS = 5.0
-
-
-def sign(key: str, url: str, params: Mapping[str, str], algorithm: str = "sha1") -> str:
-    """X-Twilio-Signature of a form: HMAC over the URL and every parameter in order of its name."""
-    text = url + "".join(name + params[name] for name in sorted(params))
-    return b64encode(hmac.digest(key.encode(), text.encode(), algorithm)).decode()
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from whatsapp.client import message_id_of
+from whatsapp.testing import sign
 
-from local.twilio.callbacks import sign
 from tests.product import REMINDER, VARIABLES, Product, eventually
 
 SID = "SM" + "0f" * 16

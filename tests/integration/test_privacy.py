@@ -4,8 +4,8 @@ import json
 from urllib.parse import quote, urlencode
 
 import pytest
+from whatsapp.testing import sign
 
-from local.twilio.callbacks import sign
 from tests.product import REMINDER, VARIABLES, Product, eventually
 
 NUMBER = "+919876501234"

@@ -22,6 +22,8 @@ OTHERS = {
     "send/http_post_messages",
     "send/http_get_message",
     "send/http_put_contacts",
+    "send/action_get_message",
+    "send/action_lookup_contact",
     "send/sqs_batch",
     "send/sweep",
     "send/measure",
@@ -102,6 +104,13 @@ def test_http_post_and_get(product: Product) -> None:
     got = run(product, "send/http_get_message")
     assert got["statusCode"] == 200
     assert json.loads(got["body"])["status"] in ("sent", "delivered", "read")
+
+
+def test_actions_by_direct_invoke(product: Product) -> None:
+    sent = run(product, "send/appointment_confirmation")
+    assert run(product, "send/action_get_message")["message_id"] == sent["message_id"]
+    reminded = run(product, "send/session_reminder")
+    assert run(product, "send/action_lookup_contact") == {"contact_id": reminded["contact_id"], "known": True}
 
 
 def test_batch_is_worked_whole(product: Product) -> None:

@@ -14,7 +14,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Deadline, TwilioMessage
 from whatsapp.domain.receiving.inbound import InboundForm
 from whatsapp.domain.sending.message import Message
-from whatsapp.domain.sending.request import SendAnswer
+from whatsapp.domain.sending.request import SendAnswer, SendRequest, parse
 from whatsapp.use_cases.redrive_dead_letters import DeadLetter
 
 from functions.send.serve import serve
@@ -256,7 +256,7 @@ class World(Lambdas):
             else:
                 asked.gave_up = True
 
-        self._invoke("direct", lambda _, deadline: serve(asked.body, asked.key, deadline), told)
+        self._invoke("direct", lambda _, deadline: serve(parse(SendRequest, asked.body), asked.key, deadline), told)
 
     def _release(self, hold: Hold) -> None:
         hold.released_at = min(hold.released_at, self.hub.now)

@@ -5,11 +5,14 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from whatsapp import bootstrap
+from whatsapp import client as client_module
 from whatsapp.adapters.dynamodb.client import DynamoDB
 
 from local.aws import REGION, server_environment
 from local.deploy import read_template
 from tests.app import SETTINGS, UnitApp
+from tests.unit.client_kit import AppWithBucket, Aws, SendFunction
 from tests.unit.receive_kit import Receiving
 
 TABLES = ("MessagesTable", "ContactsTable", "TemplatesTable")
@@ -69,3 +72,23 @@ def app(app_with: Callable[..., UnitApp]) -> UnitApp:
 def side(db: DynamoDB, tables: Any) -> Receiving:
     """The product on empty tables, for tests of the receive side."""
     return Receiving(SETTINGS, tables)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """What the client calls."""
+    aws = Aws()
+    monkeypatch.setattr(client_module, "_client", lambda _service: aws)
+    monkeypatch.delenv("WHATSAPP_SEND_FUNCTION", raising=False)
+    monkeypatch.delenv("WHATSAPP_SEND_QUEUE_URL", raising=False)
+    return aws
+
+
+@pytest.fixture
+def send_function(db: object, tables: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the client calls is the send function's own handler, on empty tables."""
+    app = AppWithBucket(SETTINGS, tables)
+    app.approve()
+    monkeypatch.setattr(bootstrap, "app", lambda: app)
+    monkeypatch.setattr(client_module, "_client", lambda _service: SendFunction())
+    monkeypatch.setenv("WHATSAPP_SEND_FUNCTION", "send")

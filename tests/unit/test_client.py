@@ -1,17 +1,18 @@
 """The orchestrator's one function: same key on every try, and an error that says what to do."""
 
-import json
+import asyncio
+import inspect
+import os
 import subprocess
 import sys
-from io import BytesIO
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from botocore.exceptions import (
-    ClientError,
     EndpointConnectionError,
     IncompleteReadError,
-    NoCredentialsError,
+    ProfileNotFound,
     ReadTimeoutError,
 )
 from jsonschema import Draft202012Validator
@@ -21,12 +22,22 @@ from whatsapp.client import (
     MessageInDoubt,
     MessageRefused,
     MessagingUnavailable,
+    RequestRefused,
     WhatsAppError,
+    WrongSetup,
+    cancel_message,
+    contact_id_of,
+    erase_contact,
+    get_conversation,
+    get_message,
+    put_contact,
     send_whatsapp_message,
 )
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import handle_of
+from whatsapp.domain.sending.request import ContactUpdate, SendAnswer, SendRequest
 
+from tests.unit.client_kit import Aws, aws_error
 from tools.schemas import schemas
 
 SENT = {"message_id": "m", "status": "sent", "duplicate": False, "error": None}
@@ -38,45 +49,8 @@ REFUSED = {
 MOOD = {"patient_name": "Asha", "therapist_name": "Dr. Rao"}
 
 
-def aws_error(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Invoke")  # type: ignore[typeddict-item]  # the rest does not matter here
-
-
-class Aws:
-    """Lambda and SQS in one: answers what the test put in, in order, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-        self.asked: list[dict[str, Any]] = []
-
-    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        self.asked.append({"to": FunctionName, "request": json.loads(Payload)})
-        answer = self._next()
-        failed = {"FunctionError": "Unhandled"} if isinstance(answer, dict) and "errorType" in answer else {}
-        return {"Payload": BytesIO(answer if isinstance(answer, bytes) else json.dumps(answer).encode()), **failed}
-
-    def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        self.asked.append({"to": QueueUrl, "request": json.loads(MessageBody)})
-        return dict(self._next())
-
-    def _next(self) -> Any:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
-    aws = Aws()
-    monkeypatch.setattr(client, "_client", lambda _service: aws)
-    monkeypatch.delenv("WHATSAPP_SEND_FUNCTION", raising=False)
-    monkeypatch.delenv("WHATSAPP_SEND_QUEUE_URL", raising=False)
-    return aws
-
-
-def send(**more: Any) -> dict[str, Any]:
-    options = {"function_name": "send", "sleep": lambda _s: None, **more}
+def send(**more: Any) -> Any:
+    options: dict[str, Any] = {"function_name": "send", "sleep": lambda _s: None, **more}
     return send_whatsapp_message("+919812345678", "mood_checkin", MOOD, **options)
 
 
@@ -95,6 +69,52 @@ def test_request_holds_what_was_given_and_nothing_empty(aws: Aws) -> None:
             },
         }
     ]
+
+
+def test_every_field_of_a_request_is_an_option() -> None:
+    own = {"function_name", "queue_url", "sleep"}
+    assert inspect.signature(send_whatsapp_message).parameters.keys() - own == SendRequest.model_fields.keys()
+    assert client.ContactValues.__annotations__.keys() | {"address"} == ContactUpdate.model_fields.keys()
+    assert client.Answer.__annotations__.keys() == SendAnswer.model_fields.keys()
+
+
+def test_misspelt_option_is_no_request(aws: Aws) -> None:
+    with pytest.raises(TypeError, match="expire_at"):
+        send(expire_at="2026-12-01T09:00:00+05:30")
+    assert aws.asked == []
+
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+
+
+def test_datetimes_are_taken(aws: Aws) -> None:
+    aws.answers = [SENT]
+    nine = datetime(2026, 12, 1, 9, tzinfo=INDIA)
+    send_whatsapp_message(
+        "+919812345678",
+        "session_reminder",
+        {"session_time": nine},
+        send_at=nine.astimezone(UTC),
+        expires_at="2026-12-01T16:00:00+05:30",
+        function_name="send",
+    )
+    request = aws.asked[0]["request"]
+    assert request["variables"] == {"session_time": "2026-12-01T09:00:00+05:30"}
+    assert (request["send_at"], request["expires_at"]) == ("2026-12-01T03:30:00+00:00", "2026-12-01T16:00:00+05:30")
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"send_at": datetime(2026, 12, 1, 9)}, "a datetime has no offset"),  # noqa: DTZ001 - that is the mistake
+        ({"variables": {"session_time": datetime(2026, 12, 1)}}, "a datetime has no offset"),  # noqa: DTZ001 - as above
+        ({"send_at": datetime(2026, 12, 1, tzinfo=INDIA).date()}, "a date cannot be sent"),
+    ],
+)
+def test_time_that_nobody_knows_is_an_error(aws: Aws, option: dict[str, Any], says: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=says):
+        send_whatsapp_message("+919812345678", "mood_checkin", function_name="send", **option)
+    assert aws.asked == []
 
 
 @pytest.mark.parametrize(
@@ -219,12 +239,43 @@ def test_what_another_function_answers_is_no_success(aws: Aws, answer: object) -
         send()
 
 
-@pytest.mark.parametrize("error", [aws_error("AccessDeniedException", 403), NoCredentialsError()])
-def test_wrong_set_up_is_not_retried(aws: Aws, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (aws_error("AccessDeniedException", 403), "AWS refuses the call: AccessDeniedException"),
+        (aws_error("ResourceNotFoundException", 404), "AWS refuses the call: ResourceNotFoundException"),
+        (ProfileNotFound(profile="prod"), "AWS cannot be called: .*prod"),
+    ],
+)
+def test_wrong_set_up_is_one_error_and_not_retried(aws: Aws, error: Exception, says: str) -> None:
     aws.answers = [error]
-    with pytest.raises(type(error)):
+    with pytest.raises(WrongSetup, match=says):
         send()
     assert len(aws.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}, "no AWS region: set AWS_REGION"),
+        ({"AWS_DEFAULT_REGION": "ap-south-1"}, "no AWS credentials: give this program a role"),
+        ({"AWS_DEFAULT_REGION": "ap-south-1", "AWS_PROFILE": "none"}, "AWS cannot be called: .*profile"),
+    ],
+)
+@pytest.mark.parametrize("ask", [send, lambda: get_message("m", function_name="send")])
+def test_neither_region_nor_credentials(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str, ask: Any
+) -> None:
+    """The real boto3, in an environment without a trace of AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    for name, value in (nothing | {"AWS_EC2_METADATA_DISABLED": "true"} | environment).items():
+        monkeypatch.setenv(name, value)
+    client._client.cache_clear()
+    with pytest.raises(WrongSetup, match=says):
+        ask()
+    client._client.cache_clear()
 
 
 def test_queue_answers_with_the_id_the_message_will_have(aws: Aws) -> None:
@@ -268,6 +319,84 @@ def test_queue_url_given_beats_the_function_of_the_environment(aws: Aws, monkeyp
     monkeypatch.setenv("WHATSAPP_SEND_FUNCTION", "prod-send")
     send(function_name=None, queue_url="https://sqs/send")
     assert [asked["to"] for asked in aws.asked] == ["https://sqs/send"]
+
+
+async def many(count: int) -> list[Any]:
+    ways = (f"appt-{number}" for number in range(count))
+    return await asyncio.gather(*(asyncio.to_thread(send, idempotency_key=key) for key in ways))
+
+
+def test_threads_do_not_block_the_loop_nor_each_other(aws: Aws) -> None:
+    aws.answers = [SENT] * 20
+    assert asyncio.run(many(20)) == [SENT] * 20
+    assert {asked["request"]["idempotency_key"] for asked in aws.asked} == {f"appt-{number}" for number in range(20)}
+
+
+# --- the other actions, against the send function itself ---------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+def test_a_patient_from_first_to_last(send_function: None) -> None:
+    contact_id = put_contact("98123 45678", user_id="user-42", opted_in_at=datetime(2026, 11, 1, tzinfo=INDIA))
+    assert contact_id_of("+91 98123 45678") == contact_id
+    begins = datetime.now(INDIA) + timedelta(days=1)
+    session: dict[str, Any] = {"patient_name": "Asha", "session_time": begins, "therapist_name": "Dr. Rao"}
+    sent = send_whatsapp_message("98123 45678", "session_reminder", session, idempotency_key="appt-1")
+    assert (sent["status"], sent["contact_id"]) == ("sent", contact_id)
+    assert get_message(client.message_id_of("appt-1"))["message_id"] == sent["message_id"]
+    second = send_whatsapp_message("98123 45678", "session_reminder", session, idempotency_key="appt-2")
+    assert second["status"] == "deferred"
+    assert cancel_message(client.message_id_of("appt-2"))["status"] == "canceled"
+    assert get_message(client.message_id_of("appt-2"))["status"] == "canceled"  # a look is no exception
+    page = get_conversation(contact_id, limit=1)
+    assert (page["contact_id"], page["user_id"]) == (contact_id, "user-42")
+    shown = page["messages"] + get_conversation(contact_id, before=page["next_before"])["messages"]
+    assert sorted(message["status"] for message in shown) == ["canceled", "sent"]
+    put_contact("98123 45678", user_id=None)
+    assert get_conversation(contact_id)["user_id"] is None
+    erase_contact(contact_id)
+    assert not any("text" in message for message in get_conversation(contact_id)["messages"])
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize(
+    ("ask", "code"),
+    [
+        (lambda: get_message("none"), "not_found"),
+        (lambda: get_conversation("none"), "not_found"),
+        (lambda: erase_contact("none"), "not_found"),
+        (lambda: contact_id_of("12"), "invalid_address"),
+        (lambda: put_contact("98123 45678", agent="No Spaces"), "invalid_request"),
+    ],
+)
+def test_refused_action_is_an_error_that_tells_why(send_function: None, ask: Any, code: str) -> None:
+    with pytest.raises(RequestRefused, match=code) as raised:
+        ask()
+    assert raised.value.code == code
+
+
+def test_actions_are_retried_and_say_that_they_may_be_repeated(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    aws.answers = [aws_error("ServiceException", 500)] * client.TRIES
+    with pytest.raises(MessagingUnavailable, match=r"call again$") as raised:
+        erase_contact("c", function_name="send")
+    assert raised.value.idempotency_key is None
+    assert aws.asked[-1] == {"to": "send", "request": {"action": "erase_contact", "contact_id": "c"}}
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_actions_need_the_function(aws: Aws, monkeypatch: pytest.MonkeyPatch, name: str | None) -> None:
+    monkeypatch.setenv("WHATSAPP_SEND_QUEUE_URL", "https://sqs/send")
+    with pytest.raises(ValueError, match="say which function_name"):
+        get_message("m", function_name=name)
+    assert aws.asked == []
+
+
+@pytest.mark.parametrize("answer", [None, [], "sent", {}, {"statusCode": 200, "body": "{}"}])
+def test_action_that_another_function_answers_is_no_success(aws: Aws, answer: object) -> None:
+    aws.answers = [answer]
+    with pytest.raises(WhatsAppError, match="no answer of the send function"):
+        erase_contact("c", function_name="other")
 
 
 def test_it_needs_boto3_alone() -> None:

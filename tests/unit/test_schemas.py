@@ -21,7 +21,7 @@ def test_files_are_current() -> None:
 
 
 def test_check_names_what_is_out_of_date(tmp_path: Path) -> None:
-    for name, one in schemas.schemas().items():
+    for name, one in schemas.documents().items():
         (tmp_path / name).write_text(schemas.text_of(one))
     (tmp_path / "SendRequest.json").write_text("{}")
     (tmp_path / "message.received.json").unlink()

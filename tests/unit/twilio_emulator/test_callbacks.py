@@ -6,8 +6,9 @@ import time
 import pytest
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.rest import Client
+from whatsapp.testing import sign
 
-from local.twilio.callbacks import Overrides, sign
+from local.twilio.callbacks import Overrides
 from tests.unit.twilio_emulator.kit import (
     AUTH_TOKEN,
     FROM,

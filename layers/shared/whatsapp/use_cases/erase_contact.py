@@ -13,6 +13,7 @@ from whatsapp.adapters.dynamodb.erasure_store import ErasureJob, ErasureStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
 from whatsapp.domain.address import Address, addresses_in
+from whatsapp.domain.answers import ContactErasing
 from whatsapp.domain.contact import ContactIds, is_contact_id
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
@@ -39,7 +40,7 @@ class EraseContact:
     clock: Clock
     commit: Commit
 
-    def __call__(self, contact_id: str, deadline: Deadline) -> dict[str, str]:
+    def __call__(self, contact_id: str, deadline: Deadline) -> ContactErasing:
         """Start an erasure and make its first pass.
 
         It is taken although nothing of the person is found: a request of theirs may still be in a queue, and is not

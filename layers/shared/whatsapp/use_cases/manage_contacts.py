@@ -1,10 +1,11 @@
 """The contact routes: look up, put, and read the conversation."""
 
-from typing import Any
+from typing import Any, cast
 
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactStore
 from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
 from whatsapp.domain.address import Address
+from whatsapp.domain.answers import ContactKnown, ContactStored, Conversation, ShownMessage
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
@@ -22,14 +23,14 @@ class ManageContacts:
     conversations: ConversationStore
     contact_ids: ContactIds
 
-    def lookup(self, address: str) -> dict[str, Any]:
+    def lookup(self, address: str) -> ContactKnown:
         """The contact_id of an address. The other routes take it, because access logs keep URLs."""
         parsed = Address.parse(address)
         contact_id = self.contact_ids.of(parsed)
         contact = self.contacts.find(contact_id, self.contact_ids.former(parsed))
         return {"contact_id": contact.contact_id if contact else contact_id, "known": contact is not None}
 
-    def put(self, address: str, values: dict[str, Any]) -> dict[str, Any]:
+    def put(self, address: str, values: dict[str, Any]) -> ContactStored:
         """Store the caller's data about a contact. It also lifts a suppression: the caller vouches for the address."""
         parsed = Address.parse(address)
         contact_id = self.contact_ids.of(parsed)
@@ -39,7 +40,7 @@ class ManageContacts:
         self.contacts.update(contact.contact_id, {**values, "address": stored_address, **NOT_SUPPRESSED})
         return {"contact_id": contact.contact_id}
 
-    def conversation(self, contact_id: str, limit: int | None, before: str | None) -> dict[str, Any]:
+    def conversation(self, contact_id: str, limit: int | None, before: str | None) -> Conversation:
         """The newest messages in order of time, both directions, and the cursor of the page before.
 
         Raises:
@@ -54,6 +55,6 @@ class ManageContacts:
             "contact_id": contact.contact_id,
             "user_id": contact.user_id,
             "opted_out": contact.opted_out_at is not None,
-            "messages": [{**message, "at": iso(message["at"])} for message in messages],
+            "messages": [cast("ShownMessage", {**message, "at": iso(message["at"])}) for message in messages],
             "next_before": next_before,
         }

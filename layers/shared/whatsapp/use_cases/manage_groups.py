@@ -1,10 +1,9 @@
 """The group routes: show the messages about one thing, and cancel all that wait."""
 
-from typing import Any
-
 from whatsapp.adapters.dynamodb.group_store import GroupStore
 from whatsapp.adapters.dynamodb.message_store import MessageStore
 from whatsapp.domain import periods
+from whatsapp.domain.answers import CanceledGroup, ShownGroup
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock
@@ -23,7 +22,7 @@ class ManageGroups:
     cancel_message: CancelMessage
     clock: Clock
 
-    def show(self, name: str) -> dict[str, Any]:
+    def show(self, name: str) -> ShownGroup:
         """The group's messages in the order in which they were stored, as `GET /messages/{message_id}` shows each.
 
         Raises:
@@ -34,7 +33,7 @@ class ManageGroups:
             raise MessagingError("not_found", "no message was sent under this group")
         return {"group": name, "messages": [answer_for(one).to_json() for one in self._messages(group.message_ids)]}
 
-    def cancel(self, name: str) -> dict[str, list[str]]:
+    def cancel(self, name: str) -> CanceledGroup:
         """Cancel all that waits, and all that was asked for before and is still on the queue.
 
         It ends once every clock is past the cancel, so that what its caller asks for next, on the queue too, goes.
