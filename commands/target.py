@@ -9,6 +9,7 @@ Credentials are those of the AWS environment or profile.
 
 import argparse
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ from local.stacks import UsageError, running_stack
 
 Main = Callable[[Sequence[str]], int]
 SAMCONFIG = ROOT / "samconfig.toml"
-_OUTSIDE = (
+OUTSIDE = (
     UsageError,
     ConfigurationError,
     ClientError,
@@ -45,6 +46,7 @@ _OUTSIDE = (
     TwilioUnavailable,
     MessagingError,
 )
+"""What goes wrong outside of a command: it is told in one line, without a traceback."""
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException"}
 _DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
@@ -166,6 +168,20 @@ def read_stage(name: str, path: Path | None = None) -> Stage:
     return Stage(name, stages[name]["stack_name"], stages[name]["region"], dict(overrides))
 
 
+def placeholders(parameters: Mapping[str, str]) -> list[str]:
+    """Which parameters still hold what samconfig.toml came with.
+
+    Numbers 555-0100 to 0199 are nobody's (NANPA), and neither are the domains example.com, .net and .org (RFC 2606).
+    """
+    sender, mail = parameters.get("SenderAddress", ""), parameters.get("AlertEmail", "")
+    found = []
+    if not sender or re.fullmatch(r"\+1[0-9]{3}55501[0-9]{2}", sender):
+        found.append(f"SenderAddress is {sender or 'missing'}, no WhatsApp sender of yours")
+    if re.search(r"@example\.(com|net|org)$", mail):
+        found.append(f"AlertEmail is {mail}, nobody's mailbox")
+    return found
+
+
 def told(error: Exception) -> str:
     """One line on what went wrong outside, and what to do. Never a secret, never a number."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
@@ -195,7 +211,7 @@ def one_line_errors(name: str) -> Callable[[Main], Main]:
         def run(arguments: Sequence[str]) -> int:
             try:
                 return main(arguments)
-            except _OUTSIDE as error:
+            except OUTSIDE as error:
                 print(f"{name}: {told(error)}", file=sys.stderr)
                 return 1
 

@@ -155,12 +155,15 @@ class Controls:
         return JSONResponse(patient_view(patient))
 
     async def senders(self, request: Request) -> Response:
-        """Take a sender of ours offline, or online again."""
+        """Change a sender of ours: its status, such as OFFLINE, with the reasons; its webhook; its profile."""
         body = await _body(request)
         sender = self._account.senders.get(bare(body["address"]))
         if sender is None:
             raise ValueError(f"{body['address']} is no sender of this account")
-        sender.status, sender.offline_reasons = body["status"], body.get("offline_reasons")
+        sender.status = body.get("status", sender.status)
+        sender.offline_reasons = body.get("offline_reasons", sender.offline_reasons)
+        sender.webhook |= body.get("webhook", {})
+        sender.profile |= body.get("profile", {})
         self._account.events.publish("sender", sender=vars(sender))
         return JSONResponse(vars(sender))
 
