@@ -63,7 +63,8 @@ class Level(StrEnum):
     FAILED = "failed"
 
 
-_EXIT = {Level.OK: 0, Level.SKIPPED: 0, Level.WARNING: 1, Level.FAILED: 2}
+EXIT = {Level.OK: 0, Level.SKIPPED: 0, Level.WARNING: 1, Level.FAILED: 2}
+"""The exit status, by the worst finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,7 +457,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         counted = Counter(finding.level for finding in findings)
         print(f"{len(findings)} checks: " + ", ".join(f"{counted[level]} {level}" for level in Level if counted[level]))
-    return _EXIT[worst]
+    return EXIT[worst]
 
 
 def _stage(target: Target) -> str:

@@ -114,7 +114,7 @@ def target_of(given: argparse.Namespace) -> Target:
     """
     if given.stage:
         stage = read_stage(given.stage)
-        os.environ["AWS_DEFAULT_REGION"] = stage.region
+        lead_to(stage)
         name, missing = stage.stack, f"deploy it: make deploy STAGE={stage.name}"
     elif given.stack:
         name, missing = given.stack, "is it in another region or account?"
@@ -138,6 +138,11 @@ def target_of(given: argparse.Namespace) -> Target:
         outputs={o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
     )
+
+
+def lead_to(stage: Stage) -> None:
+    """Lead boto3 and the SAM CLI to the stage's region."""
+    os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"] = stage.region
 
 
 def _local() -> str:
