@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run doctor deploy demo test check simulate templates invoke bench counts trace mutants build requirements
+.PHONY: help setup run doctor deploy twilio-setup demo test check simulate templates invoke bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -18,6 +18,7 @@ help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
 	@echo 'make doctor                     what is wrong with the running stack, and what to do (STAGE=dev or prod for the one on AWS)'
 	@echo 'make deploy STAGE=dev           build, deploy to AWS, run the doctor (REF=tag for an earlier version, YES=1 for no questions)'
+	@echo 'make twilio-setup STAGE=dev     what is to do at Twilio; YES=1 does it; TO=+91... sends that phone a message'
 	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
 	@echo 'make test                       all tests'
 	@echo 'make check                      format, lint, types, templates, the SAM build and what it ships'
@@ -42,6 +43,9 @@ doctor: setup
 deploy:
 	@sh local/setup.sh sam
 	@$(python) -m commands.deploy $(stage) $(if $(REF),--ref $(REF)) $(if $(YES),--yes)
+
+twilio-setup: setup
+	@$(python) -m commands.twilio_setup $(stage) $(if $(TO),--to $(TO)) $(if $(YES),--yes)
 
 demo: setup
 	@$(python) -m local.demo
