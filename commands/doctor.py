@@ -4,7 +4,8 @@
     make doctor STAGE=prod      on AWS, with the real Twilio account
     python -m commands.doctor --stage prod --json
 
-One line a check. The exit status is that of the worst: 0 all is well, 1 warnings, 2 something fails.
+One line a check. The exit status is that of the worst: 0 all is well, 1 warnings, 2 something fails (make itself ends
+with 2 for both).
 On AWS it reads: CloudFormation, Lambda's configurations and limits, the send function's log, the topic's
 subscriptions, the dead-letter queue's length, Twilio's secret, the templates' table. At Twilio it reads the account and
 its senders.
@@ -456,7 +457,10 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"stack": heading, "worst": worst, "findings": [asdict(one) for one in findings]}, indent=2))
     else:
         counted = Counter(finding.level for finding in findings)
-        print(f"{len(findings)} checks: " + ", ".join(f"{counted[level]} {level}" for level in Level if counted[level]))
+        print(
+            f"{len(findings)} check{'' if len(findings) == 1 else 's'}: "
+            + ", ".join(f"{counted[level]} {level}" for level in Level if counted[level])
+        )
     return EXIT[worst]
 
 
