@@ -26,6 +26,7 @@ from typing import Any
 
 import boto3
 import httpx
+from botocore.exceptions import ClientError
 from requests import RequestException
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.request_validator import RequestValidator
@@ -35,6 +36,7 @@ from whatsapp.adapters.twilio.http import Connections, HttpClient
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 from whatsapp.bootstrap import App
 from whatsapp.domain import periods
+from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.templates.version import PENDING, RECEIVED, UNSUBMITTED, serving_version
 from whatsapp.use_cases.record_status import NO_MESSAGE
 
@@ -250,7 +252,11 @@ def secret(site: Site) -> Verdict:
     fill = f"make twilio-setup{_stage(site.target)} fills it in"
     try:
         credentials = site.app.twilio_secret.get()
-    except OUTSIDE as error:
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return Level.FAILED, "it is empty, as CloudFormation made it", fill
+    except MessagingError as error:
         return Level.FAILED, told(error), fill
     if not re.fullmatch("AC[0-9a-f]{32}", credentials.account_sid) or not re.fullmatch(
         "[0-9a-f]{32}", credentials.auth_token

@@ -20,14 +20,15 @@ import time
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
-from whatsapp.adapters.twilio.credentials import TwilioCredentials, TwilioSecret, parse_credentials
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.templates.version import serving_version
@@ -107,7 +108,7 @@ def steps(site: Site, profile: Mapping[str, Any], to: Address | None) -> Iterato
     yield secret(site)
     try:
         credentials = TwilioSecret(boto3.client("secretsmanager"), site.app.settings.twilio_secret).get()
-    except MessagingError:
+    except (MessagingError, ClientError):
         yield Step("the rest is planned once the secret is filled in", lambda: None)
         return
     twilio = twilio_client(site.app, credentials.account_sid, credentials.auth_token)
@@ -126,38 +127,44 @@ def steps(site: Site, profile: Mapping[str, Any], to: Address | None) -> Iterato
 
 def secret(site: Site) -> Step:
     """Fill the secret in, from the environment or by asking, unless it holds the same already."""
-    target = site.target
+    stored = _stored(site)
+    names = {} if site.target.is_local else VARIABLES  # the local stack has nothing to do with your own account
+    given = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+    if stored and given.get("account_sid", stored["account_sid"]) == stored["account_sid"]:
+        if given.items() <= stored.items():
+            return Step(f"secret: {stored['account_sid']}")
+        given = stored | given
+        if given["auth_token"] != stored["auth_token"]:
+            given["previous_auth_token"] = stored["auth_token"]  # Twilio signs by it until the new one is primary
+    return Step("secret: fill in the credentials, once Twilio accepts them", lambda: _fill(site, given))
+
+
+def _stored(site: Site) -> dict[str, str] | None:
+    """What the secret holds; None while it is empty."""
     try:
-        stored: TwilioCredentials | None = site.app.twilio_secret.get()
+        found = site.app.twilio_secret.get()
     except MessagingError:
-        stored = None
-    given = {} if target.is_local else {key: os.environ.get(name, "") for key, name in VARIABLES.items()}
-    if stored and not (given.get("account_sid") or given.get("auth_token")):
-        return Step(f"secret: {stored.account_sid}")
-    if stored and {key: getattr(stored, key) or "" for key in VARIABLES} == given:
-        return Step(f"secret: {stored.account_sid}, as in the environment")
-    return Step("secret: fill in the credentials, once Twilio accepts them", lambda: _fill(site, given, stored))
+        return None
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":  # as CloudFormation made it, without a value
+            raise
+        return None
+    return {key: value for key, value in asdict(found).items() if value}
 
 
-def _fill(site: Site, given: dict[str, str], stored: TwilioCredentials | None) -> None:
-    values = {key: value for key, value in given.items() if value}
+def _fill(site: Site, values: dict[str, str]) -> None:
     for key in ("account_sid", "auth_token"):
-        if key not in values:
+        if not values.get(key):
             if not sys.stdin.isatty():
                 raise UsageError(f"set {VARIABLES[key]} in the environment: there is no terminal to ask at")
             values[key] = getpass.getpass(f"{VARIABLES[key]} (not shown): ").strip()
-    credentials = parse_credentials(json.dumps(values), site.app.settings.twilio_secret)
+    twilio = twilio_client(site.app, values["account_sid"], values["auth_token"])
     try:
-        twilio_client(site.app, credentials.account_sid, credentials.auth_token).api.v2010.accounts(
-            credentials.account_sid
-        ).fetch()
+        twilio.api.v2010.accounts(values["account_sid"]).fetch()
     except TwilioException as error:
         raise UsageError(f"Twilio does not accept them ({status_of(error)}): nothing was stored") from None
-    if stored and stored.account_sid == credentials.account_sid and stored.auth_token != credentials.auth_token:
-        values["previous_auth_token"] = stored.auth_token  # Twilio signs with it until the new one is primary
-    boto3.client("secretsmanager").put_secret_value(
-        SecretId=site.app.settings.twilio_secret, SecretString=json.dumps(values)
-    )
+    name = site.app.settings.twilio_secret
+    boto3.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(values))
 
 
 # --- the sender ------------------------------------------------------------------------------------------------------

@@ -130,6 +130,13 @@ def test_wrong_secret_is_found_and_what_rests_on_it_is_skipped(
     assert all(value not in str(one) for value in changed.values() if len(value) > 4 for one in findings.values())
 
 
+def test_secret_as_cloudformation_made_it_is_empty(stack: Target, product: Product) -> None:
+    product.stack.aws("secretsmanager").create_secret(Name="never-filled")
+    site = Site(stack)
+    site.app = App(replace(site.app.settings, twilio_secret="never-filled"))
+    assert doctor.secret(site)[:2] == (Level.FAILED, "it is empty, as CloudFormation made it")
+
+
 def test_public_url_that_is_not_ours_is_found(stack: Target) -> None:
     site = Site(stack)
     site.public_url = "http://127.0.0.1:1"

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 
@@ -159,7 +160,7 @@ def test_sandbox_is_explained_and_not_touched(stack: Target, capsys: pytest.Capt
 def empty(product: Product, stack: Target, request: pytest.FixtureRequest) -> Site:
     """A stack on AWS whose secret is as CloudFormation made it."""
     name = f"empty-{abs(hash(request.node.name))}"
-    product.stack.aws("secretsmanager").create_secret(Name=name, SecretString="{}")
+    product.stack.aws("secretsmanager").create_secret(Name=name)
     return site_with(replace(stack, is_local=False, stage="dev"), twilio_secret=name)
 
 
@@ -214,7 +215,22 @@ def test_wrong_or_missing_credentials_store_nothing(token: str, says: str, produ
     assert step.act
     with pytest.raises(UsageError, match=says):
         step.act()
-    assert stored(empty) == {}
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        stored(empty)
+
+
+def test_key_that_is_stored_stays(product: Product, empty: Site) -> None:
+    values = {"account_sid": product.stack.account_sid, "auth_token": product.stack.auth_token}
+    key = {"api_key_sid": "SK" + "1" * 32, "api_key_secret": "s"}
+    name = empty.app.settings.twilio_secret
+    boto3.client("secretsmanager").put_secret_value(SecretId=name, SecretString=json.dumps(values | key))
+    os.environ.update({VARIABLES["account_sid"]: values["account_sid"], VARIABLES["auth_token"]: values["auth_token"]})
+    assert secret(empty).act is None
+    os.environ[VARIABLES["api_key_secret"]] = "t"
+    step = secret(empty)
+    assert step.act
+    step.act()
+    assert stored(empty) == {**values, **key, "api_key_secret": "t"}
 
 
 def test_local_stack_does_not_see_the_readers_own_account(stack: Target) -> None:
