@@ -28,7 +28,7 @@ import boto3
 import httpx
 from botocore.exceptions import ClientError
 from requests import RequestException
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
@@ -40,7 +40,7 @@ from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.templates.version import PENDING, RECEIVED, UNSUBMITTED, serving_version
 from whatsapp.use_cases.record_status import NO_MESSAGE
 
-from commands.target import OUTSIDE, Target, add_options, placeholders, target_of, told
+from commands.target import OUTSIDE, Target, add_options, placeholders, status_of, target_of, told
 
 SANDBOX = "+14155238886"
 """Twilio's shared sandbox. Source: www.twilio.com/docs/whatsapp/sandbox."""
@@ -142,11 +142,6 @@ def twilio_client(app: App, user: str, password: str, account_sid: str | None = 
     """The SDK's client, as the product uses it, for these credentials."""
     http = HttpClient(Connections(app.clock), app.settings.twilio_base_url)
     return Client(user, password, account_sid, http_client=http)
-
-
-def status_of(error: TwilioException) -> int:
-    """The HTTP status. A list of the SDK's raises the bare kind, with the response beside its text (9.13.0)."""
-    return int(error.status if isinstance(error, TwilioRestException) else getattr(error.args[-1], "status_code", 0))
 
 
 def find_sender(twilio: Client, address: str) -> Any:
@@ -424,13 +419,6 @@ def examine(site: Site) -> Iterator[Finding]:
             yield Finding(name, *check(site))
         except SkippedError as skipped:
             yield Finding(name, Level.SKIPPED, str(skipped))
-        except TwilioException as error:
-            why = f" ({error.code}): {error.msg}" if isinstance(error, TwilioRestException) else ""
-            yield Finding(
-                name, Level.FAILED, f"Twilio answered {status_of(error)}{why}", "docs/codes.md, Twilio's status page"
-            )
-        except RequestException as error:
-            yield Finding(name, Level.FAILED, f"Twilio does not answer ({type(error).__name__})", "is the network up?")
         except OUTSIDE as error:
             yield Finding(name, Level.FAILED, told(error))
 

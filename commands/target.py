@@ -26,6 +26,8 @@ from botocore.exceptions import (
     NoRegionError,
     ProfileNotFound,
 )
+from requests import RequestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from whatsapp.bootstrap import App
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
@@ -45,6 +47,8 @@ OUTSIDE = (
     PublishFailed,
     TwilioUnavailable,
     MessagingError,
+    TwilioException,
+    RequestException,
 )
 """What goes wrong outside of a command: it is told in one line, without a traceback."""
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -205,7 +209,18 @@ def told(error: Exception) -> str:
             return f"AWS does not know these credentials ({code}): is it the right profile?"
         case ClientError() if code in _DENIED:
             return f"AWS does not allow it: {error.response['Error']['Message']}"
+        case TwilioRestException():
+            return f"Twilio answered {error.status} ({error.code}): {error.msg}"
+        case TwilioException():
+            return f"Twilio answered {status_of(error)}"
+        case RequestException():
+            return f"Twilio does not answer ({type(error).__name__}): is the network up?"
     return str(error)
+
+
+def status_of(error: TwilioException) -> int:
+    """The HTTP status. A list of the SDK's raises the bare kind, with the response beside its text (9.13.0)."""
+    return int(error.status if isinstance(error, TwilioRestException) else getattr(error.args[-1], "status_code", 0))
 
 
 def one_line_errors(name: str) -> Callable[[Main], Main]:

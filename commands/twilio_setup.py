@@ -33,8 +33,8 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.templates.version import serving_version
 
-from commands.doctor import SANDBOX, Site, find_sender, status_of, twilio_client, webhook_url
-from commands.target import Target, add_options, one_line_errors, target_of
+from commands.doctor import SANDBOX, Site, find_sender, twilio_client, webhook_url
+from commands.target import Target, add_options, one_line_errors, status_of, target_of
 from commands.templates import report, sync
 from local.artifacts import ROOT
 from local.stacks import UsageError
@@ -88,9 +88,8 @@ def main(arguments: Sequence[str]) -> int:
     to = Address.parse(given.to) if given.to else None
     target = target_of(given)
     print(target)
-    profile = read_profile(is_real=bool(target.stage))
     done = todo = 0
-    for step in steps(Site(target), profile, to):  # each is planned when those before it are done
+    for step in steps(Site(target), to):  # each is planned when those before it are done
         print(step, flush=True)
         if step.act is None:
             done += 1
@@ -103,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def steps(site: Site, profile: Mapping[str, Any], to: Address | None) -> Iterator[Step]:
+def steps(site: Site, to: Address | None) -> Iterator[Step]:
     """What there is to do, in order. A dry run sees as far as the stored credentials lead."""
     yield secret(site)
     try:
@@ -115,6 +114,7 @@ def steps(site: Site, profile: Mapping[str, Any], to: Address | None) -> Iterato
     if site.app.settings.sender_address == SANDBOX:
         print(THE_SANDBOX.format(url=webhook_url(site)))
     else:
+        profile = read_profile(is_real=not site.target.is_local)
         yield sender(site, twilio, profile)
         yield from webhook_and_profile(site, twilio, profile)
         yield templates(site.target)
@@ -407,11 +407,12 @@ def _eventually(look: Callable[[], str | None], seconds: float, otherwise: str) 
     Raises:
         UsageError: there never was.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.2
     while (seen := look()) is None:
         if time.monotonic() > deadline:
             raise UsageError(otherwise)
-        time.sleep(0.5)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 5)
     return seen
 
 

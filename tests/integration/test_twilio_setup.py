@@ -146,7 +146,7 @@ def test_first_sender_of_an_account_is_twilios_consoles(stack: Target) -> None:
 
 
 def test_sandbox_is_explained_and_not_touched(stack: Target, capsys: pytest.CaptureFixture[str]) -> None:
-    planned = list(steps(site_with(stack, sender_address=SANDBOX), {}, Address.parse("+919812345678")))
+    planned = list(steps(site_with(stack, sender_address=SANDBOX), Address.parse("+919812345678")))
     assert [step.what.partition(":")[0] for step in planned] == ["secret", "test"]
     told = capsys.readouterr().out
     assert 'send the words "join ..."' in told

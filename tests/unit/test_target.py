@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from commands import dead_letters, doubts, restore, target, templates
+from commands import dead_letters, doubts, restore, target, templates, twilio_setup
 from commands.target import Target, add_options, one_line_errors, read_stage, target_of
 from local import stacks
 from local.stacks import UsageError
@@ -77,6 +77,7 @@ COMMANDS = [
     (doubts.main, []),
     (restore.main, ["--since", "2026-11-29T09:00:00+05:30"]),
     (templates.main, ["plan"]),
+    (twilio_setup.main, []),
 ]
 
 
