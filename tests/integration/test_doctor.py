@@ -137,6 +137,15 @@ def test_secret_as_cloudformation_made_it_is_empty(stack: Target, product: Produ
     assert doctor.secret(site)[:2] == (Level.FAILED, "it is empty, as CloudFormation made it")
 
 
+def test_sandbox_is_a_warning_and_its_settings_are_out_of_sight(stack: Target) -> None:
+    site = Site(stack)
+    site.app = App(replace(site.app.settings, sender_address=doctor.SANDBOX))
+    levels = {finding.check: finding.level for finding in examine(site)}
+    assert levels["sender"] is Level.WARNING
+    assert {levels[check] for check in ("webhook", "templates", "profile")} == {Level.SKIPPED}
+    assert levels["signed webhook"] is Level.OK
+
+
 def test_public_url_that_is_not_ours_is_found(stack: Target) -> None:
     site = Site(stack)
     site.public_url = "http://127.0.0.1:1"

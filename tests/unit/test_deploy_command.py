@@ -150,12 +150,12 @@ def test_failed_build_deploys_nothing(world: World, capsys: pytest.CaptureFixtur
 
 
 def test_says_what_cloudformation_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    now = datetime.now(UTC) + timedelta(seconds=1)
+    now = datetime.now(UTC) + timedelta(hours=1)
     told = [
         ("Other", "UPDATE_FAILED", "Resource update cancelled", now),
         ("SendQueue", "UPDATE_FAILED", "no permission", now),
         ("Bus", "UPDATE_COMPLETE", "", now),
-        ("Old", "UPDATE_FAILED", "long ago", now - timedelta(hours=1)),
+        ("Old", "UPDATE_FAILED", "long ago", now - timedelta(hours=2)),
     ]
     world.events = [
         {"LogicalResourceId": a, "ResourceStatus": b, "ResourceStatusReason": c, "Timestamp": d} for a, b, c, d in told
