@@ -130,13 +130,6 @@ def test_wrong_secret_is_found_and_what_rests_on_it_is_skipped(
     assert all(value not in str(one) for value in changed.values() if len(value) > 4 for one in findings.values())
 
 
-def test_secret_as_cloudformation_made_it_is_empty(stack: Target, product: Product) -> None:
-    product.stack.aws("secretsmanager").create_secret(Name="never-filled")
-    site = Site(stack)
-    site.app = App(replace(site.app.settings, twilio_secret="never-filled"))
-    assert doctor.secret(site)[:2] == (Level.FAILED, "it is empty, as CloudFormation made it")
-
-
 def test_sandbox_is_a_warning_and_its_settings_are_out_of_sight(stack: Target) -> None:
     site = Site(stack)
     site.app = App(replace(site.app.settings, sender_address=doctor.SANDBOX))

@@ -13,8 +13,9 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from whatsapp.adapters.twilio.credentials import TwilioSecret
 
-from commands import doctor
+from commands import doctor, twilio_setup
 from commands.doctor import Finding, Level, Site, examine
 from commands.target import Target
 
@@ -127,6 +128,20 @@ def test_dead_letters_are_shown_by_a_command_for_the_same_stack(aws: dict[str, d
     assert str(finding) == (
         "warning  dead letters    3 wait -> .venv/bin/python -m commands.dead_letters list --stage dev"
     )
+
+
+def test_secret_as_cloudformation_made_it_is_empty(aws: dict[str, dict[str, Any]]) -> None:
+    """It has no value at all, which Secrets Manager calls not found. The embedded one answers an empty one instead."""
+
+    class NoValue:
+        def get_secret_value(self, **_: str) -> dict[str, str]:
+            error = {"Code": "ResourceNotFoundException", "Message": "can't find the value for AWSCURRENT"}
+            raise ClientError({"Error": error}, "GetSecretValue")  # type: ignore[typeddict-item]  # as botocore raises it
+
+    found = site()
+    found.app = SimpleNamespace(twilio_secret=TwilioSecret(NoValue(), "twilio"))  # type: ignore[assignment,arg-type]  # all that is looked at
+    assert doctor.secret(found)[:2] == (Level.FAILED, "it is empty, as CloudFormation made it")
+    assert twilio_setup.secret(found).what == "secret: fill in the credentials, once Twilio accepts them"
 
 
 def test_what_aws_denies_is_a_finding_of_that_check_alone(aws: dict[str, dict[str, Any]]) -> None:
