@@ -17,7 +17,7 @@ from commands.doctor import Finding, Level, Site, examine
 from commands.target import Target
 from local.aws import server_environment
 from local.stack import FROM_ADDRESS, STACK_NAME
-from tests.product import Product
+from tests.product import Product, eventually
 
 PROFILE = {
     "name": "Clinic",
@@ -45,6 +45,7 @@ def of(check: str, target: Target) -> Finding:
 
 def test_all_is_well(stack: Target, product: Product) -> None:
     product.sweep()
+    eventually(lambda: of("sweep", stack).level is Level.OK)  # its log comes a moment later
     before = product.stack.aws("dynamodb").scan(TableName=stack.outputs["MessagesTableName"], Select="COUNT")["Count"]
     findings = list(examine(Site(stack)))
     assert [str(finding) for finding in findings if finding.level is not Level.OK] == []
@@ -151,6 +152,7 @@ def test_as_json_from_the_command_line(
 ) -> None:
     os.environ.update(server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint))
     product.sweep()
+    eventually(lambda: of("sweep", stack).level is Level.OK)
     assert doctor.main(["--stack", STACK_NAME, "--json"]) == 2, "the sender is samconfig's placeholder"
     told = json.loads(capsys.readouterr().out)
     assert (told["stack"], told["worst"]) == ("whatsapp in ap-south-1, account 000000000000", "failed")

@@ -31,13 +31,15 @@ def our_sender(product: Product) -> dict[str, Any]:
 
 def test_plan_then_done_then_nothing_to_do(product: Product, capsys: pytest.CaptureFixture[str]) -> None:
     hook = our_sender(product)["webhook"]
-    product.twilio("senders", {"address": product.stack.describe()["from_address"], "webhook": {"callback_url": "x"}})
+    fields = ("name", "about", "address", "description", "vertical", "websites", "emails", "logo_url")
+    fresh = {"webhook": {"callback_url": "x"}, "profile": dict.fromkeys(fields)}
+    product.twilio("senders", {"address": product.stack.describe()["from_address"], **fresh})
 
     assert twilio_setup.main([]) == 0
     plan = capsys.readouterr().out
     assert "todo  webhook: http://127.0.0.1:" in plan
     assert "(now: x)" in plan
-    assert "todo  profile: name, about, address, description, vertical, websites, emails, logo_url" in plan
+    assert f"todo  profile: {', '.join(fields)}" in plan
     assert "nothing was changed" in plan
     assert our_sender(product)["webhook"]["callback_url"] == "x"
 
