@@ -1,20 +1,26 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test permissions check simulate templates invoke bench counts trace mutants build requirements
+.PHONY: help setup run doctor deploy twilio-setup demo test permissions check simulate templates invoke bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 # What the build recipes in functions/ and layers/ want to know. ARCHITECTURE=x86_64 builds for the other processor.
 ARCHITECTURE ?= arm64
 recipe := UV=$(CURDIR)/.venv/bin/uv PYTHON=$(CURDIR)/.venv-lambda/bin/python TARGET=$(ARCHITECTURE)
-sam_build := $(recipe) $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
+TREE ?= $(CURDIR)
+sam_build := $(recipe) $(sam) build --template $(TREE)/template.yaml --parameter-overrides Architecture=$(ARCHITECTURE)
 # What the last `make test` needed of the roles' policies.
 permissions_used := $(CURDIR)/.build/permissions
+# STAGE=dev or STAGE=prod: the stack on AWS that samconfig.toml describes. Without it, commands work on the local one.
+stage := $(if $(STAGE),--stage $(STAGE))
 N ?= 1000
 MINUTES ?= 15
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
+	@echo 'make doctor                     what is wrong with the running stack, and what to do (STAGE=dev or prod for the one on AWS)'
+	@echo 'make deploy STAGE=dev           build, deploy to AWS, run the doctor (REF=tag for an earlier version, YES=1 for no questions)'
+	@echo 'make twilio-setup STAGE=dev     what is to do at Twilio; YES=1 does it; TO=+91... sends that phone a message'
 	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
 	@echo 'make test                       all tests'
 	@echo 'make permissions                what the roles may do and the last `make test` never needed'
@@ -33,6 +39,16 @@ setup:
 
 run: setup
 	@$(python) -m local run
+
+doctor: setup
+	@$(python) -m commands.doctor $(stage)
+
+deploy:
+	@sh local/setup.sh sam
+	@$(python) -m commands.deploy $(stage) $(if $(REF),--ref $(REF)) $(if $(YES),--yes)
+
+twilio-setup: setup
+	@$(python) -m commands.twilio_setup $(stage) $(if $(TO),--to $(TO)) $(if $(YES),--yes)
 
 demo: setup
 	@$(python) -m local.demo

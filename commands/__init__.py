@@ -1,1 +1,1 @@
-"""Commands for operators, on AWS or on the running local stack: dead letters, doubts, restore, the template sync."""
+"""Commands for operators, on AWS or on the running local stack: each takes `--stage` or `--stack`, or neither."""

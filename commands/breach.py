@@ -1,13 +1,13 @@
 """Lists whose messages were touched between two times: sent, received, or changed in status. For a breach's notices.
 
     python -m commands.breach --from 2026-11-24T09:00:00+05:30 --to 2026-11-24T18:00:00+05:30
-    python -m commands.breach --from … --to … --function whatsapp-prod-send               on AWS
-    python -m commands.breach --from … --to … --function whatsapp-prod-send --addresses   with the numbers
+    python -m commands.breach --from … --to … --stage prod               on AWS
+    python -m commands.breach --from … --to … --stage prod --addresses   with the numbers
 
 One line of CSV a person: contact_id, user_id, messages to them and from them, first and last time. With `--addresses`
 also the address: such a list is personal data itself, so keep it where such data may be. An erased person has none. On
-AWS it needs lambda:GetFunctionConfiguration, dynamodb:Scan and BatchGetItem on the messages table, which it reads
-through, and dynamodb:GetItem on the contacts table.
+AWS it needs cloudformation:DescribeStacks, lambda:GetFunctionConfiguration, dynamodb:Scan and BatchGetItem on the
+messages table, which it reads through, and dynamodb:GetItem on the contacts table.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from whatsapp.adapters.dynamodb.notation import load
 from whatsapp.bootstrap import App
 from whatsapp.domain.schedule import iso
 
-from commands.target import ERRORS, HELP, app_of
+from commands.target import add_options, one_line_errors, target_of
 
 _TIMES = ("at", "t0", "accepted_at", "status_at", "noted_at")
 """When a message was asked for or came in, was claimed, accepted, last changed its status; when a callback came."""
@@ -44,6 +44,7 @@ class Person:
     last: int = 0
 
 
+@one_line_errors("breach")
 def main(arguments: Sequence[str]) -> int:
     """Run it once; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -52,16 +53,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--from", dest="since", type=_moment, required=True, help="ISO 8601 with an offset")
     parser.add_argument("--to", dest="until", type=_moment, required=True, help="the same; included")
     parser.add_argument("--addresses", action="store_true", help="show the addresses too")
-    parser.add_argument("--function", help=HELP)
+    add_options(parser)
     given = parser.parse_args(arguments)
     if given.until < given.since:
         parser.error("--to is before --from")
-    try:
-        people = touched(app_of(given.function), given.since, given.until)
-        print(as_csv(people, addresses=given.addresses), end="")
-    except ERRORS as error:
-        print(f"breach: {error}", file=sys.stderr)
-        return 1
+    target = target_of(given)
+    print(target, file=sys.stderr)
+    people = touched(target.app(), given.since, given.until)
+    print(as_csv(people, addresses=given.addresses), end="")
+    print(f"{len(people)} people", file=sys.stderr)
     return 0
 
 

@@ -1,28 +1,29 @@
-"""The send queue's dead letters, in the running local stack or on AWS.
+"""The send queue's dead letters.
 
-    python -m commands.dead_letters list                  the running local stack (STACK=name for another)
-    python -m commands.dead_letters redrive --function whatsapp-prod-send         on AWS: a dry run
-    python -m commands.dead_letters redrive --function whatsapp-prod-send --yes   on AWS: do it
-    python -m commands.dead_letters drop QUEUE_ID --yes   delete one that cannot be redriven
+    python -m commands.dead_letters list --stage prod              what waits, and what a redrive does with it
+    python -m commands.dead_letters redrive --stage prod           a dry run
+    python -m commands.dead_letters redrive --stage prod --yes     do it
+    python -m commands.dead_letters drop QUEUE_ID --stage prod --yes   delete one that cannot be redriven
 
-On AWS it needs lambda:GetFunctionConfiguration, the two queues, and read and write on the messages table.
+Without --stage or --stack NAME: the running local stack. On AWS it needs cloudformation:DescribeStacks,
+lambda:GetFunctionConfiguration, the two queues, and read and write on the messages table.
 """
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 from whatsapp.adapters.aws.queue import asked_at_of
-from whatsapp.bootstrap import App
 from whatsapp.domain.address import Address
 from whatsapp.domain.ports import ASKED_AT
 from whatsapp.domain.schedule import iso
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
-from commands.target import ERRORS, HELP, app_of
+from commands.target import Target, add_options, one_line_errors, target_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -79,46 +80,65 @@ class DeadLetterQueue:
                 raise
 
 
+@one_line_errors("dead_letters")
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m commands.dead_letters")
+    parser = argparse.ArgumentParser(
+        prog="python -m commands.dead_letters",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("command", choices=["list", "redrive", "drop"])
     parser.add_argument("queue_id", nargs="?", help="of the letter to drop, as `list` shows it")
     parser.add_argument("--yes", action="store_true", help="do it; without it, nothing is changed")
-    parser.add_argument("--function", help=HELP)
+    add_options(parser)
     given = parser.parse_args(arguments)
     if (given.command == "drop") != bool(given.queue_id):
         parser.error("`drop` takes the queue id of one letter, the other commands take none")
-    try:
-        return work(given.command, given.queue_id, app_of(given.function), dry_run=not given.yes)
-    except ERRORS as error:
-        print(f"dlq: {error}", file=sys.stderr)
-        return 1
+    return work(given.command, given.queue_id, target_of(given), dry_run=not given.yes)
 
 
-def work(command: str, queue_id: str | None, app: App, *, dry_run: bool) -> int:
+def work(command: str, queue_id: str | None, target: Target, *, dry_run: bool) -> int:
     """Show each letter with what a redrive does with it; unless it is a dry run, redrive them, or drop the one."""
+    print(target)
+    app = target.app()
     redrive = app.redrive_dead_letters
     queue = DeadLetterQueue(app.client("sqs"), app.settings.send_dead_letter_queue_url)
     left: list[Held] = []
-    shown = 0
+    actions: Counter[Action] = Counter()
+    gone = seen = 0
     for held in queue.take():
+        seen += 1
         if queue_id not in (None, held.letter.queue_message_id):
             left.append(held)
             continue
-        shown += 1
         plan = redrive.plan(held.letter)
+        actions[plan.action] += 1
         print(describe(held, plan))
         if not dry_run and (command == "drop" or (command == "redrive" and redrive.carry_out(plan))):
             queue.delete(held)
+            gone += 1
         else:
             left.append(held)
     for held in left:  # only now, because a letter that is put back would be received again
         queue.put_back(held)
-    print(f"\n{shown} dead letter{'' if shown == 1 else 's'}")
-    if shown and command != "list":
-        print(f"dry run: nothing was changed; `{command}` does it with --yes" if dry_run else "done")
-    return 0 if shown or queue_id is None else 1
+    if queue_id and not actions:
+        where = f"`python -m commands.dead_letters list{target.option}` shows them"
+        print(f"\nno dead letter has the queue id {queue_id} (of {seen} there): {where}", file=sys.stderr)
+        return 1
+    print(f"\n{summary(actions)}")
+    if actions and command != "list":
+        left_over = actions.total() - gone
+        done = f"done: {gone} {'dropped' if command == 'drop' else 'redriven'}, {left_over} left"
+        print(f"dry run: nothing was changed; `{command}` does it with --yes" if dry_run else done)
+    return 0
+
+
+def summary(actions: "Counter[Action]") -> str:
+    """How many letters there are, and what a redrive does with how many."""
+    total = actions.total()
+    parts = ", ".join(f"{number} to {_COUNTED[action]}" for action, number in actions.items())
+    return f"{total} dead letter{'' if total == 1 else 's'}" + (f": {parts}" if parts else "")
 
 
 def describe(held: Held, plan: Plan) -> str:
@@ -144,6 +164,14 @@ _WILL = {
     Action.REQUEUE: "redrive puts it back on the send queue",
     Action.DROP: "redrive drops the letter",
     Action.LEAVE: "redrive leaves it",
+}
+
+_COUNTED = {
+    Action.NUDGE: "nudge",
+    Action.RENEW: "send anew",
+    Action.REQUEUE: "put back on the send queue",
+    Action.DROP: "drop",
+    Action.LEAVE: "leave",
 }
 
 if __name__ == "__main__":

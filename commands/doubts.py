@@ -1,9 +1,9 @@
 """Settles every message whose status is `unknown` by Twilio's list.
 
-    python -m commands.doubts                                          the running local stack (STACK=name for another)
-    python -m commands.doubts --function whatsapp-prod-send            on AWS
-    python -m commands.doubts --function whatsapp-prod-send --resend   and sends again what the list certainly lacks
+    python -m commands.doubts --stage prod             settle what the list settles
+    python -m commands.doubts --stage prod --resend    and send again what the list certainly lacks
 
+Without --stage or --stack NAME: the running local stack.
 A message is sent again, as a new record that continues it, if it was posted 76 minutes ago or more, has not expired,
 was not canceled, and Twilio's list has nothing that may be it. On AWS it needs what `commands.restore` needs, and
 dynamodb:Scan on the messages table, which it reads through.
@@ -17,25 +17,24 @@ from typing import TYPE_CHECKING
 from whatsapp.bootstrap import App
 from whatsapp.domain.sending.lifecycle import IN_DOUBT
 
-from commands.target import ERRORS, HELP, app_of
+from commands.target import add_options, one_line_errors, target_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+@one_line_errors("doubts")
 def main(arguments: Sequence[str]) -> int:
     """Run it once; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m commands.doubts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--resend", action="store_true", help="send again what Twilio's list certainly lacks")
-    parser.add_argument("--function", help=HELP)
+    add_options(parser)
     given = parser.parse_args(arguments)
-    try:
-        print(work(app_of(given.function), resend=given.resend))
-    except ERRORS as error:
-        print(f"doubts: {error}", file=sys.stderr)
-        return 1
+    target = target_of(given)
+    print(target)
+    print(work(target.app(), resend=given.resend))
     return 0
 
 

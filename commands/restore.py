@@ -1,12 +1,12 @@
 """After tables were restored to an earlier moment: settles them by Twilio's lists, and releases sending.
 
-    python -m commands.restore --since 2026-11-29T09:00:00+05:30          the running local stack: a dry run
-    python -m commands.restore --since … --function whatsapp-prod-send         on AWS: a dry run
-    python -m commands.restore --since … --function whatsapp-prod-send --yes   do it
+    python -m commands.restore --since 2026-11-29T09:00:00+05:30 --stage prod          a dry run
+    python -m commands.restore --since 2026-11-29T09:00:00+05:30 --stage prod --yes    do it
 
+Without --stage or --stack NAME: the running local stack.
 `--since` is the moment that the tables were restored to. Sending is held from the first `--yes` on; one that is run 25
 minutes later or more releases it, because Twilio's list may be so late. It can be run as often as you like. On AWS it
-needs lambda:GetFunctionConfiguration, and what the send function's role may do.
+needs cloudformation:DescribeStacks, lambda:GetFunctionConfiguration, and what the send function's role may do.
 docs/operations.md has the whole procedure.
 """
 
@@ -21,9 +21,10 @@ from whatsapp.domain import periods
 from whatsapp.domain.schedule import iso
 from whatsapp.use_cases.recover_after_restore import Recovery
 
-from commands.target import ERRORS, HELP, app_of
+from commands.target import add_options, one_line_errors, target_of
 
 
+@one_line_errors("restore")
 def main(arguments: Sequence[str]) -> int:
     """Run it once; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -31,15 +32,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--since", type=moment, required=True, help="what the tables were restored to, with its zone")
     parser.add_argument("--yes", action="store_true", help="do it; without it, nothing is changed")
-    parser.add_argument("--function", help=HELP)
+    add_options(parser)
     given = parser.parse_args(arguments)
     if given.since < time.time() * 1000 - periods.RECONCILE_LOOK_BACK:
         parser.error("--since: at most 30 days ago, because older inbound messages are not stored again")
-    try:
-        print(work(app_of(given.function), given.since, dry_run=not given.yes))
-    except ERRORS as error:
-        print(f"restore: {error}", file=sys.stderr)
-        return 1
+    target = target_of(given)
+    print(target)
+    print(work(target.app(), given.since, dry_run=not given.yes))
     return 0
 
 

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError
 from local.alarms import Recorded, rings, template_alarms
 from local.aws import server_environment
 from local.http import ONE_EACH, SignedHttp
-from local.stack import Stack
+from local.stack import STACK_NAME, Stack
 
 _PATIENCE_S = 60.0
 
@@ -195,12 +195,12 @@ class Drill:
         ]
 
     def command(self, main: Callable[[list[str]], int], name: str, *arguments: str) -> str:
-        """Run an operator's command as on AWS, where the function is named; what it prints is in the transcript.
+        """Run an operator's command as on AWS, where the stack is named; what it prints is in the transcript.
 
         Raises:
             DrillFailedError: it failed.
         """
-        given = [*arguments, "--function", self.stack.outputs["SendFunctionName"]]
+        given = [*arguments, "--stack", STACK_NAME]
         self.say("on call", f"$ python -m {name} {' '.join(given)}")
         output = io.StringIO()
         environment = server_environment(AWS_ENDPOINT_URL=self.stack.aws_endpoint)

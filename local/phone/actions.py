@@ -180,7 +180,7 @@ class Actions:
         environment = server_environment(AWS_ENDPOINT_URL=self._stack["aws_endpoint"])
         tool = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "commands.dead_letters", "redrive", "--yes",
-            "--function", self._outputs["SendFunctionName"],
+            "--stack", self._stack["stack_name"],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         told, _ = await tool.communicate()

@@ -49,6 +49,7 @@ class Controls:
             ("POST", "configure"): self.configure,
             ("POST", "inbound"): self.inbound,
             ("POST", "patients"): self.patients,
+            ("POST", "senders"): self.senders,
             ("POST", "window"): self.window,
             ("POST", "clock"): self.clock,
             ("POST", "templates/{sid}/review"): self.review,
@@ -155,6 +156,19 @@ class Controls:
             setattr(patient, name, value)
         self._account.events.publish("patient", patient=patient_view(patient))
         return JSONResponse(patient_view(patient))
+
+    async def senders(self, request: Request) -> Response:
+        """Change a sender of ours: its status, such as OFFLINE, with the reasons; its webhook; its profile."""
+        body = await _body(request)
+        sender = self._account.senders.get(bare(body["address"]))
+        if sender is None:
+            raise ValueError(f"{body['address']} is no sender of this account")
+        sender.status = body.get("status", sender.status)
+        sender.offline_reasons = body.get("offline_reasons", sender.offline_reasons)
+        sender.webhook |= body.get("webhook", {})
+        sender.profile |= body.get("profile", {})
+        self._account.events.publish("sender", sender=vars(sender))
+        return JSONResponse(vars(sender))
 
     async def window(self, request: Request) -> Response:
         """Open or close the 24-hour window of an address with one sender, or with all of them."""

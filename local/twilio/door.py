@@ -97,11 +97,7 @@ class Door:
         Raises:
             TwilioError: 20003 for wrong credentials, 20404 for a path under another account.
         """
-        scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-        try:
-            user, _, password = b64decode(encoded).decode().partition(":")
-        except ValueError:
-            raise TwilioError(20003) from None
+        scheme, user, password = credentials(request)
         tokens = [self._account.auth_token, self._account.secondary_token]
         accepted = tokens if user == self._account.sid else [self._account.api_keys.get(user)]
         if scheme.lower() != "basic" or not any(
@@ -150,6 +146,20 @@ def _as_seen(answer: Response | None) -> dict[str, Any]:
 async def _later(seconds: float, honest: Callable[[], Awaitable[Response]]) -> None:
     await asyncio.sleep(seconds)
     await honest()
+
+
+def credentials(request: Request) -> tuple[str, str, str]:
+    """The scheme, user and password of a request.
+
+    Raises:
+        TwilioError: 20003 if they cannot be read.
+    """
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        user, _, password = b64decode(encoded).decode().partition(":")
+    except ValueError:
+        raise TwilioError(20003) from None
+    return scheme, user, password
 
 
 async def json_body(request: Request) -> dict[str, Any]:

@@ -71,6 +71,13 @@ _ROWS: tuple[tuple[int, Outcome, str, str, Certainty], ...] = (
         SEEN,
     ),
     (63038, 429, "Account exceeded the daily messages limit", "over `messages_per_day`", ASSUMED),
+    (
+        63100,
+        400,
+        "Validation Error",
+        "a sender's field that is missing or wrong; a logo that is no JPEG or PNG",
+        DOCUMENTED,
+    ),
     (21606, 400, "The 'From' phone number is not a valid message-capable number", FAULT_ONLY, ASSUMED),
     (21701, 400, "The Messaging Service does not exist", "an unknown MessagingServiceSid", ASSUMED),
     (21703, 400, "The Messaging Service contains no phone numbers", "a service without senders", ASSUMED),

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from local.twilio.accounts import AccountsApi
 from local.twilio.callbacks import Caller
 from local.twilio.connections import Connections
 from local.twilio.content import ContentApi
@@ -60,7 +61,8 @@ def build_app(account: Account, connections: Connections, media_host: str) -> St
             *MessagesApi(account, delivery).routes(door),
             *MediaApi(account, media_host).routes(door),
             *contents.routes(door),
-            *SendersApi(account).routes(door),
+            *SendersApi(account, caller).routes(door),
+            *AccountsApi(account).routes(door),
             *Controls(account, inbound, contents, tasks, connections).routes(),
         ],
         exception_handlers={404: not_found, 405: wrong_method},

@@ -185,6 +185,8 @@ class Sender:
     sid: str = field(default_factory=lambda: new_sid("XE"))
     webhook: dict[str, str | None] = field(default_factory=dict)
     profile: dict[str, Any] = field(default_factory=dict)
+    status: str = "ONLINE"
+    offline_reasons: list[dict[str, str]] | None = None
 
 
 @dataclass
@@ -208,6 +210,12 @@ class Settings:
     messages_per_day: int | None = None
     new_conversations_per_day: int | None = None
     marketing_per_day: int | None = None
+    account_type: str = "Full"
+    """Or `Trial`; only what the account says of itself: a trial's limits are not enforced."""
+    account_status: str = "active"
+    balance: str = "100.00"
+    sender_verification: str = "automatic"
+    """`code`: a number that is registered waits for the code that Meta sends to it, as numbers not of Twilio's do."""
     messaging_services: dict[str, list[str]] = field(default_factory=dict)
     """Senders by Messaging Service sid (`MG…`)."""
 
@@ -238,6 +246,7 @@ class Account:
         """Signs webhooks instead, once it is switched on."""
         self.api_keys = api_keys or {}
         self.events = EventLog()
+        self.created = now()
         self._addresses = [bare(sender) for sender in senders]
         self._inbound_url = inbound_url
         self.set_up()

@@ -3,16 +3,18 @@
 The files are edited as people edit them, and the running functions get them as by a deployment.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 from whatsapp.domain.templates.catalog import DIRECTORY, read_yaml
 
-from commands import templates
+from commands import target, templates
 from local.stack import Stack
 from local.templates.reload import CatalogError, reload_catalog
 from tests.product import Product, eventually
@@ -139,9 +141,10 @@ def test_a_wording_from_edit_to_use(product: Product, catalog: Path) -> None:
 def test_the_sync_of_people_brings_the_edited_files_along(
     product: Product, catalog: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(templates, "running_stack", lambda _: product.stack.describe())
+    monkeypatch.setattr(target, "running_stack", lambda _: product.stack.describe())
     edit(catalog, OLD.replace("Hello", "Good day"))
-    templates.main(["plan", str(catalog)])
+    with patch.dict(os.environ):
+        templates.main(["plan", str(catalog)])
     told = capsys.readouterr().out
     assert "The stack's functions have the edited catalog now." in told
     assert "create    follow_up (en)" in told

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -11,22 +12,21 @@ from commands import dead_letters as dlq
 from local import stacks
 from local.artifacts import ROOT
 from local.aws import server_environment
+from local.stack import STACK_NAME
 from tests.product import REMINDER, Product, eventually
 
 
-def run(product: Product, *arguments: str) -> str:
-    """As on AWS: the function is named, and boto3's own environment leads to the account."""
-    command = [
-        sys.executable,
-        "-m",
-        "commands.dead_letters",
-        *arguments,
-        "--function",
-        product.stack.outputs["SendFunctionName"],
-    ]
+def start(product: Product, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As on AWS: the stack is named, and boto3's own environment leads to the account."""
+    command = [sys.executable, "-m", "commands.dead_letters", *arguments, "--stack", STACK_NAME]
     env = server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint)
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+
+
+def run(product: Product, *arguments: str) -> str:
+    done = start(product, *arguments)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("whatsapp in ap-south-1, account 000000000000\n")
     return done.stdout
 
 
@@ -91,23 +91,32 @@ def test_one_letter_is_thrown_away(product: Product) -> None:
     assert len(product.dead_letters()) == before - 1
     assert queue_id not in run(product, "list")
 
+    again = start(product, "drop", queue_id, "--yes")
+    assert again.returncode == 1
+    assert f"no dead letter has the queue id {queue_id}" in again.stderr
+    assert f"list --stack {STACK_NAME}` shows them" in again.stderr
+
 
 def test_on_the_running_local_stack(
     product: Product, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in server_environment(AWS_ENDPOINT_URL=""):
-        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what the command sets is undone
     monkeypatch.delenv("STACK", raising=False)
     monkeypatch.setattr(stacks, "STACKS", product.stack.directory)
     product.stack.announce()
-    assert dlq.main(["list"]) == 0
-    assert "dead letter" in capsys.readouterr().out
+    with patch.dict(os.environ):
+        assert dlq.main(["list"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("whatsapp in the local stack\n")
+    assert "dead letter" in told
 
 
-def test_without_a_stack_or_function_it_says_what_to_do(
+def test_without_a_stack_it_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("STACK", raising=False)
     monkeypatch.setattr(stacks, "STACKS", tmp_path)
     assert dlq.main(["list"]) == 1
-    assert capsys.readouterr().err == "dlq: no stack is running: start one with `make run`\n"
+    assert capsys.readouterr().err == (
+        "dead_letters: no stack is running: start one with `make run`, "
+        "or say --stage dev or --stage prod for the one on AWS\n"
+    )

@@ -9,11 +9,12 @@ from whatsapp.domain import periods
 
 from commands import doubts
 from local.aws import server_environment
+from local.stack import STACK_NAME
 from tests.product import Product
 
 
 def run(product: Product, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    given = [*arguments, "--function", product.stack.outputs["SendFunctionName"]]
+    given = [*arguments, "--stack", STACK_NAME]
     old_enough: Any = dict.fromkeys(("RECONCILE_DOUBT", "DOUBT_HORIZON", "RESEND"), 0)
     with (
         patch.dict(os.environ, server_environment(AWS_ENDPOINT_URL=product.stack.aws_endpoint)),

@@ -8,6 +8,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message
+from whatsapp.use_cases.record_status import NO_MESSAGE
 
 from tests.app import UnitApp, message_id_of
 from tests.fakes import NOON
@@ -77,6 +78,14 @@ def test_callback_whose_worker_died_is_finished_by_the_sweep(app: UnitApp) -> No
     assert "due_at" not in stored(app, message, "delivered")
 
 
+def test_callback_of_no_message_is_taken_and_not_stored(app: UnitApp) -> None:
+    """The doctor's, which asks whether what Twilio signs is taken."""
+    asked = StatusUpdate(message_id=NO_MESSAGE, attempt="0" * 12, twilio_sid=OURS, status="queued", error_code=None)
+    assert app.record_status(asked) is None
+    assert app.backup(app.settings.messages_table) == {app.settings.messages_table: []}
+    assert app.metrics.counts == {}
+
+
 # --- which message -------------------------------------------------------------------------------------------------
 
 
@@ -99,7 +108,7 @@ def test_callback_of_an_older_attempt_changes_nothing(app: UnitApp, status: str,
 
 
 def test_callback_of_an_unknown_message_is_counted(app: UnitApp) -> None:
-    app.record_status(StatusUpdate(message_id="0" * 32, attempt="a", twilio_sid=OURS, status="sent"))
+    app.record_status(StatusUpdate(message_id="1" * 32, attempt="a", twilio_sid=OURS, status="sent"))
     assert app.metrics.counts == {"UnmatchedCallbacks": 1}
 
 

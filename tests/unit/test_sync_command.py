@@ -7,6 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
+from commands import templates
+from commands.target import Target
 from commands.templates import main
 
 ANSWER = {
@@ -18,6 +20,23 @@ ANSWER = {
     ],
     "problems": [],
 }
+
+
+TARGET = Target(
+    name="clinic",
+    region="ap-south-1",
+    account="123456789012",
+    stage="prod",
+    is_local=False,
+    status="UPDATE_COMPLETE",
+    outputs={"TemplateSyncFunctionName": "clinic-template-sync"},
+    parameters={},
+)
+
+
+@pytest.fixture(autouse=True)
+def found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "target_of", lambda _: TARGET)
 
 
 class Lambda:
@@ -44,18 +63,20 @@ class Lambda:
 def test_asks_the_function(arguments: list[str], event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     aws = Lambda(ANSWER)
     monkeypatch.setattr(boto3, "client", lambda _: aws)
-    assert main([*arguments, "--function", "clinic-template-sync"]) == 0
-    assert aws.asked == [("clinic-template-sync:live", event)]
+    assert main([*arguments, "--stage", "prod"]) == 0
+    assert aws.asked == [("clinic-template-sync", event)]
 
 
 def test_shows_what_is_to_do_and_no_more(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(boto3, "client", lambda _: Lambda(ANSWER))
-    main(["plan", "--function", "f"])
+    main(["plan"])
     assert capsys.readouterr().out.splitlines() == [
+        "clinic in ap-south-1, account 123456789012",
         "To do:",
         "  create    mood (en) en#2: new wording",
         "The catalog's wordings:",
         "  approved    mood (hi): It goes out.",
+        "1 wordings: 1 approved",
     ]
 
 
@@ -63,18 +84,13 @@ def test_shows_what_is_to_do_and_no_more(monkeypatch: pytest.MonkeyPatch, capsys
     ("aws", "says"),
     [
         (Lambda({**ANSWER, "problems": ["mood (en): Twilio answered 500"]}), "mood (en): Twilio answered 500"),
-        (Lambda({"errorMessage": "no table"}, FunctionError="Unhandled"), "f:live failed: no table"),
+        (Lambda({"errorMessage": "no table"}, FunctionError="Unhandled"), "clinic-template-sync failed: no table"),
     ],
 )
 def test_a_problem_is_an_exit_status(
     aws: Lambda, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(boto3, "client", lambda _: aws)
-    assert main(["sync", "--function", "f"]) == 1
+    assert main(["sync"]) == 1
     printed = capsys.readouterr()
     assert says in printed.out + printed.err
-
-
-def test_without_a_running_stack_it_says_how_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "--stack", "never-started"]) == 1
-    assert "make run" in capsys.readouterr().err

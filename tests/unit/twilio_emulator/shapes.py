@@ -160,9 +160,22 @@ def page_meta(key: str, item: Schema) -> Schema:
     )
 
 
+ACCOUNT = exactly(
+    sid=sid("AC"),
+    owner_account_sid=sid("AC"),
+    friendly_name=TEXT,
+    status={"enum": ["active", "suspended", "closed"]},
+    type={"enum": ["Trial", "Full"]},
+    auth_token=TEXT,
+    date_created=matching(RFC_2822),
+    date_updated=matching(RFC_2822),
+    uri=matching(r"^/2010-04-01/Accounts/AC\w+\.json$"),
+    subresource_uris=OBJECT,
+)
+
 SENDER = exactly(
     sid=sid("XE"),
-    status={"const": "ONLINE"},
+    status={"enum": ["CREATING", "ONLINE", "OFFLINE", "PENDING_VERIFICATION", "VERIFYING"]},
     sender_id=matching(r"^whatsapp:\+\d+$"),
     configuration=OBJECT,
     webhook=exactly(
@@ -175,7 +188,7 @@ SENDER = exactly(
     ),
     profile=OBJECT,
     properties=exactly(quality_rating=TEXT_OR_NULL, messaging_limit=TEXT_OR_NULL),
-    offline_reasons={"type": "null"},
+    offline_reasons=nullable(array(exactly(code=TEXT, message=TEXT, more_info=TEXT))),
     compliance={"type": "null"},
     url=matching(r"^https://messaging\.twilio\.com/v2/Channels/Senders/XE"),
 )

@@ -55,6 +55,7 @@ refusal(21655)(lambda emulator, _: emulator.create_message(ContentSid=UNKNOWN_CO
 refusal(21701)(lambda emulator, _: emulator.create_message(From=None, MessagingServiceSid=SERVICE, Body="hi"))
 refusal(21910)(lambda emulator, _: emulator.create_message(To=PATIENT, Body="hi"))
 refusal(63007)(lambda emulator, _: emulator.create_message(From="whatsapp:+14155550199", Body="hi"))
+refusal(63100)(lambda emulator, _: emulator.call("POST", "/messaging/v2/Channels/Senders", json={}))
 refusal(63031)(lambda emulator, _: emulator.create_message(To=FROM, Body="hi"))
 
 

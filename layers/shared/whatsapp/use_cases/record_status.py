@@ -12,6 +12,8 @@ from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.on_status import on_status, speaks_of
 from whatsapp.use_cases.commit import Commit
 
+NO_MESSAGE = "0" * 32
+"""The id of no message. A callback about it is taken and not stored: `commands.doctor` asks whether signed ones are."""
 _STEPS = 4
 """An update takes two steps at most; the others are for a message that another worker moves meanwhile."""
 
@@ -32,6 +34,8 @@ class RecordStatus:
 
         What changes nothing now never will: the message exists since before the POST, and only moves forward.
         """
+        if update.message_id == NO_MESSAGE:
+            return None
         message = self.messages.get(update.message_id)
         now = self.clock.now()
         changes = bool(message and speaks_of(message, update) and on_status(message, update, now))

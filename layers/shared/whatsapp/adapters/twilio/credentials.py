@@ -103,7 +103,7 @@ def parse_credentials(text: str, name: str) -> TwilioCredentials:
     except (ValueError, AttributeError):
         values, missing = {}, ["account_sid", "auth_token"]
     if missing:
-        how = f"fill in the secret {name} with aws secretsmanager put-secret-value (README, Deploy)"
+        how = f"fill in the secret {name} with make twilio-setup (docs/deploy.md)"
         raise MessagingError(
             "account_problem",
             f"Twilio's credentials are missing ({', '.join(missing)}): {how}",
