@@ -1,7 +1,6 @@
 """The mission's numbers, counted from what the page knows."""
 
 from collections import deque
-from typing import Any
 
 from local.phone.world import World, now_ms
 
@@ -51,7 +50,7 @@ def count(world: World, limit_ms: int) -> dict[str, float | None]:
         "sent": len(ours),
         "delivered": _percent(delivered, len(ours)),
         "read": _percent(read, len(ours)),
-        "replied": _percent(_replied(messages), len(ours)),
+        "replied": _percent(*_replied(world)),
         "deferred": sum(record["status"] == "deferred" for record in world.of("record").values()),
         "violations": _violations(world, limit_ms),
         "webhook_ms": _p95(webhooks[-200:]),
@@ -68,17 +67,18 @@ def _p95(values: list[int]) -> int | None:
     return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)] if values else None
 
 
-def _replied(messages: list[dict[str, Any]]) -> int:
-    """Messages of ours after which the patient wrote before we wrote again."""
+def _replied(world: World) -> tuple[int, int]:
+    """Proactive messages after which the patient wrote before the next one; and proactive messages in all."""
     waiting: set[str] = set()
-    replied = 0
-    for message in messages:
-        if message["direction"] != "inbound":
+    replied = proactive = 0
+    for message in world.of("message").values():
+        if message["direction"] == "inbound":
+            replied += message["patient"] in waiting
+            waiting.discard(message["patient"])
+        elif (world.get("record", message["message_id"] or "") or {}).get("lane") != "reply":
             waiting.add(message["patient"])
-        elif message["patient"] in waiting:
-            waiting.remove(message["patient"])
-            replied += 1
-    return replied
+            proactive += 1
+    return replied, proactive
 
 
 def _violations(world: World, limit_ms: int) -> int:

@@ -22,10 +22,11 @@ _deserialize = TypeDeserializer().deserialize
 class Records:
     """Reads the records that something has mentioned."""
 
-    def __init__(self, world: World, dynamodb: Any, table: str) -> None:
+    def __init__(self, world: World, dynamodb: Any, messages: str, contacts: str) -> None:
         self._world = world
         self._dynamodb = dynamodb
-        self._table = table
+        self._messages = messages
+        self._contacts = contacts
         self._mentioned: set[str] = set()
 
     def mention(self, message_id: str | None) -> None:
@@ -48,15 +49,32 @@ class Records:
             await asyncio.sleep(0.25)
 
     async def read(self, message_id: str) -> None:
-        """Read one record now."""
-        key = {"message_id": {"S": message_id}, "entry": {"S": "message"}}
-        found = await asyncio.to_thread(self._dynamodb.get_item, TableName=self._table, Key=key, ConsistentRead=True)
-        if "Item" not in found:
+        """Read one record now, and the contact that it is with."""
+        item = await self._item(self._messages, {"message_id": message_id, "entry": "message"})
+        if item is None:
             return
-        item = {name: _plain(_deserialize(value)) for name, value in found["Item"].items()}
         record = {name: item[name] for name in _SHOWN if item.get(name) is not None}
-        if self._world.put("record", message_id, record) and record.get("direction") == "outbound":
+        changed = self._world.put("record", message_id, record)
+        if changed and record.get("direction") == "outbound":
             tell_steps(self._world, record)
+        if changed and "contact_id" in record:
+            whose = "address" if record["direction"] == "inbound" else "to"
+            await self._read_contact(record["contact_id"], record.get(whose))
+
+    async def _read_contact(self, contact_id: str, address: str | None) -> None:
+        """What we know of a patient: an alias's row names the contact's."""
+        item = await self._item(self._contacts, {"contact_id": contact_id})
+        while item and "alias_of" in item:
+            item = await self._item(self._contacts, {"contact_id": item["alias_of"]})
+        if item and address:
+            known = {"contact_id": item["contact_id"], "opted_out_at": item.get("opted_out_at")}
+            self._world.put("contact", address, known)
+
+    async def _item(self, table: str, key: dict[str, str]) -> dict[str, Any] | None:
+        typed = {name: {"S": value} for name, value in key.items()}
+        found = await asyncio.to_thread(self._dynamodb.get_item, TableName=table, Key=typed, ConsistentRead=True)
+        item = found.get("Item")
+        return {name: _plain(_deserialize(value)) for name, value in item.items()} if item else None
 
 
 def _moves_fast(record: dict[str, Any]) -> bool:

@@ -37,6 +37,9 @@ effect(() => {
   if (!at.patient.value && current.value) at.patient.value = current.value.address;
 });
 
+/** When a patient asked for silence, as our own system knows it; null while they may be written to. */
+export const optedOutAt = (address) => things.contact.all.get(address)?.opted_out_at ?? null;
+
 /** What is left of a patient's window, in ms; 0 when it is closed. */
 export const windowLeft = (address) => Math.max(0, (closing.value.get(address) ?? 0) - whatsappNow.value);
 
@@ -76,11 +79,13 @@ function Row({ patient }) {
   const count = chosen ? 0 : unread.value.get(patient.address) ?? 0;
   const last = latest.value.get(patient.address);
   const left = windowLeft(patient.address);
-  const window = left ? `window open for ${length(left)}` : "window closed";
+  const stopped = optedOutAt(patient.address);
+  const window = `${stopped ? "opted out with STOP, " : ""}${left ? `window open for ${length(left)}` : "window closed"}`;
   return html`<button type="button" class="patient" title=${`${patient.profile_name || patient.address}, ${window}`} aria-current=${chosen ? "true" : null} onClick=${() => choose(patient.address)}>
     <${Avatar} patient=${patient} left=${left} />
     <span class="patient-text">
       <span class="patient-name">${patient.profile_name || patient.address}</span>
+      ${stopped && html`<span class="tag bad stop" aria-hidden="true">STOP</span>`}
       <span class="patient-last">${last ? snippet(last) : patient.address}</span>
     </span>
     <span class="patient-side">

@@ -3,13 +3,12 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { ask } from "./api.js";
-import { langOf, words } from "./format.js";
+import { langOf, languageName, words } from "./format.js";
 import { catalog, connection, things } from "./store.js";
 import { ActionButton, Empty, html, Icon, Sheet, useAction } from "./ui.js";
 
 const ORDER = ["pending", "received", "rejected", "paused", "disabled", "unsubmitted", "approved"];
 const TONE = { approved: "ok", pending: "wait", received: "wait", rejected: "bad", paused: "bad", disabled: "bad", unsubmitted: "wait" };
-const LANGUAGES = { en: "English", hi: "Hindi", ta: "Tamil", bn: "Bengali" };
 const CATEGORIES = ["UTILITY", "MARKETING", "AUTHENTICATION"];
 const opened = signal(null);
 /** What our own system says of each copy, by its sid. */
@@ -67,7 +66,7 @@ function Row({ template }) {
   return html`<li class="template ${isOpen ? "open" : ""}">
     <button type="button" class="template-row" aria-expanded=${isOpen} onClick=${() => (opened.value = isOpen ? null : template.sid)}>
       <span class="template-name">${words(nameOf(template))}</span>
-      <span class="dim">${LANGUAGES[template.language] ?? template.language} · ${category?.toLowerCase() || "no category"}</span>
+      <span class="dim">${languageName(template.language)} · ${category?.toLowerCase() || "no category"}</span>
       ${warnings.length > 0 && html`<span class="tag bad"><${Icon} name="alert" size=${12} /> ${warnings.join(", ")}</span>`}
       ${versions.value.get(template.sid)?.serves && html`<span class="tag ok">goes out</span>`}
       <span class="tag ${TONE[status]}">${status}</span>
