@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from local.phone.passing import elapsed
 from local.phone.world import World, now_ms
 
 _POINTS = 60
@@ -85,11 +86,12 @@ def _violations(world: World, limit_ms: int) -> int:
     """Pairs of proactive messages that Twilio accepted for one patient within the limit: must stay 0."""
     last: dict[str, int] = {}
     found = 0
+    jumps = (world.get("status", "passed") or {}).get("jumps", [])
     for message in world.of("message").values():
         record = world.get("record", message["message_id"] or "")
         if message["direction"] == "inbound" or not record or record.get("lane") != "proactive":
             continue
-        at, before = message["accepted_at"], last.get(message["patient"])
+        at, before = elapsed(message["accepted_at"], jumps), last.get(message["patient"])
         found += before is not None and at - before < limit_ms
         last[message["patient"]] = at
     return found

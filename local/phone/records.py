@@ -6,6 +6,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from local.phone.passing import real
 from local.phone.world import World
 
 OPEN = {"pending", "deferred", "retrying", "claimed", "sending", "unknown"}
@@ -16,6 +17,9 @@ _SHOWN = (
     "expires_at", "twilio_sid", "content_sid", "in_reply_to", "continues", "continued_as", "error", "kind", "address",
     "media", "button_payload", "variables", "throttled_since",
 )  # fmt: skip
+_MOMENTS = {
+    "t0", "status_at", "accepted_at", "created_at", "received_at", "due_at", "scheduled_for", "expires_at",
+}  # fmt: skip
 _deserialize = TypeDeserializer().deserialize
 
 
@@ -53,21 +57,24 @@ class Records:
         item = await self._item(self._messages, {"message_id": message_id, "entry": "message"})
         if item is None:
             return
+        jumps = (self._world.get("status", "passed") or {}).get("jumps", [])
         record = {name: item[name] for name in _SHOWN if item.get(name) is not None}
+        record |= {name: real(record[name], jumps) for name in _MOMENTS if name in record}
         changed = self._world.put("record", message_id, record)
         if changed and record.get("direction") == "outbound":
             tell_steps(self._world, record)
         if changed and "contact_id" in record:
             whose = "address" if record["direction"] == "inbound" else "to"
-            await self._read_contact(record["contact_id"], record.get(whose))
+            await self._read_contact(record["contact_id"], record.get(whose), jumps)
 
-    async def _read_contact(self, contact_id: str, address: str | None) -> None:
+    async def _read_contact(self, contact_id: str, address: str | None, jumps: list[dict[str, int]]) -> None:
         """What we know of a patient: an alias's row names the contact's."""
         item = await self._item(self._contacts, {"contact_id": contact_id})
         while item and "alias_of" in item:
             item = await self._item(self._contacts, {"contact_id": item["alias_of"]})
         if item and address:
-            known = {"contact_id": item["contact_id"], "opted_out_at": item.get("opted_out_at")}
+            stopped = item.get("opted_out_at")
+            known = {"contact_id": item["contact_id"], "opted_out_at": stopped and real(stopped, jumps)}
             self._world.put("contact", address, known)
 
     async def _item(self, table: str, key: dict[str, str]) -> dict[str, Any] | None:
