@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check simulate templates invoke bench counts trace mutants build requirements
+.PHONY: help setup run events demo test check simulate templates invoke bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -13,6 +13,8 @@ MINUTES ?= 15
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
+	@echo 'make run FORWARD=http://127.0.0.1:9000   the same, and the events go to your server, signed'
+	@echo 'make events                     every event of the running stack, a line each (JSON=1 for all of it)'
 	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
 	@echo 'make test                       all tests'
 	@echo 'make check                      format, lint, types, templates, the SAM build and what it ships'
@@ -30,6 +32,9 @@ setup:
 
 run: setup
 	@$(python) -m local run
+
+events: setup
+	@$(python) -m local events
 
 demo: setup
 	@$(python) -m local.demo

@@ -56,9 +56,10 @@ function Chat({ patient }) {
   }, [count]);
   // A message that arrives, a state with a code, a turned phone: whatever changes a height, the last bubble stays whole.
   useEffect(() => {
-    const watch = new ResizeObserver(() => atEnd.current && toEnd());
-    watch.observe(box.current);
-    watch.observe(box.current.firstChild);
+    const shown = box.current;
+    const watch = new ResizeObserver(() => atEnd.current && (shown.scrollTop = shown.scrollHeight));
+    watch.observe(shown);
+    watch.observe(shown.firstChild);
     return () => watch.disconnect();
   }, []);
   const newest = Math.max(0, ...rows.value.map(({ message }) => (message && message.direction !== "inbound" && reachedPhone(message) ? arrivedAt(message) : 0)));
