@@ -36,6 +36,7 @@ from local.phone.hub import Hub
 from local.phone.plumbing import LogWatcher, QueueWatcher, take_pulse
 from local.phone.records import Records
 from local.phone.watchers import BusWatcher, TwilioWatcher
+from local.phone.wording import watch
 from local.phone.world import World
 from local.processes import ServerError
 
@@ -126,6 +127,7 @@ class Phone:
             ("queues", QueueWatcher(self.world, self.aws("sqs"), outputs).follow),
             ("logs", LogWatcher(self.world, records, self.aws("logs"), outputs).follow),
             ("health", lambda: _every(2, lambda: _now(health.count))),
+            ("wording", lambda: watch(self.world, self._catalog)),
             ("pulse", lambda: _every(1, lambda: take_pulse(self.world, self.stack))),
         ]
         if self._schedules:

@@ -85,7 +85,7 @@ function Lost() {
 
 function Fontless() {
   if (fontless.value.length === 0) return null;
-  return html`<div class="banner wait" role="status"><${Icon} name="alert" /><span><b>No font for ${fontless.value.map(languageName).join(", ")}:</b> this browser draws boxes. On Debian and Ubuntu <code>apt-get install fonts-noto-core</code> brings one.</span>
+  return html`<div class="banner note" role="status"><${Icon} name="alert" /><span><b>No font for ${fontless.value.map(languageName).join(", ")}:</b> this browser draws boxes. On Debian and Ubuntu <code>apt-get install fonts-noto-core</code> brings one.</span>
     <${IconButton} icon="close" size=${15} label="Hide" onClick=${hideFontless} /></div>`;
 }
 

@@ -6,11 +6,14 @@ import { ask } from "./api.js";
 import { langOf, languageName, words } from "./format.js";
 import { catalog, connection, things } from "./store.js";
 import { ActionButton, Empty, html, Icon, Sheet, useAction } from "./ui.js";
+import { Wording } from "./wording.js";
 
 const ORDER = ["pending", "received", "rejected", "paused", "disabled", "unsubmitted", "approved"];
 const TONE = { approved: "ok", pending: "wait", received: "wait", rejected: "bad", paused: "bad", disabled: "bad", unsubmitted: "wait" };
 const CATEGORIES = ["UTILITY", "MARKETING", "AUTHENTICATION"];
 const opened = signal(null);
+/** What is shown: the copies at Twilio, or the files as somebody words them. */
+const view = signal("copies");
 /** What our own system says of each copy, by its sid. */
 const versions = signal(new Map());
 
@@ -49,10 +52,12 @@ export function Templates() {
   const counts = ORDER.map((state) => [state, sorted.filter((each) => each.approval.status === state).length]).filter(([, n]) => n);
   return html`<section class="templates" aria-label="Templates">
     <header class="panel-head">
+      <div class="segmented" role="group" aria-label="Templates shown">${[["copies", "At Twilio"], ["files", "Our files"]].map(([name, label]) =>
+        html`<button type="button" aria-pressed=${view.value === name} onClick=${() => (view.value = name)}>${label}</button>`)}</div>
       <p>${counts.map(([state, n]) => html`<span class="tag ${TONE[state]}">${n} ${state}</span>`)}</p>
       <${ActionButton} class="quiet" act=${sync} disabled=${connection.value !== "live"}><${Icon} name="run" size=${15} /> Sync the catalog<//>
     </header>
-    ${sorted.length === 0
+    ${view.value === "files" ? html`<${Wording} />` : sorted.length === 0
       ? html`<${Empty} icon="template" title="Twilio has no templates"><p>“Sync the catalog” submits ours. They stay pending until you decide here, as WhatsApp's reviewer.</p><//>`
       : html`<ul>${sorted.map((template) => html`<${Row} key=${template.sid} template=${template} />`)}</ul>`}
   </section>`;

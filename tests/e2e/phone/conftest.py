@@ -26,6 +26,8 @@ ARGUMENTS = [
 ]
 WIDE = {"width": 1280, "height": 860}
 TABS = ("story", "events", "templates", "queue", "alerts", "faults")
+OUTSIDE = (Path(__file__).parent / "outside.js").read_text()
+"""Evaluates to what the page shows beyond the screen or a box that hides it, and what lies over a control."""
 PATIENCE_MS = 20_000
 """How long the page may take to show what the stack does: the machine may be busy with other tests."""
 

@@ -1,17 +1,15 @@
 """Nothing leaves the screen and nothing lies over a control: at three widths, in every state of the page."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from local.phone import plumbing
-from tests.e2e.phone.conftest import Opened, go_to, query
+from tests.e2e.phone.conftest import OUTSIDE, Opened, go_to, query
 from tests.product import Product
 
 WIDTHS = {1440: 900, 1024: 768, 390: 844}
-OUTSIDE = (Path(__file__).parent / "outside.js").read_text()
 
 
 @pytest.fixture(scope="module")
