@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run doctor deploy twilio-setup demo test permissions check simulate templates invoke bench counts trace mutants build requirements
+.PHONY: help setup run events doctor deploy twilio-setup demo test permissions check simulate templates invoke bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -18,6 +18,8 @@ MINUTES ?= 15
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
+	@echo 'make run FORWARD=http://127.0.0.1:9000   the same, and the events go to your server, signed'
+	@echo 'make events                     every event of the running stack, a line each (JSON=1 for all of it)'
 	@echo 'make doctor                     what is wrong with the running stack, and what to do (STAGE=dev or prod for the one on AWS)'
 	@echo 'make deploy STAGE=dev           build, deploy to AWS, run the doctor (REF=tag for an earlier version, YES=1 for no questions)'
 	@echo 'make twilio-setup STAGE=dev     what is to do at Twilio; YES=1 does it; TO=+91... sends that phone a message'
@@ -39,6 +41,9 @@ setup:
 
 run: setup
 	@$(python) -m local run
+
+events: setup
+	@$(python) -m local events
 
 doctor: setup
 	@$(python) -m commands.doctor $(stage)

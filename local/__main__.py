@@ -1,9 +1,10 @@
-"""`python -m local run` and `python -m local invoke FN EVENT`: what `make run` and `make invoke` call."""
+"""`python -m local run`, `events` and `invoke FN EVENT`: what `make run`, `make events` and `make invoke` call."""
 
 import argparse
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.artifacts import BuildError
 from local.aws import client
+from local.bus import Forwarder, check_target, tail
 from local.claim import DirectoryTakenError
 from local.deploy import DeployError
 from local.orchestrator import Orchestrator
@@ -44,7 +46,8 @@ def main(arguments: list[str]) -> int:
     """Carry out one command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start a stack and its phone page, until Ctrl-C (PORT=, STACK=)")
+    commands.add_parser("run", help="start a stack and its phone page, until Ctrl-C (PORT=, STACK=, FORWARD=)")
+    commands.add_parser("events", help="print every event of the running stack's bus, until Ctrl-C (STACK=, JSON=1)")
     invoke_parser = commands.add_parser("invoke", help="run a function of the running stack on an event")
     invoke_parser.add_argument("function", metavar="FN", help="send, webhook or template_sync")
     invoke_parser.add_argument("event", metavar="EVENT", help="a JSON file, such as those in events/")
@@ -52,19 +55,31 @@ def main(arguments: list[str]) -> int:
     try:
         if given.command == "invoke":
             return invoke(given.function, given.event, os.environ.get("STACK", ""))
-        return run(os.environ.get("STACK", ""), os.environ.get("PORT", ""))
+        if given.command == "events":
+            return events(os.environ.get("STACK", ""), as_json=bool(os.environ.get("JSON")))
+        return run(os.environ.get("STACK", ""), os.environ.get("PORT", ""), os.environ.get("FORWARD", ""))
     except ERRORS as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 1
 
 
-def run(name: str, port: str) -> int:
-    """Start a stack with an orchestrator and the phone page, play one confirmation, and stay until Ctrl-C."""
+def run(name: str, port: str, forward: str = "") -> int:
+    """Start a stack with an orchestrator and the phone page, play one confirmation, and stay until Ctrl-C.
+
+    With `forward`, the events go to that server, which is the orchestrator then.
+    """
     check_port(port)
+    if forward:
+        check_target(forward)
     stop_on_signals()
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as exits:
         stack = start_stack(exits, name)
-        exits.enter_context(Orchestrator(stack.aws_endpoint, stack.outputs))
+        if forward:
+            secret = os.environ.get("FORWARD_SECRET") or secrets.token_hex(16)
+            exits.enter_context(Forwarder(stack.aws_endpoint, stack.outputs["BusName"], forward, secret))
+            print(f"Events go to {forward}, signed with FORWARD_SECRET={secret}", flush=True)
+        else:
+            exits.enter_context(Orchestrator(stack.aws_endpoint, stack.outputs))
         stack.sync_templates()
         with serving(stack.describe(), int(port or 0)) as phone:
             stack.invoke("SendFunctionName", FIRST_MESSAGE)
@@ -77,6 +92,15 @@ def run(name: str, port: str) -> int:
                 phone.tell_end(f"{error}".partition(". ")[0] + ".")
                 raise
     print("stopped")
+    return 0
+
+
+def events(name: str, *, as_json: bool) -> int:
+    """Print the running stack's events until Ctrl-C."""
+    stack = running_stack(name)
+    stop_on_signals()
+    with contextlib.suppress(KeyboardInterrupt):
+        tail(stack, as_json=as_json)
     return 0
 
 

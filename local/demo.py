@@ -29,6 +29,8 @@ from local.stack import FROM_ADDRESS, Stack
 ASHA = "+919812345678"
 LIMIT_S = 20
 PATIENCE_S = 20.0
+SILENCE_S = 1.0
+"""After so long, a wait says what it waits for."""
 CONFIRMATION = {
     "to": ASHA,
     "template": "appointment_confirmation",
@@ -241,8 +243,12 @@ class Demo:
         return {event.status for event in heard if event.message_id == message_id}
 
     def _wait(self, what: str, look: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + PATIENCE_S + LIMIT_S
+        began = time.monotonic()
+        deadline, told = began + PATIENCE_S + LIMIT_S, False
         while not (found := look()):
+            if not told and time.monotonic() > began + SILENCE_S:
+                print(f"{_clock()}  {'…':>12}  waiting: {what}", flush=True)
+                told = True
             if time.monotonic() > deadline:
                 raise StepFailedError(f"{what}: not seen within {PATIENCE_S + LIMIT_S:.0f} s")
             time.sleep(0.1)
@@ -286,7 +292,7 @@ def _clock(at: datetime | None = None) -> str:
 
 def main() -> int:
     """Play the demo on a stack of its own; its exit status."""
-    print("demo: starting a stack of its own …", flush=True)
+    print("demo: waiting for a stack of its own to start, about half a minute …", flush=True)
     with tempfile.TemporaryDirectory(prefix="whatsapp-demo-") as directory, \
             Stack(Path(directory), {"RateLimitSeconds": str(LIMIT_S)}) as stack, \
             Orchestrator(stack.aws_endpoint, stack.outputs) as orchestrator:  # fmt: skip

@@ -21,6 +21,18 @@ fail() {
     exit 1
 }
 
+# Runs a command that downloads; if it failed for want of a network, says so in its last line.
+download() { # what it brings, then the command
+    brings=$1 said=$(mktemp)
+    shift
+    "$@" 2>"$said" && { cat "$said" >&2; rm "$said"; return; }
+    cat "$said" >&2
+    offline=$(grep -Eic 'dns error|name resolution|getaddrinfo|failed to connect|connection refused|network is unreachable|timed out|NewConnectionError|error sending request' "$said" || true)
+    rm "$said"
+    [ "$offline" = 0 ] || fail "no network: the package index did not answer, so $brings could not be downloaded. Connect, or name a proxy (HTTPS_PROXY) or an index that you reach (UV_DEFAULT_INDEX, PIP_INDEX_URL), and run it again."
+    fail "installing $brings failed (see above)."
+}
+
 # Prints "3.12" and so on; nothing if it is not a Python that runs. (pyenv leaves commands that only complain.)
 version_of() {
     "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true
@@ -62,7 +74,7 @@ current() {
 sync() { # environment, then uv's choice of groups
     environment=$1
     shift
-    UV_PROJECT_ENVIRONMENT=$environment .venv/bin/uv sync --quiet --frozen "$@" || fail "installing into $environment failed (see above)."
+    download "$environment" env UV_PROJECT_ENVIRONMENT="$environment" .venv/bin/uv sync --quiet --frozen "$@"
     cp uv.lock "$environment/made-from.lock"
 }
 
@@ -79,7 +91,7 @@ if ! current .venv || ! right_python; then
         "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python has no venv module (Debian: apt-get install python3-venv)."
         "$python" -m venv --clear .venv || fail "$python could not make .venv."
     fi
-    [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv || fail "installing uv failed (see above)."
+    [ -x .venv/bin/uv ] || download uv .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
     sync .venv
 fi
 

@@ -20,6 +20,7 @@ from whatsapp.domain.templates.catalog import Catalog
 
 from local.aws import server_environment
 from local.http import SignedHttp
+from local.phone.passing import UnsettledError, let_pass
 from local.phone.world import World, now_ms
 from local.templates.reload import CatalogError, reload_catalog
 
@@ -51,7 +52,10 @@ class Actions:
         self._lambda = aws("lambda")
         self._sqs = aws("sqs")
         self._secrets = aws("secretsmanager")
+        self._events = aws("events")
+        self._dynamodb = aws("dynamodb")
         self._twilio = twilio
+        self._passing = asyncio.Lock()
         self._api = SignedHttp(stack["api_url"])
 
     def routes(self) -> list[Route]:
@@ -65,6 +69,10 @@ class Actions:
             Route("/api/redrive", _forgiving(self.redrive), methods=["POST"]),
             Route("/api/templates", _forgiving(self.versions), methods=["POST"]),
             Route("/api/templates/{sid}/review", _forgiving(self.review), methods=["POST"]),
+            Route("/api/pass", _forgiving(self.let_pass), methods=["POST"]),
+            Route("/api/messages/{message_id}", _forgiving(self.cancel), methods=["DELETE"]),
+            Route("/api/contacts/{contact_id}", _forgiving(self.erase), methods=["DELETE"]),
+            Route("/api/replay", _forgiving(self.replay), methods=["POST"]),
             Route("/api/twilio/{control}", _forgiving(self.control), methods=["POST", "DELETE"]),
             Route("/media/{sid}", _forgiving(self.medium), methods=["GET"]),
         ]
@@ -129,6 +137,58 @@ class Actions:
             data = b64encode((SAMPLES / name).read_bytes()).decode()
             body["media"] = [{"content_type": content_type, "base64": data}]
         return await self._ask_twilio("POST", "inbound", body)
+
+    async def let_pass(self, request: Request) -> Response:
+        """Let time pass, for the product and for WhatsApp: `{"seconds": 3600}`. What has become due then goes."""
+        seconds = int((await _json(request))["seconds"])
+        if seconds <= 0:
+            raise Refused("time passes forward only: say how many seconds")
+        tables = {self._outputs["MessagesTableName"]: ["message_id", "entry"],
+                  self._outputs["ContactsTableName"]: ["contact_id"],
+                  self._outputs["TemplatesTableName"]: ["template", "version"]}  # fmt: skip
+        if self._passing.locked():
+            raise Refused("time passes already: wait until it has")
+        try:
+            async with self._passing:
+                await asyncio.to_thread(let_pass, self._dynamodb, tables, seconds * 1000)
+        except UnsettledError as error:
+            raise Refused(str(error)) from None
+        before = (self._world.get("status", "passed") or {}).get("jumps", [])
+        self._world.put("status", "passed", {"jumps": [*before, {"at": now_ms(), "ms": seconds * 1000}]})
+        answer = await self._ask_twilio("POST", "clock", {"advance_seconds": seconds})
+        await self.run_task("sweep")
+        return answer
+
+    async def cancel(self, request: Request) -> Response:
+        """Call a message off: `DELETE /messages/{message_id}`."""
+        return await self._delete(f"/messages/{request.path_params['message_id']}")
+
+    async def erase(self, request: Request) -> Response:
+        """Forget a person: `DELETE /contacts/{contact_id}`."""
+        return await self._delete(f"/contacts/{request.path_params['contact_id']}")
+
+    async def _delete(self, path: str) -> Response:
+        answer = await asyncio.to_thread(self._api.request, "DELETE", path)
+        told = answer.json()
+        if answer.status_code >= 400:
+            raise Refused((told.get("error") or {}).get("detail") or f"the API answered {answer.status_code}")
+        return JSONResponse(told)
+
+    async def replay(self, request: Request) -> Response:
+        """What may come twice comes again: an event on the bus, or a webhook with its signature."""
+        body = await _json(request)
+        if "event" in body:
+            event = body["event"]
+            entry = {"Source": event["source"], "DetailType": event["detail-type"],
+                     "Detail": json.dumps(event["detail"]), "EventBusName": self._outputs["BusName"]}  # fmt: skip
+            await asyncio.to_thread(self._events.put_events, Entries=[entry])
+            return JSONResponse({"told": "The event is on the bus again, with its event_id."})
+        if not body["url"].startswith(self._stack["public_url"]):
+            raise Refused("this webhook is not ours")
+        headers = {"X-Twilio-Signature": body["signature"]}
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            answer = await http.post(body["url"].partition("#")[0], data=body["form"], headers=headers)
+        return JSONResponse({"told": f"The webhook answered {answer.status_code}."})
 
     async def control(self, request: Request) -> Response:
         """One of the emulated Twilio's own controls."""

@@ -1,8 +1,8 @@
 """The mission's numbers, counted from what the page knows."""
 
 from collections import deque
-from typing import Any
 
+from local.phone.passing import elapsed
 from local.phone.world import World, now_ms
 
 _POINTS = 60
@@ -51,7 +51,7 @@ def count(world: World, limit_ms: int) -> dict[str, float | None]:
         "sent": len(ours),
         "delivered": _percent(delivered, len(ours)),
         "read": _percent(read, len(ours)),
-        "replied": _percent(_replied(messages), len(ours)),
+        "replied": _percent(*_replied(world)),
         "deferred": sum(record["status"] == "deferred" for record in world.of("record").values()),
         "violations": _violations(world, limit_ms),
         "webhook_ms": _p95(webhooks[-200:]),
@@ -68,28 +68,30 @@ def _p95(values: list[int]) -> int | None:
     return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)] if values else None
 
 
-def _replied(messages: list[dict[str, Any]]) -> int:
-    """Messages of ours after which the patient wrote before we wrote again."""
+def _replied(world: World) -> tuple[int, int]:
+    """Proactive messages after which the patient wrote before the next one; and proactive messages in all."""
     waiting: set[str] = set()
-    replied = 0
-    for message in messages:
-        if message["direction"] != "inbound":
+    replied = proactive = 0
+    for message in world.of("message").values():
+        if message["direction"] == "inbound":
+            replied += message["patient"] in waiting
+            waiting.discard(message["patient"])
+        elif (world.get("record", message["message_id"] or "") or {}).get("lane") != "reply":
             waiting.add(message["patient"])
-        elif message["patient"] in waiting:
-            waiting.remove(message["patient"])
-            replied += 1
-    return replied
+            proactive += 1
+    return replied, proactive
 
 
 def _violations(world: World, limit_ms: int) -> int:
     """Pairs of proactive messages that Twilio accepted for one patient within the limit: must stay 0."""
     last: dict[str, int] = {}
     found = 0
+    jumps = (world.get("status", "passed") or {}).get("jumps", [])
     for message in world.of("message").values():
         record = world.get("record", message["message_id"] or "")
         if message["direction"] == "inbound" or not record or record.get("lane") != "proactive":
             continue
-        at, before = message["accepted_at"], last.get(message["patient"])
+        at, before = elapsed(message["accepted_at"], jumps), last.get(message["patient"])
         found += before is not None and at - before < limit_ms
         last[message["patient"]] = at
     return found

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import urllib.parse
 from typing import Any
 
 from local.aws import name_alone
@@ -13,6 +14,25 @@ _FUNCTIONS = ("SendFunctionName", "WebhookFunctionName", "TemplateSyncFunctionNa
 _START = re.compile(r"^START RequestId: (\S+)")
 _REPORT = re.compile(r"^REPORT RequestId: (\S+)\tDuration: ([\d.]+) ms")
 _PLATFORM = re.compile(r"^(START|END|REPORT) RequestId: ")
+
+
+async def take_pulse(world: World, stack: dict[str, Any]) -> None:
+    """Tell which parts of the stack have ended: nothing listens at their port any more."""
+    parts = {"the embedded AWS": stack["aws_endpoint"], "the emulated Twilio": stack["twilio_url"]}
+    down = [name for name, url in parts.items() if not await listens(url)]
+    since = (world.get("status", "pulse") or {}).get("since")
+    world.put("status", "pulse", {"down": down, "since": (since or now_ms()) if down else None})
+
+
+async def listens(url: str) -> bool:
+    """Whether anything listens at the URL's port."""
+    where = urllib.parse.urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 class QueueWatcher:

@@ -6,6 +6,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from local.phone.passing import real
 from local.phone.world import World
 
 OPEN = {"pending", "deferred", "retrying", "claimed", "sending", "unknown"}
@@ -16,16 +17,20 @@ _SHOWN = (
     "expires_at", "twilio_sid", "content_sid", "in_reply_to", "continues", "continued_as", "error", "kind", "address",
     "media", "button_payload", "variables", "throttled_since",
 )  # fmt: skip
+_MOMENTS = {
+    "t0", "status_at", "accepted_at", "created_at", "received_at", "due_at", "scheduled_for", "expires_at",
+}  # fmt: skip
 _deserialize = TypeDeserializer().deserialize
 
 
 class Records:
     """Reads the records that something has mentioned."""
 
-    def __init__(self, world: World, dynamodb: Any, table: str) -> None:
+    def __init__(self, world: World, dynamodb: Any, messages: str, contacts: str) -> None:
         self._world = world
         self._dynamodb = dynamodb
-        self._table = table
+        self._messages = messages
+        self._contacts = contacts
         self._mentioned: set[str] = set()
 
     def mention(self, message_id: str | None) -> None:
@@ -48,15 +53,35 @@ class Records:
             await asyncio.sleep(0.25)
 
     async def read(self, message_id: str) -> None:
-        """Read one record now."""
-        key = {"message_id": {"S": message_id}, "entry": {"S": "message"}}
-        found = await asyncio.to_thread(self._dynamodb.get_item, TableName=self._table, Key=key, ConsistentRead=True)
-        if "Item" not in found:
+        """Read one record now, and the contact that it is with."""
+        item = await self._item(self._messages, {"message_id": message_id, "entry": "message"})
+        if item is None:
             return
-        item = {name: _plain(_deserialize(value)) for name, value in found["Item"].items()}
+        jumps = (self._world.get("status", "passed") or {}).get("jumps", [])
         record = {name: item[name] for name in _SHOWN if item.get(name) is not None}
-        if self._world.put("record", message_id, record) and record.get("direction") == "outbound":
+        record |= {name: real(record[name], jumps) for name in _MOMENTS if name in record}
+        changed = self._world.put("record", message_id, record)
+        if changed and record.get("direction") == "outbound":
             tell_steps(self._world, record)
+        if changed and "contact_id" in record:
+            whose = "address" if record["direction"] == "inbound" else "to"
+            await self._read_contact(record["contact_id"], record.get(whose), jumps)
+
+    async def _read_contact(self, contact_id: str, address: str | None, jumps: list[dict[str, int]]) -> None:
+        """What we know of a patient: an alias's row names the contact's."""
+        item = await self._item(self._contacts, {"contact_id": contact_id})
+        while item and "alias_of" in item:
+            item = await self._item(self._contacts, {"contact_id": item["alias_of"]})
+        if item and address:
+            stopped = item.get("opted_out_at")
+            known = {"contact_id": item["contact_id"], "opted_out_at": stopped and real(stopped, jumps)}
+            self._world.put("contact", address, known)
+
+    async def _item(self, table: str, key: dict[str, str]) -> dict[str, Any] | None:
+        typed = {name: {"S": value} for name, value in key.items()}
+        found = await asyncio.to_thread(self._dynamodb.get_item, TableName=table, Key=typed, ConsistentRead=True)
+        item = found.get("Item")
+        return {name: _plain(_deserialize(value)) for name, value in item.items()} if item else None
 
 
 def _moves_fast(record: dict[str, Any]) -> bool:

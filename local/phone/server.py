@@ -34,9 +34,10 @@ from local.http import ONE_EACH
 from local.phone.actions import Actions, Refused
 from local.phone.health import Health
 from local.phone.hub import Hub
-from local.phone.plumbing import LogWatcher, QueueWatcher
+from local.phone.plumbing import LogWatcher, QueueWatcher, take_pulse
 from local.phone.records import Records
 from local.phone.watchers import BusWatcher, TwilioWatcher
+from local.phone.wording import watch
 from local.phone.world import World
 from local.processes import ServerError
 
@@ -120,7 +121,8 @@ class Phone:
     ) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Everything that runs beside the server: watchers, the health count, the schedules."""
         outputs = self.stack["outputs"]
-        records = Records(self.world, self.aws("dynamodb"), outputs["MessagesTableName"])
+        tables = outputs["MessagesTableName"], outputs["ContactsTableName"]
+        records = Records(self.world, self.aws("dynamodb"), *tables)
         bus = await asyncio.to_thread(BusWatcher, self.world, records, self.aws, outputs)
         health = Health(self.world, await asyncio.to_thread(self._rate_limit))
         parts: list[tuple[str, Callable[[], Awaitable[None]]]] = [
@@ -130,6 +132,8 @@ class Phone:
             ("queues", QueueWatcher(self.world, self.aws("sqs"), outputs).follow),
             ("logs", LogWatcher(self.world, records, self.aws("logs"), outputs).follow),
             ("health", lambda: _every(2, lambda: _now(health.count))),
+            ("wording", lambda: watch(self.world, self._catalog)),
+            ("pulse", lambda: _every(1, lambda: take_pulse(self.world, self.stack))),
         ]
         if self._schedules:
             parts += [

@@ -20,6 +20,7 @@ KINDS = {
     "patient": 500,
     "message": 20_000,
     "record": 20_000,
+    "contact": 500,
     "step": 5000,
     "invocation": 500,
     "template": 500,

@@ -37,13 +37,13 @@ def _check_and_show(directory: Path, *, show: bool) -> int:
         print(f"{directory} is no directory", file=sys.stderr)
         return 1
     problems = check_catalog(directory)
-    for problem in problems:
-        print(problem, file=sys.stderr)
     faulty = {problem.file.stem for problem in problems}
     catalog = Catalog(directory)
     if show:
         for template in (catalog.get(name) for name in catalog.names if name not in faulty):
-            print(f"{preview(template)}\n")
+            print(f"{preview(template)}\n", flush=True)
+    for problem in problems:  # last, where one looks
+        print(problem, file=sys.stderr, flush=True)
     number = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}" if problems else "no problems"
     print(f"templates: {len(catalog)} checked, {number}")
     return 1 if problems else 0

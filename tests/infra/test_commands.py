@@ -24,7 +24,7 @@ from local.stack import Stack
 def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place for stacks that has none."""
     monkeypatch.setattr(named_stacks, "STACKS", tmp_path / "stacks")
-    for variable in ("STACK", "PORT"):
+    for variable in ("STACK", "PORT", "FORWARD"):
         monkeypatch.delenv(variable, raising=False)
     return named_stacks.STACKS
 
@@ -129,6 +129,19 @@ def test_invoke_with_broken_json(event: Path, capsys: pytest.CaptureFixture[str]
     event.write_text('{"task": ')
     assert commands.main(["invoke", "send", str(event)]) == 1
     assert "is not JSON: Expecting value" in line_of(capsys)
+
+
+def test_the_events_of_no_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["events"]) == 1
+    assert line_of(capsys) == "events: no stack is running: start one with `make run`"
+
+
+def test_run_that_forwards_to_what_is_no_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORWARD", "9000")
+    assert commands.main(["run"]) == 1
+    assert "FORWARD=9000 is no URL of a server" in line_of(capsys)
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,21 @@ def test_environment_of_another_version_is_made_anew(clone: Path, path: Path) ->
     python_that_says(path, "python3.13", "3.13", venv=False)
     assert line_from_setup(clone, path).startswith("setup: python3.13 has no venv module")
     assert line_from_setup(clone, path, PYTHON="python3.13").startswith("setup: python3.13 has no venv module")
+
+
+def test_no_network_is_said(clone: Path) -> None:
+    """In a clone whose downloads go to a port at which nobody listens."""
+    nobody = "http://127.0.0.1:9"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True)
+    (clone / ".venv" / "bin" / "uv").symlink_to(ROOT / ".venv" / "bin" / "uv")
+    shutil.copy(ROOT / "pyproject.toml", clone)
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": str(clone), "PYTHON": sys.executable, "UV_CACHE_DIR": str(clone / "cache"),
+        "UV_HTTP_RETRIES": "0", "ALL_PROXY": nobody, "UV_DEFAULT_INDEX": f"{nobody}/simple",
+    }  # fmt: skip
+    run = subprocess.run(["sh", "local/setup.sh"], cwd=clone, env=environment, capture_output=True, text=True)
+    assert run.returncode == 1, run
+    assert run.stderr.splitlines()[-1].startswith("setup: no network: the package index did not answer, so .venv")
 
 
 def test_nothing_is_done_twice() -> None:

@@ -26,7 +26,7 @@ PROCESSES = 2
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
-    parser.add_argument("schedules", type=int, nargs="?", default=1000)
+    parser.add_argument("schedules", type=positive, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule; the next have the next")
     parser.add_argument("--side", choices=SIDES, help="this side alone")
     parser.add_argument("--defect", choices=ALL_DEFECTS, help="put this mistake into the code first")
@@ -44,6 +44,13 @@ def main(arguments: Sequence[str]) -> int:
         show_failures(side, tally)
         total.add(tally)
     return report(total, time.monotonic() - began)
+
+
+def positive(text: str) -> int:
+    """A number of schedules: none would prove nothing, and say that all is well."""
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"N={text} is no number of schedules: say 1 or more, such as N=1000")
+    return int(text)
 
 
 def side_of(asked: argparse.Namespace) -> str | None:

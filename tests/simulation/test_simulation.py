@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.simulation.__main__ import main
 from tests.simulation.defects import DEFECTS
 from tests.simulation.matrix import SCENARIOS, pairs, play_all, singles
 from tests.simulation.run import first_caught, simulate, simulate_many
@@ -65,3 +66,10 @@ def test_two_faults_break_nothing() -> None:
     some = pairs(share=0.001)
     assert len(some) > 30
     assert not play_all(some)
+
+
+@pytest.mark.parametrize("schedules", ["0", "-1", "many"])
+def test_no_schedule_at_all_is_an_error(schedules: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--", schedules])
+    assert f"N={schedules} is no number of schedules: say 1 or more" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from local.aws import client
 from local.phone.actions import Actions
 from local.phone.health import count
 from local.phone.hub import RING, Hub
+from local.phone.plumbing import take_pulse
 from local.phone.records import tell_steps
 from local.phone.world import KINDS, World
 
@@ -111,6 +113,35 @@ def test_shares_are_of_what_was_sent() -> None:
     message(world, "5", "asha", 4)
     numbers = count(world, 1)
     assert (numbers["sent"], numbers["delivered"], numbers["read"], numbers["replied"]) == (3, 66.7, 33.3, 33.3)
+
+
+def test_our_own_answers_do_not_lower_the_share_that_replied() -> None:
+    world = World(Hub())
+    message(world, "1", "asha", 0, lane="proactive")
+    message(world, "2", "asha", 1)
+    before = count(world, 1)["replied"]
+    message(world, "3", "asha", 2, lane="reply")
+    message(world, "4", "asha", 3)
+    assert before == count(world, 1)["replied"] == 100
+    message(world, "5", "asha", 4, lane="proactive")
+    assert count(world, 1)["replied"] == 50
+
+
+def test_a_part_of_the_stack_that_ended_is_named_since_when() -> None:
+    world = World(Hub())
+    with socket.create_server(("127.0.0.1", 0)) as aws, socket.create_server(("127.0.0.1", 0)) as twilio:
+        urls = [f"http://127.0.0.1:{server.getsockname()[1]}" for server in (aws, twilio)]
+        stack = dict(zip(("aws_endpoint", "twilio_url"), urls, strict=True))
+        asyncio.run(take_pulse(world, stack))
+        assert world.get("status", "pulse") == {"down": [], "since": None}
+        twilio.close()
+        asyncio.run(take_pulse(world, stack))
+        first = world.get("status", "pulse")
+    asyncio.run(take_pulse(world, stack))
+    assert first
+    assert first["down"] == ["the emulated Twilio"]
+    assert first["since"]
+    assert world.get("status", "pulse") == {**first, "down": ["the embedded AWS", "the emulated Twilio"]}
 
 
 def record(**changes: Any) -> dict[str, Any]:

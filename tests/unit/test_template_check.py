@@ -1,5 +1,6 @@
 """`make templates`: every problem with its file and line, all at once, and the preview."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,16 @@ def test_the_command_shows_what_is_good_and_tells_what_is_not(
     assert "│ Hello Asha," in out
     assert out.endswith("templates: 2 checked, 1 problem\n")
     assert err.startswith(f"{tmp_path / 'bad.yaml'}:1: the name is not the file's\n")
+
+
+def test_the_findings_stand_at_the_end_where_one_looks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "note.yaml").write_text(GOOD, encoding="utf-8")
+    with contextlib.redirect_stderr(sys.stdout):
+        main(["show", str(tmp_path)])
+    shown, _, findings = capfd.readouterr().out.rpartition("╰")
+    assert "│ Hello Asha," in shown
+    assert "bad.yaml:1: the name is not the file's" in findings
 
 
 def test_a_directory_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import { connection } from "./store.js";
 export async function ask(path, body = {}, method = "POST") {
   // Whoever acts must see what comes of it.
   if (connection.value === "lost") throw new Error("The stream is lost: sending is off until it is back.");
+  if (connection.value === "dead") throw new Error("The stack has ended: start it again with `make run`.");
   let answer;
   try {
     answer = await fetch(`/api/${path}`, {

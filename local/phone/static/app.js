@@ -4,13 +4,14 @@ import { render } from "preact";
 import { computed, effect } from "@preact/signals";
 import { Compose, quickSend } from "./compose.js";
 import { Events } from "./events.js";
-import { exactClock } from "./format.js";
+import { fontless, hideFontless } from "./fonts.js";
+import { exactClock, languageName } from "./format.js";
 import { Health } from "./health.js";
 import { enabled, help, KEYS, listen, switchKeys } from "./keys.js";
 import { Patients } from "./patients.js";
 import { Phone } from "./phone.js";
 import { Alerts, FaultBanner, Faults, Queue } from "./plumbing.js";
-import { at, connect, connection, faults, followVisibility, heardAt, notice, onPhone, rememberInUrl, rememberTheme, status, theme, things } from "./store.js";
+import { at, connect, connection, down, faults, followVisibility, heardAt, notice, onPhone, rememberInUrl, rememberTheme, status, theme, things } from "./store.js";
 import { Story } from "./story.js";
 import { Templates } from "./templates.js";
 import { html, Icon, IconButton, Sheet } from "./ui.js";
@@ -32,7 +33,7 @@ function App() {
   const place = narrowPlace.value;
   return html`<div class="page" data-place=${place} data-connection=${connection.value}>
     <${Top} />
-    <div class="banners"><${Lost} /><${FaultBanner} /></div>
+    <div class="banners"><${Lost} /><${Fontless} /><${FaultBanner} /></div>
     <main class="columns">
       <${Patients} />
       <${Phone} />
@@ -60,11 +61,14 @@ function tabKeys(event) {
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
 const THEME_ICON = { auto: "auto", light: "sun", dark: "moon" };
 
+const CONNECTION = { opening: "Opening the stream", live: "The stream is open, and the stack answers",
+  lost: "The page's server does not answer", dead: "The stack has ended" };
+
 function Top() {
   return html`<header class="top">
     <h1><img src="/static/icon.svg" alt="" width="22" height="22" /> WhatsApp <small>local</small></h1>
     <${Health} />
-    <span class="live ${connection.value}" title=${`Stream: ${connection.value}`}><i />${connection.value}</span>
+    <span class="live ${connection.value}" title=${CONNECTION[connection.value]}><i />${connection.value}</span>
     <${IconButton} icon=${THEME_ICON[theme.value]} label=${`Theme: ${theme.value}`} onClick=${() => (theme.value = THEMES[theme.value])} />
     <${IconButton} icon="key" label="Keys" onClick=${() => (help.value = true)} />
   </header>`;
@@ -73,8 +77,18 @@ function Top() {
 function Lost() {
   const ended = status("ended");
   if (ended) return html`<div class="banner bad" role="alert"><${Icon} name="alert" /><span><b>The stack has ended</b> · ${ended.reason} <code>make run</code> starts a new one.</span></div>`;
+  if (connection.value === "dead") {
+    const what = down.value.join(" and ");
+    return html`<div class="banner bad" role="alert"><${Icon} name="alert" /><span><b>${what.charAt(0).toUpperCase()}${what.slice(1)} ${down.value.length > 1 ? "have" : "has"} ended</b> · at ${exactClock(status("pulse").since).slice(0, 8)}. Nothing can be sent: end <code>make run</code> with Ctrl-C, and start it again.</span></div>`;
+  }
   if (connection.value !== "lost") return null;
   return html`<div class="banner bad" role="alert"><${Icon} name="alert" /><span><b>Reconnecting</b> · last event ${exactClock(heardAt.value).slice(0, 8)}. What you see is from then; sending is off.</span></div>`;
+}
+
+function Fontless() {
+  if (fontless.value.length === 0) return null;
+  return html`<div class="banner note" role="status"><${Icon} name="alert" /><span><b>No font for ${fontless.value.map(languageName).join(", ")}:</b> this browser draws boxes. On Debian and Ubuntu <code>apt-get install fonts-noto-core</code> brings one.</span>
+    <${IconButton} icon="close" size=${15} label="Hide" onClick=${hideFontless} /></div>`;
 }
 
 const PLACES = [["phone", "Phone", "phone"], ["story", "Story", "inside"], ["events", "Events", "bus"], ["more", "More", "more"]];

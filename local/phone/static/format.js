@@ -44,6 +44,11 @@ const SCRIPTS = [[/\p{Script=Devanagari}/u, "hi"], [/\p{Script=Tamil}/u, "ta"], 
 /** The language of a text, by its script, for fonts and screen readers; English otherwise. */
 export const langOf = (text) => SCRIPTS.find(([script]) => script.test(text ?? ""))?.[1] ?? "en";
 
+const LANGUAGES = { en: "English", hi: "Hindi", ta: "Tamil", bn: "Bengali" };
+
+/** `bn` -> `Bengali`. */
+export const languageName = (language) => LANGUAGES[language] ?? language;
+
 /** `session_reminder` -> `Session reminder`. */
 export function words(name) {
   const text = String(name ?? "").replaceAll("_", " ");

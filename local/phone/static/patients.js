@@ -4,8 +4,8 @@ import { computed, effect } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { ask } from "./api.js";
 import { clock, DAY, hueOf, initials, length } from "./format.js";
-import { at, messageOf, notice, patientOf, seenAt, stack, status, things, whatsappNow } from "./store.js";
-import { html, Icon, IconButton, Sheet, useAction } from "./ui.js";
+import { at, connection, messageOf, notice, patientOf, seenAt, status, things, whatsappNow } from "./store.js";
+import { ActionButton, html, Icon, IconButton, Sheet, useAction } from "./ui.js";
 
 /** When each patient's window with our sender closes, in epoch ms of WhatsApp's clock. */
 const closing = computed(() =>
@@ -36,6 +36,9 @@ export const current = computed(() => {
 effect(() => {
   if (!at.patient.value && current.value) at.patient.value = current.value.address;
 });
+
+/** When a patient asked for silence, as our own system knows it; null while they may be written to. */
+export const optedOutAt = (address) => things.contact.all.get(address)?.opted_out_at ?? null;
 
 /** What is left of a patient's window, in ms; 0 when it is closed. */
 export const windowLeft = (address) => Math.max(0, (closing.value.get(address) ?? 0) - whatsappNow.value);
@@ -76,11 +79,13 @@ function Row({ patient }) {
   const count = chosen ? 0 : unread.value.get(patient.address) ?? 0;
   const last = latest.value.get(patient.address);
   const left = windowLeft(patient.address);
-  const window = left ? `window open for ${length(left)}` : "window closed";
+  const stopped = optedOutAt(patient.address);
+  const window = `${stopped ? "opted out with STOP, " : ""}${left ? `window open for ${length(left)}` : "window closed"}`;
   return html`<button type="button" class="patient" title=${`${patient.profile_name || patient.address}, ${window}`} aria-current=${chosen ? "true" : null} onClick=${() => choose(patient.address)}>
     <${Avatar} patient=${patient} left=${left} />
     <span class="patient-text">
       <span class="patient-name">${patient.profile_name || patient.address}</span>
+      ${stopped && html`<span class="tag bad stop" aria-hidden="true">STOP</span>`}
       <span class="patient-last">${last ? snippet(last) : patient.address}</span>
     </span>
     <span class="patient-side">
@@ -145,6 +150,13 @@ export function Switches({ patient, onClose }) {
   const left = windowLeft(patient.address);
   // A switch stays as it was turned until Twilio tells of it, and goes back if it was refused.
   const [turned, setTurned] = useState({});
+  const [erasing, setErasing] = useState(false);
+  const contact = things.contact.all.get(patient.address);
+  const erase = async () => {
+    await ask(`contacts/${contact.contact_id}`, undefined, "DELETE");
+    notice.value = "Erased: what the clinic still had of this patient goes now.";
+    onClose();
+  };
   const turn = (name, value) => act(async () => {
     setTurned((before) => ({ ...before, [name]: value }));
     try {
@@ -165,8 +177,14 @@ export function Switches({ patient, onClose }) {
         <button type="button" class="quiet" disabled=${!left} onClick=${() => act(() => ask("twilio/window", { address: patient.address, open: false }))}>Close it</button>
       </div>
       <div class="row">
-        <span class="grow"><b>WhatsApp's clock</b><small>${clock(whatsappNow.value)}: moves windows and limits of WhatsApp; our own limit of ${length((stack.value.rate_limit_s ?? 3600) * 1000)} keeps real time</small></span>
-        <button type="button" class="quiet" onClick=${() => act(() => ask("twilio/clock", { advance_seconds: 25 * 3600 }))}>25 h on</button>
+        <span class="grow"><b>Let time pass</b><small>for WhatsApp (its clock: ${clock(whatsappNow.value)}) and for us, for every patient: the limit, what waits, what expires</small></span>
+        ${[1, 25].map((hours) => html`<${ActionButton} class="quiet" disabled=${connection.value !== "live"} act=${() => ask("pass", { seconds: hours * 3600 })}>${hours} h on<//>`)}
+      </div>
+      <div class="row">
+        <span class="grow"><b>Erase</b><small>what the clinic knows of this patient: messages, contact, files. Twilio's copies too</small></span>
+        ${erasing
+          ? html`<button type="button" class="quiet danger" disabled=${connection.value !== "live"} onClick=${() => act(erase)}>Erase for good</button>`
+          : html`<button type="button" class="quiet danger" disabled=${!contact} onClick=${() => setErasing(true)}>Erase …</button>`}
       </div>
     </div>
   </${Sheet}>`;

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Bubble } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { dateLine, dayOf, length, when, words } from "./format.js";
-import { arrivedAt, Avatar, current, reachedPhone, Switches, windowLeft } from "./patients.js";
+import { arrivedAt, Avatar, current, optedOutAt, reachedPhone, Switches, windowLeft } from "./patients.js";
 import { at, codes, hidden, idOf, look, now, onPhone, open, things } from "./store.js";
 import { Empty, html, Icon, IconButton } from "./ui.js";
 
@@ -28,12 +28,13 @@ export function Phone() {
   const patient = current.value;
   const [switches, setSwitches] = useState(false);
   if (!patient) return html`<section class="phone" aria-label="Phone" data-region><${Empty} icon="phone" title="No patients yet"><p>Add one with <b>+</b> above the list: an ordinary WhatsApp user.</p><//></section>`;
-  const left = windowLeft(patient.address);
+  const left = windowLeft(patient.address), stopped = optedOutAt(patient.address);
   return html`<section class="phone" aria-label="Phone" data-region tabindex="-1">
     <header class="phone-top">
       <${Avatar} patient=${patient} left=${left} size=${40} />
       <div class="phone-who">
         <h2>${patient.profile_name || patient.address}</h2>
+        ${stopped && html`<p class="stopped">opted out with STOP, ${when(stopped, now.value)}: nothing is sent</p>`}
         <p class=${left ? "" : "closed"}>${left ? `window open: ${length(left)} left` : "window closed: templates only"}</p>
       </div>
       <${IconButton} icon="more" label="Switches of this phone" onClick=${() => setSwitches(true)} />
@@ -51,9 +52,16 @@ function Chat({ patient }) {
   const count = rows.value.length;
   const [behind, setBehind] = useState(0);
   useEffect(() => {
-    if (atEnd.current) box.current.scrollTop = box.current.scrollHeight;
-    else setBehind((before) => before + 1);
+    if (!atEnd.current) setBehind((before) => before + 1);
   }, [count]);
+  // A message that arrives, a state with a code, a turned phone: whatever changes a height, the last bubble stays whole.
+  useEffect(() => {
+    const shown = box.current;
+    const watch = new ResizeObserver(() => atEnd.current && (shown.scrollTop = shown.scrollHeight));
+    watch.observe(shown);
+    watch.observe(shown.firstChild);
+    return () => watch.disconnect();
+  }, []);
   const newest = Math.max(0, ...rows.value.map(({ message }) => (message && message.direction !== "inbound" && reachedPhone(message) ? arrivedAt(message) : 0)));
   useEffect(() => {
     if (!hidden.value && box.current.offsetParent) look(patient.address, newest);
@@ -68,12 +76,12 @@ function Chat({ patient }) {
   };
   const toEnd = () => (box.current.scrollTop = box.current.scrollHeight);
   return html`<div class="chat-box">
-    <ol class="chat" ref=${box} onScroll=${scrolled} aria-label=${`Messages with ${patient.profile_name || patient.address}`} tabindex="0">
+    <div class="chat" ref=${box} onScroll=${scrolled} role="region" aria-label=${`Messages with ${patient.profile_name || patient.address}`} tabindex="0"><ol>
       ${count === 0 && html`<${Nothing} patient=${patient} />`}
       ${rows.value.map((row, n) => html`
         ${(n === 0 || dayOf(rows.value[n - 1].at) !== dayOf(row.at)) && html`<li class="date" key=${`date ${dayOf(row.at)}`}><span>${dateLine(row.at, now.value)}</span></li>`}
         <${Row} key=${row.id} row=${row} />`)}
-    </ol>
+    </ol></div>
     ${behind > 0 && html`<button type="button" class="pill to-end" onClick=${toEnd}>${behind} new ↓</button>`}
   </div>`;
 }

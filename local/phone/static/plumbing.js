@@ -19,11 +19,11 @@ export function Queue() {
   const redrive = async () => (told.value = (await ask("redrive")).told);
   return html`<section class="plumbing" aria-label="Queue">
     <dl class="figures">
-      <div><dt>Visible</dt><dd>${queue.waiting}</dd></div>
-      <div><dt>In flight</dt><dd>${queue.in_flight}</dd></div>
-      <div><dt>Delayed</dt><dd>${queue.delayed}</dd></div>
-      <div><dt>Oldest</dt><dd>${queue.since ? length(now.value - queue.since) : "–"}</dd></div>
-      <div class=${queue.dead ? "bad" : ""}><dt>Dead letters</dt><dd>${queue.dead}</dd></div>
+      <div title="Messages that the send function may take now"><dt>Visible</dt><dd>${queue.waiting}</dd></div>
+      <div title="Messages that the send function has taken and not yet done with"><dt>In flight</dt><dd>${queue.in_flight}</dd></div>
+      <div title="Messages that SQS holds back for some seconds, such as nudges"><dt>Delayed</dt><dd>${queue.delayed}</dd></div>
+      <div title="How long the queue has not been empty"><dt>Oldest</dt><dd>${queue.since ? length(now.value - queue.since) : "–"}</dd></div>
+      <div class=${queue.dead ? "bad" : ""} title="Messages that were given up, or could not be read"><dt>Dead letters</dt><dd>${queue.dead}</dd></div>
     </dl>
     <h3>Waiting for their time</h3>
     ${waiting.length === 0 ? html`<p class="dim">No record waits. A second unprompted message to one patient within the limit is deferred, and waits here.</p>` : html`<ul class="rows">${waiting.map((record) => html`

@@ -32,18 +32,22 @@ class Things {
 }
 
 export const things = Object.fromEntries(
-  ["patient", "message", "record", "step", "invocation", "template", "alert", "dead", "status"]
+  ["patient", "message", "record", "contact", "step", "invocation", "template", "alert", "dead", "status"]
     .map((kind) => [kind, new Things()]),
 );
 export const catalog = signal([]);
 export const codes = signal({});
 export const now = signal(Date.now());
-/** `opening`, `live`, `lost`; and when the last word came. */
-export const connection = signal("opening");
+/** The stream: `opening`, `live` or `lost`; and when the last word came. */
+const stream = signal("opening");
 export const heardAt = signal(Date.now());
 export const notice = signal("");
 
 export const status = (name) => things.status.all.get(name);
+/** What of the stack has ended, by name, while the page's own server still answers. */
+export const down = computed(() => status("pulse")?.down ?? []);
+/** The stream's state; `dead` when it lives and the stack behind it does not. */
+export const connection = computed(() => (stream.value === "live" && down.value.length > 0 ? "dead" : stream.value));
 export const faults = computed(() => status("faults")?.active ?? []);
 export const stack = computed(() => status("stack") ?? {});
 /** WhatsApp's clock, which can be moved ahead of ours. */
@@ -80,7 +84,7 @@ function take(changes) {
 }
 
 function lost() {
-  connection.value = "lost";
+  stream.value = "lost";
 }
 
 async function read() {
@@ -133,7 +137,7 @@ function follow(again) {
   source = new EventSource(`/api/stream?last_id=${encodeURIComponent(lastId)}`);
   const mine = source;
   mine.addEventListener("hello", () => {
-    connection.value = "live";
+    stream.value = "live";
     heardAt.value = Date.now();
   });
   mine.addEventListener("reset", () => {
@@ -196,7 +200,7 @@ export function open(messageId, { stay = false } = {}) {
 
 export function patientOf(messageId) {
   const record = things.record.all.get(messageId);
-  return messageOf(messageId)?.patient ?? record?.to ?? record?.address;
+  return messageOf(messageId)?.patient ?? (record?.direction === "inbound" ? record.address : record?.to);
 }
 
 /** Twilio's view of a message, by our id of it. */

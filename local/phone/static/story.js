@@ -1,11 +1,12 @@
 // The story of the selected message: one sentence, then who held it when, and on a click what was said.
 
 import { computed, signal } from "@preact/signals";
+import { ask } from "./api.js";
 import { clock, exactClock, firstName, langOf, length, words } from "./format.js";
 import { current } from "./patients.js";
-import { at, codes, idOf, messageOf, now, open, patientOf, things } from "./store.js";
+import { at, codes, connection, idOf, messageOf, notice, now, open, patientOf, things } from "./store.js";
 import { axisOf, headlineOf, LANE_NAMES, LANES, rowsOf, stepsOf } from "./storymodel.js";
-import { Copy, Empty, html, Icon, Json, useWidth } from "./ui.js";
+import { ActionButton, Copy, Empty, html, Icon, Json, useWidth } from "./ui.js";
 
 /** True time, without breaks. */
 export const linear = signal(false);
@@ -50,10 +51,14 @@ export function Story() {
     </header>
     ${failure && html`<p class="plain-words"><${Icon} name="alert" size=${16} /> <span><b>${failure.code}</b> ${codes.value[failure.code]}.</span></p>`}
     <${Links} record=${record} />
+    ${WAITING.includes(record?.status) && html`<p class="story-links"><${ActionButton} class="quiet danger" disabled=${connection.value !== "live"} act=${() => ask(`messages/${record.message_id}`, undefined, "DELETE")}><${Icon} name="cross" size=${15} /> Cancel it<//></p>`}
     <${Lanes} steps=${steps} chosen=${chosen} />
     <${StepList} steps=${steps} chosen=${chosen} />
   </article>`;
 }
+
+/** Until a worker posts it, a message can be called off. */
+const WAITING = ["pending", "deferred", "retrying"];
 
 /** One record stands for at most one message: what comes before or after it is another story. */
 function Links({ record }) {
@@ -126,10 +131,13 @@ function StepList({ steps, chosen }) {
 function Detail({ step }) {
   const { request, answer, event, alert, form, ...rest } = step.detail;
   const logs = logsOf(step);
+  const signature = request?.["X-Twilio-Signature"];
+  const replayed = event ? { event } : signature ? { url: request.url, signature, form } : null;
   const parts = [["Request", request], ["Form", form], ["Answer", answer], ["Event", event], ["More", Object.values(rest).some(Boolean) ? rest : null]]
     .filter(([, value]) => value);
   return html`<section class="detail" aria-label=${step.title}>
     ${step.code && html`<p class="plain-words ${step.state}"><${Icon} name="alert" size=${16} /> <span><b>${step.code}</b> ${codes.value[step.code] ?? (step.detail.error ?? step.detail.answer?.error)?.detail ?? ""}</span></p>`}
+    ${replayed && html`<p><${ActionButton} class="quiet" disabled=${connection.value !== "live"} act=${async () => (notice.value = (await ask("replay", replayed)).told)}><${Icon} name="run" size=${15} /> ${event ? "Publish it again" : "Send it again"}<//></p>`}
     ${alert && html`<pre class="code wrap" tabindex="0" aria-label="Alert">${alert}</pre>`}
     ${parts.map(([name, value]) => html`<div class="part" key=${name}><h4>${name}<${Copy} text=${JSON.stringify(value, null, 2)} /></h4><${Json} value=${value} label=${name} /></div>`)}
     ${logs.length > 0 && html`<div class="part"><h4>Log <small>${logs[0].function}</small><${Copy} text=${logs.flatMap((each) => each.lines).join("\n")} /></h4>

@@ -3,15 +3,17 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { ask } from "./api.js";
-import { langOf, words } from "./format.js";
+import { langOf, languageName, words } from "./format.js";
 import { catalog, connection, things } from "./store.js";
 import { ActionButton, Empty, html, Icon, Sheet, useAction } from "./ui.js";
+import { Wording } from "./wording.js";
 
 const ORDER = ["pending", "received", "rejected", "paused", "disabled", "unsubmitted", "approved"];
 const TONE = { approved: "ok", pending: "wait", received: "wait", rejected: "bad", paused: "bad", disabled: "bad", unsubmitted: "wait" };
-const LANGUAGES = { en: "English", hi: "Hindi", ta: "Tamil", bn: "Bengali" };
 const CATEGORIES = ["UTILITY", "MARKETING", "AUTHENTICATION"];
 const opened = signal(null);
+/** What is shown: the copies at Twilio, or the files as somebody words them. */
+const view = signal("copies");
 /** What our own system says of each copy, by its sid. */
 const versions = signal(new Map());
 
@@ -50,10 +52,12 @@ export function Templates() {
   const counts = ORDER.map((state) => [state, sorted.filter((each) => each.approval.status === state).length]).filter(([, n]) => n);
   return html`<section class="templates" aria-label="Templates">
     <header class="panel-head">
+      <div class="segmented" role="group" aria-label="Templates shown">${[["copies", "At Twilio"], ["files", "Our files"]].map(([name, label]) =>
+        html`<button type="button" aria-pressed=${view.value === name} onClick=${() => (view.value = name)}>${label}</button>`)}</div>
       <p>${counts.map(([state, n]) => html`<span class="tag ${TONE[state]}">${n} ${state}</span>`)}</p>
       <${ActionButton} class="quiet" act=${sync} disabled=${connection.value !== "live"}><${Icon} name="run" size=${15} /> Sync the catalog<//>
     </header>
-    ${sorted.length === 0
+    ${view.value === "files" ? html`<${Wording} />` : sorted.length === 0
       ? html`<${Empty} icon="template" title="Twilio has no templates"><p>“Sync the catalog” submits ours. They stay pending until you decide here, as WhatsApp's reviewer.</p><//>`
       : html`<ul>${sorted.map((template) => html`<${Row} key=${template.sid} template=${template} />`)}</ul>`}
   </section>`;
@@ -67,7 +71,7 @@ function Row({ template }) {
   return html`<li class="template ${isOpen ? "open" : ""}">
     <button type="button" class="template-row" aria-expanded=${isOpen} onClick=${() => (opened.value = isOpen ? null : template.sid)}>
       <span class="template-name">${words(nameOf(template))}</span>
-      <span class="dim">${LANGUAGES[template.language] ?? template.language} · ${category?.toLowerCase() || "no category"}</span>
+      <span class="dim">${languageName(template.language)} · ${category?.toLowerCase() || "no category"}</span>
       ${warnings.length > 0 && html`<span class="tag bad"><${Icon} name="alert" size=${12} /> ${warnings.join(", ")}</span>`}
       ${versions.value.get(template.sid)?.serves && html`<span class="tag ok">goes out</span>`}
       <span class="tag ${TONE[status]}">${status}</span>

@@ -25,6 +25,9 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 WIDE = {"width": 1280, "height": 860}
+TABS = ("story", "events", "templates", "queue", "alerts", "faults")
+OUTSIDE = (Path(__file__).parent / "outside.js").read_text()
+"""Evaluates to what the page shows beyond the screen or a box that hides it, and what lies over a control."""
 PATIENCE_MS = 20_000
 """How long the page may take to show what the stack does: the machine may be busy with other tests."""
 
@@ -122,6 +125,18 @@ def hold(page: Page, url: str) -> list[Route]:
 
     page.route(url, keep)
     return held
+
+
+def go_to(page: Page, tab: str) -> None:
+    """Open a tab, which on a narrow page lies behind the places at the bottom."""
+    place = page.get_by_role("navigation", name="Places").get_by_role(
+        "button", name=tab.title() if tab in TABS[:2] else "More"
+    )
+    if place.is_visible():
+        place.click()
+    if tab not in TABS[:2] or not place.is_visible():
+        page.get_by_role("tab", name=tab.title()).click()
+    expect(page.locator("#panel > *").first).to_be_visible()
 
 
 def put(phone: Phone, kind: str, key: str, value: dict[str, Any]) -> None:

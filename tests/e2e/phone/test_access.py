@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from local.phone.server import Phone
 from local.phone.watchers import PATIENTS
-from tests.e2e.phone.conftest import Opened, put_steps, px, query
+from tests.e2e.phone.conftest import TABS, Opened, go_to, put_steps, px, query
 from tests.product import Product
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
@@ -19,7 +19,6 @@ SMALL = """all => all.map(e => [e, e.getBoundingClientRect()])
     .filter(([e, r]) => r.width && (r.height < 43.5 || r.width < 24) && !e.matches('.bar, .meta-open, [type=checkbox]'))
     .map(([e, r]) => `${e.className} ${e.textContent.trim().slice(0, 30)} ${r.width}×${r.height}`)"""
 """Targets below 44 px of height, or 24 of width. A bar has its row below it, and a time its whole bubble."""
-TABS = ("story", "events", "templates", "queue", "alerts", "faults")
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +43,6 @@ def violations(page: Page) -> list[str]:
         for v in found["violations"]
         for node in v["nodes"]
     ]
-
-
-def go_to(page: Page, tab: str) -> None:
-    """Open a tab, which on a narrow page lies behind the places at the bottom."""
-    place = page.get_by_role("navigation", name="Places").get_by_role(
-        "button", name=tab.title() if tab in TABS[:2] else "More"
-    )
-    if place.is_visible():
-        place.click()
-    if tab not in TABS[:2] or not place.is_visible():
-        page.get_by_role("tab", name=tab.title()).click()
-    expect(page.locator("#panel > *").first).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,7 +10,7 @@ from whatsapp.domain.templates.catalog import DIRECTORY
 
 from local.phone.server import Phone, serving
 from local.templates.reload import reload_catalog
-from tests.e2e.phone.conftest import Opened
+from tests.e2e.phone.conftest import OUTSIDE, Opened
 from tests.product import Product
 
 WORDS = "thank you for coming to your session with"
@@ -52,6 +52,25 @@ def sent_to_somebody_new(clinic: Product) -> str:
     clinic.send(to=to, template="follow_up", variables=VARIABLES)
     (message,) = clinic.ledger(to)
     return str(message["content_sid"])
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_a_saved_file_is_drawn_anew_with_its_findings(desk: Phone, catalog: Path, opened: Opened, width: int) -> None:
+    page = opened("?tab=templates", url=desk.url, width=width)
+    page.get_by_role("button", name="Our files").click()
+    ours = page.get_by_role("region", name="Follow up")
+    expect(ours.locator(".bubble")).to_have_count(4)
+    expect(ours.locator("figcaption")).to_have_text(["English", "Hindi", "Tamil", "Bengali"])
+    expect(ours.locator(".tag")).to_have_text("no problems")
+    reword(catalog, "we were glad to see you at your session with")
+    expect(ours.locator(".bubble").first).to_contain_text("we were glad to see you at your session with Dr. Rao")
+    reword(catalog, "thank you {{nobody}} for your session with")
+    expect(ours.locator(".wording-problems")).to_contain_text("nobody")
+    expect(ours.locator(".bubble").first).to_contain_text("{{nobody}}")
+    assert page.evaluate(OUTSIDE) == []
+    (catalog / "follow_up.yaml").write_text("name: [", encoding="utf-8")
+    expect(ours.locator(".wording-problems")).to_contain_text("this is not YAML")
+    expect(ours.locator(".bubble")).to_have_count(0)
 
 
 def test_from_edit_to_use(clinic: Product, desk: Phone, catalog: Path, opened: Opened) -> None:
