@@ -124,6 +124,7 @@ def target_of(given: argparse.Namespace) -> Target:
         name, missing = given.stack, "is it in another region or account?"
     else:
         name, missing = _local(), "start it again: make run"
+    boto3.setup_default_session()  # one that was made before does not know of the change
     try:
         stack = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:

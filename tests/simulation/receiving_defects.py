@@ -59,7 +59,8 @@ def failed_entries_ignored(stack: ExitStack) -> None:
                 self._client = client
 
             def put_events(self, **request: Any) -> dict[str, Any]:
-                return {**self._client.put_events(**request), "FailedEntryCount": 0}
+                entries = self._client.put_events(**request)["Entries"]
+                return {"Entries": [{} for _ in entries], "FailedEntryCount": 0}
 
         return lambda self, events: original(EventBridgeBus(Sanguine(self._client), self._bus_name), events)  # type: ignore[arg-type]  # all it asks of it
 

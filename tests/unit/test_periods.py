@@ -180,6 +180,7 @@ def test_a_rate_is_judged_when_its_messages_had_their_time() -> None:
 
 ELSEWHERE = {
     "client.READ_TIMEOUT_S": "callers copy this one file",
+    "consumer.REMEMBERED_S": "the same",
     "media.CONNECT_S": "bounds of one fetch, stated where they are used; compared above",
     "media.READ_S": "the same",
     "media.TOTAL_S": "the same",

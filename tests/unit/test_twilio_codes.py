@@ -28,8 +28,9 @@ SET_UP = """
 30436 30441 30451 30452 30475 30479 63100 63101 63104 63110 63113 63118 70001 70053
 """
 """Some of the dictionary's codes about setting up: no row of their own, but a family."""
-NOT_SENDING = {35114, 11200, 11205, 11750, 12100, 12200, 12300}
-"""Codes of the emulator that our sends cannot meet: Twilio's own scheduling, and what Twilio's Debugger shows about
+NOT_SENDING = {35114, 63100, 11200, 11205, 11750, 12100, 12200, 12300}
+"""Codes of the emulator that our sends cannot meet: Twilio's own scheduling, the registration of
+senders, and what Twilio's Debugger shows about
 answers to inbound messages."""
 
 
