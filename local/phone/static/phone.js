@@ -49,6 +49,7 @@ export function Phone() {
 function Chat({ patient }) {
   const box = useRef(null);
   const atEnd = useRef(true);
+  const scrolledTo = useRef(0);
   const count = rows.value.length;
   const [behind, setBehind] = useState(0);
   useEffect(() => {
@@ -70,8 +71,12 @@ function Chat({ patient }) {
     const chosen = box.current.querySelector(`[data-id="${CSS.escape(at.message.value)}"]`);
     chosen?.scrollIntoView({ block: "nearest" });
   }, [at.message.value]);
+  // Only a scroll upwards leaves the end: what grows between two frames looks like one, and is none.
   const scrolled = ({ target }) => {
-    atEnd.current = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
+    const isUp = target.scrollTop < scrolledTo.current;
+    scrolledTo.current = target.scrollTop;
+    if (target.scrollHeight - target.scrollTop - target.clientHeight < 40) atEnd.current = true;
+    else if (isUp) atEnd.current = false;
     if (atEnd.current) setBehind(0);
   };
   const toEnd = () => (box.current.scrollTop = box.current.scrollHeight);
