@@ -72,6 +72,7 @@ class SweepDue:
         """
         sender = self.senders.get()
         self.metrics.count("SendingHeld", int(sender.is_held))
+        self.metrics.count("SenderThrottled", int(sender.is_throttled(self.clock.now())))
         if sender.is_restored:  # what looks as if it had expired or waited may be at Twilio
             self.metrics.count("DueStale", 0)
             return {"acted": 0, "stale": 0}
