@@ -28,11 +28,11 @@ class Outage:
     """What does not work for a while, and how."""
 
     what: str
-    """`twilio` (all of its API), `list` (of messages), `dynamodb`, `webhook`, `bus`."""
+    """`twilio` (all of its API), `list` (of messages), `limit` (of our sender), `dynamodb`, `webhook`, `bus`."""
     begins: int
     ends: int
     how: str = "refused"
-    """Of `twilio`: `refused`, `503`, `hanging`. Of `dynamodb`: `slow`, `crawling`, `errors`."""
+    """Of `twilio`: `refused`, `503`, `hanging`. Of `limit`: the code. Of `dynamodb`: `slow`, `crawling`, `errors`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
 OUTAGES = {
     "twilio": ("refused", "503", "hanging"),
     "list": ("refused",),
+    "limit": ("20429", "63018", "63038"),
     "dynamodb": ("slow", "crawling", "errors"),
 }
 
