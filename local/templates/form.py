@@ -109,6 +109,8 @@ class TemplateForm(_Form):
     """true or false: may the bare text go, without the template, while the 24-hour window is open?"""
     requires_opt_in: Flag = False
     """true or false: may it go only to patients whose consent is recorded (opted_in_at)?"""
+    priority: Literal["urgent", "normal", "low"] = "normal"
+    """Which goes first where several wait: urgent (a changed appointment), normal, or low (a check-in)."""
     variables: dict[Word, VariableForm] = Field(default_factory=dict, max_length=100)
     """All variables, by name (lower-case letters, digits and _); every language uses all of them."""
     quick_replies: list[QuickReplyForm] = Field(default_factory=list, max_length=10)

@@ -30,6 +30,7 @@ from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status
 from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Slot, Status
 from whatsapp.domain.sending.message import Message, SendKind
+from whatsapp.domain.sending.throttle import Throttle
 from whatsapp.domain.sending.transition import EVENT, take
 from whatsapp.domain.templates.template import Template
 from whatsapp.use_cases import receive_message, resolve_doubt, send_message, sweep_due
@@ -342,6 +343,21 @@ def hold_ignored(stack: ExitStack) -> None:
 @_defect("where Twilio did not answer, nobody asks whether it does again")
 def breaker_never_closes(stack: ExitStack) -> None:
     _replace(stack, SenderStore, "may_ask", lambda _: lambda self, now: False)
+
+
+@_defect("a limit of our sender's is each message's own affair: what waits makes its POSTs")
+def limit_ignored(stack: ExitStack) -> None:
+    _replace(stack, Throttle, "binds", lambda _: lambda self, contact, now: False)
+
+
+@_defect("while a limit binds our sender, no message tries whether it still does")
+def limit_never_probed(stack: ExitStack) -> None:
+    _replace(stack, SenderStore, "book_probe", lambda _: lambda self, throttle, now: None)
+
+
+@_defect("while a limit binds our sender, every message that looks tries whether it still does")
+def limit_probed_by_all(stack: ExitStack) -> None:
+    _replace(stack, Throttle, "may_probe", lambda _: lambda self, now: True)
 
 
 @_defect("the secret is not read again when Twilio refuses the token")

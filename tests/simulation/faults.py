@@ -28,14 +28,14 @@ class Outage:
     """What does not work for a while, and how."""
 
     what: str
-    """`twilio` (all of its API), `list` (of messages), `region` (ours may not be sent to), `dynamodb`, `queue worker`,
-    `webhook`, `bus`.
+    """`twilio` (all of its API), `list` (of messages), `limit` (of our sender), `region` (ours may not be sent to),
+    `dynamodb`, `queue worker`, `webhook`, `bus`.
     """
     begins: int
     ends: int
     how: str = "refused"
-    """Of `twilio`: `refused`, `503`, `hanging`. Of `dynamodb`: `slow`, `crawling`, `errors`. Of the `queue worker`:
-    `crashing`, `crashing at once`.
+    """Of `twilio`: `refused`, `503`, `hanging`. Of `limit`: the code. Of `dynamodb`: `slow`, `crawling`,
+    `errors`. Of the `queue worker`: `crashing`, `crashing at once`.
     """
 
 

@@ -23,6 +23,8 @@ HELD_AFTER = 31_000
 """Whoever had its message already may still post it while its invocation lasts."""
 LATE_WEBHOOK = MINUTE
 """A message is dated when our webhook stores it, which may be this late."""
+FIRST_PROBES = 12
+"""Of a limit: those on their way when it is met, and the probes of the first, short pauses."""
 LATE_REFUSALS = 3
 """Of our auth token, in one sandbox, counted from when every sandbox may have read the right one."""
 
@@ -222,6 +224,18 @@ def the_token_is_read_again(case: Case) -> Iterator[Violation]:
             yield Violation(WRONG, f"a sandbox used an old auth token {count} times after it was replaced")
 
 
+def a_limit_is_heeded(case: Case) -> Iterator[Violation]:
+    """While a limit binds our sender, what waits makes no POST, but for a probe in each pause.
+
+    The pauses grow; at first, and wherever a chance refusal of another kind ends them, there are a few more.
+    """
+    for limit in (one for one in case.world.faults.outages if one.what == "limit"):
+        met = sum(limit.begins <= at < limit.ends for at in case.world.twilio.limited)
+        most = FIRST_PROBES + 2 * (limit.ends - limit.begins) // periods.THROTTLE_PAUSE[1]
+        if met > most:
+            yield Violation(WRONG, f"{met} POSTs met the limit {limit.how}, which makes at most {most}")
+
+
 def nudged_once(case: Case) -> Iterator[Violation]:
     """A sweep books what it acts on: two at once, or a backlog, enqueue nothing twice."""
     for (message_id, _), times in Counter(case.world.sqs.nudged_by_sweep).items():
@@ -249,6 +263,7 @@ SAFETY: tuple[Rule, ...] = (
     a_hold_holds,
     in_its_time,
     the_token_is_read_again,
+    a_limit_is_heeded,
     nudged_once,
     no_surprise,
 )

@@ -18,6 +18,8 @@ LIST_SEEN_BY = 65 * MINUTE
 LATE = 2 * MINUTE
 """Our webhook and our workers may be this late in noting that somebody was met."""
 GOES_ON_WITHIN = 20 * MINUTE
+LAST_PROBE = 2 * periods.THROTTLE_PAUSE[1]
+"""After a limit's end its next probe sets out so late, if the worker of one before died."""
 PASSES = (20003, 63041)
 """The codes of a token that is being rotated, and of a paused template."""
 PERSONAL = ("address", "user_id", "agent", "language", "last_inbound_at", "last_outbound_agent")
@@ -243,7 +245,8 @@ def outages_end(case: Case) -> Iterator[Violation]:
         why = message.error.code if message.error else None
         if message.status is Status.EXPIRED and message.expires_at and why in ("twilio_unavailable", "sender_paused"):
             since = message.expires_at - GOES_ON_WITHIN
-            outages = [(o.begins, o.ends) for o in case.world.faults.outages]
+            outages = [(o.begins, o.ends + (LAST_PROBE if o.what == "limit" else 0)) for o in case.world.faults.outages]
+            outages += [(at, at + LAST_PROBE) for at in case.world.twilio.throttled]
             holds = [(hold.confirmed_at, hold.released_at) for hold in case.script.holds]
             waited = any(begins < message.expires_at and since < ends for begins, ends in (*outages, *holds))
             if not waited and (message.claimed_at or message.created_at) < since:

@@ -25,6 +25,7 @@ QUIET = ("", "", "", "21:00-08:00", "16:40-17:30")
 OUTAGES = {
     "twilio": (0.12, ("refused", "503", "hanging")),
     "list": (0.25, ("refused",)),
+    "limit": (0.12, ("20429", "63018", "63038")),
     "region": (0.12, ("disabled",)),
     "dynamodb": (0.16, ("slow", "crawling", "errors")),
 }

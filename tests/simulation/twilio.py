@@ -21,6 +21,7 @@ from whatsapp.domain.ports import (
     TwilioUnavailable,
 )
 from whatsapp.domain.receiving.inbound import InboundMedium
+from whatsapp.domain.sending.twilio_codes import Binds, row_for
 
 from tests.simulation.faults import Faults
 from tests.simulation.hub import HOUR, MINUTE, Hub
@@ -43,6 +44,8 @@ REJECTIONS = (
     (None, 429), (30008, 400), (63018, 429), (21656, 400), (99999, 400),
 )  # fmt: skip
 """Codes (None: none given) and HTTP status of answers that certainly sent nothing."""
+META = 63018
+"""The code of Meta's limit, which binds only what goes outside the window, and is told by callback."""
 LATE_CODES = (63016, 63024, 30008, 63018, 63013, 63042, 30410, 99999)
 
 
@@ -104,6 +107,10 @@ class Twilio:
         """Which sandbox, by number, came with a token that it did not take, and when."""
         self.stopped: dict[str, str] = {}
         """The ContentSids that WhatsApp does not send, with their status: paused, or pending still."""
+        self.limited: list[int] = []
+        """When POSTs came that met a limit of our sender."""
+        self.throttled: list[int] = []
+        """When we were told of such a limit, by an answer, a callback or the list, whether there was one or not."""
 
     # --- its API ---------------------------------------------------------------------------------------------------
 
@@ -125,6 +132,8 @@ class Twilio:
             lost=lambda: InDoubt("simulated: reset"),
             refused=lambda: NotSent("simulated: refused"),
         )
+        if isinstance(outcome, Rejected):
+            self._note_limit(outcome.code, outcome.http_status)
         return outcome
 
     def asked(self, name: str, answer: Callable[[], Any], slow: int = 500, token: str | None = None) -> Any:
@@ -161,7 +170,7 @@ class Twilio:
             and e.accepted_at >= since
             and e.sid not in self.deleted
         ]
-        return [_listed(e) for e in sorted(visible, key=lambda e: -e.accepted_at)]
+        return [self._listed(e) for e in sorted(visible, key=lambda e: -e.accepted_at)]
 
     def inbox(self, since: int, until: int | None) -> list[TwilioMessage]:
         """What the list shows by now of what patients wrote, newest first."""
@@ -173,7 +182,7 @@ class Twilio:
         if sid in self.deleted:
             return None
         entry = next((e for e in self.ledger if e.sid == sid), None)
-        return _listed(entry) if entry else self.received.get(sid)
+        return self._listed(entry) if entry else self.received.get(sid)
 
     def media_of(self, sid: str) -> list[InboundMedium]:
         """The files of a message."""
@@ -193,6 +202,10 @@ class Twilio:
         if token not in self.tokens:
             self._faults.met.add("token refused")
             return Rejected(20003, 401)
+        limit = self._faults.outage("limit", self._hub.now)
+        if limit is not None and int(limit) != META:
+            self.limited.append(self._hub.now)
+            return Rejected(int(limit), 429)
         if post.content_sid in self.stopped:
             self._faults.met.add("template paused")
             return Rejected(PAUSED, 400)
@@ -248,6 +261,9 @@ class Twilio:
         open_until = self.last_inbound.get(entry.to, -WINDOW) + WINDOW
         if not entry.is_template and entry.accepted_at >= open_until:
             return [("failed", 63016)]
+        if entry.accepted_at >= open_until and self._faults.outage("limit", entry.accepted_at) == str(META):
+            self.limited.append(entry.accepted_at)
+            return [("failed", META)]
         if self._faults.chance(self._faults.rates.late_failure):
             code = self._faults.rng.choice(LATE_CODES)
             status = self._faults.rng.choice(("failed", "undelivered"))
@@ -266,7 +282,19 @@ class Twilio:
         )
         for _ in range(times):
             delay = self._faults.between(10, LATEST_CALLBACK if late else 2_000)
-            self._hub.at(self._hub.now + delay, lambda: self._deliver(entry, update))
+            self._hub.at(self._hub.now + delay, lambda: self._tell(entry, update))
+
+    def _tell(self, entry: Entry, update: StatusUpdate) -> None:
+        self._note_limit(update.error_code)
+        self._deliver(entry, update)
+
+    def _listed(self, entry: Entry) -> TwilioMessage:
+        self._note_limit(entry.code)
+        return _listed(entry)
+
+    def _note_limit(self, code: int | None, http_status: int | None = None) -> None:
+        if row_for(code, http_status).binds is not Binds.NOTHING:
+            self.throttled.append(self._hub.now)
 
     def _hang(self, outcome: Outcome) -> Outcome:
         self._hub.pause(HANGS_FOR)

@@ -22,7 +22,7 @@ from whatsapp.domain.sending.lifecycle import (
 )
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.transition import take
-from whatsapp.domain.sending.twilio_codes import ROWS, Action, Audience, Row
+from whatsapp.domain.sending.twilio_codes import ROWS, Action, Audience, Binds, Row
 
 from tests.unit.sending_kit import (
     ALERT,
@@ -39,6 +39,7 @@ from tests.unit.sending_kit import (
 )
 
 NO_CONNECTION = Failure(code="twilio_unavailable", detail="no connection", retryable=True)
+OWN_LIMIT = ROWS[14107]
 TWILIO_ERROR, TOO_MANY, ACCOUNT, PAUSED, WINDOW = ROWS[20500], ROWS[20429], ROWS[20003], ROWS[63041], ROWS[63016]
 
 
@@ -160,22 +161,33 @@ def test_what_will_pass_does_not_count_and_waits_as_long_as_it_has_lasted(
 @pytest.mark.parametrize("lasts", [4 * HOUR, 4 * HOUR + 1])
 def test_a_message_that_has_waited_for_four_hours_fails(lasts: int) -> None:
     sending = message(waiting_since=NOW - lasts)
-    error = failure(TOO_MANY, retryable=False)
-    expected = taken(sending, GIVE_UP, outbox=DEAD_LETTER, error=error, proof=TOO_MANY)
-    assert after_post(sending, Rejected(20429, 429), NOW, 0.5) == expected
+    error = failure(OWN_LIMIT, retryable=False)
+    expected = taken(sending, GIVE_UP, outbox=DEAD_LETTER, error=error, proof=OWN_LIMIT)
+    assert after_post(sending, Rejected(14107, 429), NOW, 0.5) == expected
+
+
+@pytest.mark.parametrize("lasts", [4 * HOUR, 20 * HOUR])
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.binds is not Binds.NOTHING], ids=str)
+def test_a_limit_of_our_senders_is_waited_out(row: Row, lasts: int) -> None:
+    transition = after_post(message(waiting_since=NOW - lasts), Rejected(row.code, 429), NOW, 1)
+    assert (transition.step, transition.next_due) == (RETRY, NOW + 5 * MINUTE)
 
 
 @pytest.mark.parametrize(
     ("code", "waiting_since", "outbox"),
     [
-        (63018, None, NOTHING),
+        (30023, None, NOTHING),
+        (30023, NOW - MINUTE, frozenset({"alert"})),
+        (63018, None, frozenset({"alert"})),
+        (63038, None, frozenset({"alert"})),
+        (20429, None, NOTHING),
         (63018, NOW - MINUTE, frozenset({"alert"})),
         (20003, None, NOTHING),
         (20003, NOW - MINUTE, frozenset({"alert"})),
         (20429, NOW - MINUTE, NOTHING),
     ],
 )
-def test_a_refusal_of_the_account_alerts_from_the_second_on(
+def test_a_refusal_of_the_account_alerts_from_the_second_on_and_a_limit_of_our_senders_at_once(
     code: int, waiting_since: int | None, outbox: frozenset[str]
 ) -> None:
     transition = after_post(message(waiting_since=waiting_since), Rejected(code, 429), NOW, 0.5)
@@ -192,7 +204,7 @@ def test_each_code_does_what_its_row_says(row: Row, attempts: int) -> None:
     alerts = row.alert is not Audience.NOBODY
     of_action = {
         Action.RETRY: (RETRY, NOTHING) if attempts < 3 else (GIVE_UP, DEAD_LETTER),
-        Action.WAIT: (RETRY, NOTHING),
+        Action.WAIT: (RETRY, frozenset({"alert"}) if alerts and row.binds is not Binds.NOTHING else NOTHING),
         Action.FAIL: (REFUSE, DEAD_LETTER if row.can_be_redriven else ALERT if alerts else EVENT),
         Action.FALL_BACK: (REFUSE, EVENT),
     }

@@ -38,6 +38,7 @@ default_language: hi
 expires_after: 45m
 expires_with: day
 requires_opt_in: true
+priority: urgent
 quiet_hours_exempt: true
 on_unknown: resend
 free_form: true
@@ -130,6 +131,7 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     assert template.on_unknown == "hold"
     assert not template.free_form
     assert not template.requires_opt_in
+    assert template.priority == "normal"
     assert template.variables == {}
     assert template.render("en", {}).text == "Good morning to you"
 
@@ -148,6 +150,7 @@ def test_every_key_of_the_form_reaches_the_template(tmp_path: Path) -> None:
     assert template.on_unknown == "resend"
     assert template.free_form
     assert template.requires_opt_in
+    assert template.priority == "urgent"
     note = template.variables["note"]
     assert (note.type, note.description, note.samples, note.max_length) == (
         "text",

@@ -17,6 +17,7 @@ from tests.unit.sending_kit import (
     EVENT,
     HOUR,
     ID,
+    MINUTE,
     NOTHING,
     NOW,
     PATIENT,
@@ -44,6 +45,7 @@ AS_ASKED: dict[str, Any] = {
     "group": "appointment-1",
     "after_cancel": NOW - DAY,
     "unless": "answered",
+    "priority": "urgent",
     "answer_by": NOW + DAY,
     "send_at": NOW - DAY,
     "expires_at": NOW + DAY,
@@ -149,7 +151,7 @@ def test_an_end_that_is_not_published_yet_is_published_before_it_is_continued(de
 
 # --- after a code ----------------------------------------------------------------------------------------------------
 
-WINDOW, RETRY, THROTTLED = ROWS[63016], ROWS[63012], ROWS[20429]
+WINDOW, RETRY, THROTTLED, LIMIT = ROWS[63016], ROWS[63012], ROWS[14107], ROWS[63018]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,11 @@ WINDOW, RETRY, THROTTLED = ROWS[63016], ROWS[63012], ROWS[20429]
         (THROTTLED, True, {"waiting_since": NOW - 4 * HOUR}, None),
         (THROTTLED, True, {"waiting_since": NOW - 4 * HOUR - 1}, None),
         (THROTTLED, False, {}, None),
+        # A limit of our sender's: not counted, until it expires, with growing pauses.
+        (LIMIT, True, {"attempts": 1}, {"attempts": 0, "waiting_since": NOW, "due_at": NOW + 6_000}),
+        (LIMIT, True, {"waiting_since": NOW - MINUTE}, {"waiting_since": NOW - MINUTE, "due_at": NOW + 30_000}),
+        (LIMIT, True, {"waiting_since": NOW - 9 * HOUR}, {"waiting_since": NOW - 9 * HOUR, "due_at": NOW + 5 * MINUTE}),
+        (LIMIT, False, {}, None),
     ],
 )
 def test_a_failure_by_a_code_goes_on(

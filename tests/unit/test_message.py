@@ -105,6 +105,10 @@ REPLY = SendKind.REPLY
         (Status.DEFERRED, {"expires_at": NOW + periods.URGENT}, "urgent#3"),
         (Status.DEFERRED, {"expires_at": NOW - 1}, "urgent#3"),
         (Status.RETRYING, {"kind": REPLY}, "urgent#3"),
+        (Status.DEFERRED, {"priority": "urgent"}, "urgent#3"),
+        (Status.SENT, {"priority": "urgent"}, "send#3"),
+        (Status.DEFERRED, {"priority": "low", "expires_at": NOW + periods.URGENT}, "send#3"),
+        (Status.RETRYING, {"priority": "low", "kind": REPLY}, "urgent#3"),
         # What holds its contact's slot keeps the contact's other messages waiting.
         *((status, {}, "urgent#3") for status in (Status.CLAIMED, Status.SENDING, Status.UNKNOWN)),
         # Something is left in the outbox.

@@ -143,8 +143,9 @@ def test_an_update_without_a_sid_leaves_the_sid() -> None:
     [
         ({}, 63012, {"attempts": 1}),
         ({"attempts": 2}, 63012, {"attempts": 2}),
-        ({}, 20429, {"attempts": 0, "waiting_since": NOW}),
-        ({"waiting_since": NOW - HOUR}, 20429, {"attempts": 0, "waiting_since": NOW - HOUR}),
+        ({}, 14107, {"attempts": 0, "waiting_since": NOW}),
+        ({}, 63017, {"attempts": 0, "waiting_since": NOW, "due_at": NOW + 6_000}),
+        ({"waiting_since": NOW - HOUR}, 14107, {"attempts": 0, "waiting_since": NOW - HOUR}),
         ({"template": "greeting"}, 63016, {"template_only": True}),
     ],
 )
@@ -163,7 +164,7 @@ def test_a_late_failure_goes_on_in_a_new_record(values: dict[str, Any], code: in
         ({"attempts": 3}, 63012),
         ({"stop": "canceled"}, 63012),
         ({"expires_at": NOW}, 63012),
-        ({"waiting_since": NOW - 4 * HOUR}, 20429),
+        ({"waiting_since": NOW - 4 * HOUR}, 14107),
         ({"template": "greeting", "content_sid": "HX1"}, 63016),
     ],
     ids=["third attempt", "stopped", "expired", "four hours", "it was the template"],

@@ -158,6 +158,11 @@ def test_a_waiting_message_ends_its_own_chain_of_nudges() -> None:
     assert hops < 12
 
 
+def test_the_message_that_met_a_limit_comes_back_as_the_first_probe() -> None:
+    assert p.THROTTLE_PAUSE[0] <= p.FIRST_WAIT_PAUSE[0]
+    assert p.THROTTLE_PAUSE[0] < p.THROTTLE_PROVED < p.THROTTLE_PAUSE[1]
+
+
 def test_pauses_grow() -> None:
     least, most = p.RETRY_PAUSE
     assert least < most < 3 * least

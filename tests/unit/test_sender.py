@@ -109,7 +109,7 @@ def test_after_three_posts_without_an_answer_nothing_is_posted(app: UnitApp, out
 
 
 def test_an_answer_between_begins_the_count_anew(app: UnitApp) -> None:
-    app.gateway.outcomes = [SILENT, SILENT, Rejected(20429, 429), SILENT, SILENT]
+    app.gateway.outcomes = [SILENT, SILENT, Rejected(63003, 400), SILENT, SILENT]
     for number in range(5):
         app.send(f"m{number}", to=f"+9198123000{number:02d}")
     assert app.senders.get().unanswered == 2
@@ -153,3 +153,139 @@ def test_workers_that_look_at_the_same_moment_ask_once(app: UnitApp) -> None:
     goes_silent(app)
     app.clock.sleep(periods.ASK_AGAIN / periods.SECOND)
     assert [app.senders.may_ask(app.clock.now()) for _ in range(3)] == [True, False, False]
+
+
+# --- a limit binds our sender ----------------------------------------------------------------------------------------
+
+DAILY, META, FAST = Rejected(63038, 429), Rejected(63018, 429), Rejected(20429, 429)
+
+
+def reaches_its_limit(app: UnitApp, outcome: Outcome = DAILY) -> None:
+    """One message is refused."""
+    app.gateway.outcomes = [outcome]
+    assert app.send("refused", to="+919812399999").status == "retrying"
+
+
+@pytest.mark.parametrize("outcome", [DAILY, META, FAST])
+def test_what_a_limit_binds_waits_without_a_post(app: UnitApp, outcome: Rejected) -> None:
+    reaches_its_limit(app, outcome)
+    answer = app.send("next")
+    assert (answer.status, answer.error and answer.error.code) == ("deferred", "sender_paused")
+    assert answer.error
+    assert answer.error.twilio_code == outcome.code
+    assert len(app.gateway.posts) == 1
+
+
+@pytest.mark.parametrize(("outcome", "status"), [(META, "sent"), (DAILY, "deferred"), (FAST, "deferred")])
+@pytest.mark.parametrize("request_", [{}, {"text": "Yes", "in_reply_to": f"SM{1:032x}"}])
+def test_metas_limit_binds_nothing_inside_the_window(
+    app: UnitApp, outcome: Outcome, status: str, request_: dict[str, Any]
+) -> None:
+    app.patient_writes()
+    reaches_its_limit(app, outcome)
+    assert app.send(**request_).status == status
+
+
+def test_one_message_in_each_pause_is_the_probe(app: UnitApp) -> None:
+    reaches_its_limit(app)
+    app.clock.sleep(3)
+    app.gateway.outcomes = [DAILY]
+    assert [app.send(f"m{n}", to=f"+9198123001{n:02d}").status for n in range(4)] == ["retrying", *["deferred"] * 3]
+    app.clock.sleep(12)
+    assert [app.send(f"n{n}", to=f"+9198123002{n:02d}").status for n in range(4)] == ["sent"] * 4
+    assert not app.senders.get().is_throttled(app.clock.now())
+
+
+def test_workers_that_would_probe_at_the_same_moment_probe_once(app: UnitApp) -> None:
+    reaches_its_limit(app)
+    app.clock.sleep(3)
+    throttle, now = app.senders.get().throttle, app.clock.now()
+    assert throttle
+    assert [bool(app.senders.book_probe(throttle, now)) for _ in range(3)] == [True, False, False]
+
+
+def test_metas_limit_is_over_once_the_probe_has_not_failed_for_a_minute(app: UnitApp) -> None:
+    reaches_its_limit(app, META)
+    app.clock.sleep(3)
+    assert app.send("probe", to="+919812300001").status == "sent"
+    assert app.send("early", to="+919812300002").status == "deferred"
+    app.clock.sleep(60)
+    assert app.send("late", to="+919812300003").status == "sent"
+
+
+def test_a_probe_that_fails_by_callback_keeps_the_limit(app: UnitApp) -> None:
+    reaches_its_limit(app, META)
+    app.clock.sleep(3)
+    app.send("probe", to="+919812300001")
+    app.callback(app.record("probe"), "failed", error_code=63018)
+    app.clock.sleep(11)
+    assert app.send("early", to="+919812300002").status == "deferred"
+    app.clock.sleep(1)
+    assert app.send("next", to="+919812300003").status == "sent", "it is the next probe"
+
+
+def test_a_failure_by_callback_starts_a_pause_and_its_successor_waits_too(app: UnitApp) -> None:
+    app.send("first", to="+919812300001")
+    app.callback(app.record("first"), "failed", error_code=63018)
+    assert app.send("next", to="+919812300002").status == "deferred"
+    successor = app.messages.get(app.record("first").continued_as or "")
+    assert successor
+    assert app.send_message.advance(successor.message_id, app.deadline).status is Status.DEFERRED
+    assert len(app.gateway.posts) == 1
+
+
+def test_what_waits_for_a_limit_expires_by_itself_and_says_why(app: UnitApp) -> None:
+    reaches_its_limit(app)
+    app.send(expires_at=iso(NOON + periods.MINUTE))
+    app.clock.sleep(periods.DAY / periods.SECOND)
+    app.sweep_due(app.deadline)
+    error = app.record().error
+    assert app.record().status is Status.EXPIRED
+    assert error
+    assert (error.code, error.twilio_code) == ("sender_paused", 63038)
+
+
+def test_the_one_that_tries_does_not_fail_for_having_waited(app: UnitApp) -> None:
+    app.gateway.outcomes = [DAILY] * 200
+    message_id = app.send().message_id or ""
+    for _ in range(20):  # the confirmation expires after twelve hours
+        app.clock.sleep(30 * periods.MINUTE / periods.SECOND)
+        assert app.send_message.advance(message_id, app.deadline).is_waiting
+    app.gateway.outcomes = []
+    app.clock.sleep(15 * periods.MINUTE / periods.SECOND)
+    assert app.send_message.advance(message_id, app.deadline).status is Status.SENT
+
+
+def test_each_sweep_counts_whether_a_limit_binds_our_sender(app: UnitApp) -> None:
+    app.sweep_due(app.deadline)
+    assert app.metrics.counts["SenderThrottled"] == 0
+    reaches_its_limit(app)
+    app.sweep_due(app.deadline)
+    assert app.metrics.counts["SenderThrottled"] == 1
+
+
+def test_a_send_that_meets_no_limit_reads_and_writes_nothing_more_for_it(app: UnitApp) -> None:
+    app.send("cold", to="+919812300000")
+    with app.calls() as fresh:
+        app.send("before", to="+919812300001")
+    before = list(fresh)
+    reaches_its_limit(app)
+    app.clock.sleep(3)
+    app.send("probe", to="+919812300002")
+    with app.calls() as over:
+        app.send("after", to="+919812300003")
+    assert over == before
+
+
+def test_waiting_reminders_make_a_handful_of_posts_in_an_hour(app: UnitApp) -> None:
+    """Of 2 000, `test_throttle.py` plays each look on the decisions alone."""
+    app.gateway.outcomes = [DAILY] * 1_000
+    keys = [f"m{n}" for n in range(8)]
+    for n, key in enumerate(keys):
+        app.send(key, to=f"+9198123001{n:02d}")
+    for _ in range(60):
+        app.clock.sleep(periods.MINUTE / periods.SECOND)
+        for message in map(app.record, keys):
+            if (message.due_at or 0) <= app.clock.now():
+                app.send_message.advance(message.message_id, app.deadline)
+    assert 5 <= len(app.gateway.posts) <= 8

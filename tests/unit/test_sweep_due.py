@@ -175,6 +175,26 @@ def test_what_cannot_wait_goes_before_a_rush(app: UnitApp, monkeypatch: pytest.M
     assert sorted(nudged(app)[4:]) == sorted(rush)
 
 
+def test_an_urgent_change_does_not_queue_behind_checkins(app: UnitApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_due, "READ_AT_ONCE", 5)
+    soon = {"priority": "low", "expires_at": NOON + 5 * periods.MINUTE}
+    for n in range(12):
+        due(app, f"checkin{n}", contact_id=contacts(n), due_at=NOON - 2000, **soon)
+    reminder = due(app, "reminder", contact_id=contacts(30), expires_at=NOON + 5 * periods.MINUTE)
+    change = due(app, "change", contact_id=contacts(31), priority="urgent")
+    reply = due(app, "reply", contact_id=contacts(32), kind=SendKind.REPLY, in_reply_to="SM1")
+    sweep(app)
+    assert nudged(app)[:3] == [reply.message_id, change.message_id, reminder.message_id]
+    assert len(nudged(app)) == 15
+
+
+def test_of_a_contacts_messages_the_urgent_one_is_nudged(app: UnitApp) -> None:
+    due(app, "reminder", expires_at=NOON + 1_000)
+    change = due(app, "change", priority="urgent")
+    sweep(app)
+    assert nudged(app) == [change.message_id]
+
+
 def test_due_message_that_was_stored_before_there_were_urgent_shards_is_found(app: UnitApp) -> None:
     contact_id = app.contact().contact_id
     app.store(kind=SendKind.REPLY, in_reply_to="SM1", due_at=NOON, due_shard=shard_of("send", contact_id))

@@ -70,6 +70,12 @@ def test_a_message_goes_after_those_that_expire_first_and_is_still_looked_at_whe
         (new(expires_at=NOW + 5 * HOUR), [waits("1")], {"own": 30, "1": 90}),
         (new(expires_at=NOW + 5 * HOUR), [waits("1", expires_at=NOW + 4 * HOUR)], {"own": 90}),
         (new(expires_at=NOW + 4 * HOUR), [waits("1", expires_at=NOW + 5 * HOUR)], {"own": 30, "1": 90}),
+        # But before that it goes by priority.
+        (new(priority="urgent"), [waits("1", expires_at=NOW + HOUR)], {"own": 30, "1": 90}),
+        (new(expires_at=NOW + 4 * HOUR), [waits("1", priority="urgent")], {"own": 90}),
+        (new(priority="low", expires_at=NOW + 4 * HOUR), [waits("1")], {"own": 90}),
+        (new(), [waits("1", priority="low", expires_at=NOW + 4 * HOUR)], {"own": 30, "1": 90}),
+        (new(priority="urgent", send_at=OPENS + HOUR), [waits("1", priority="low")], {"own": 90}),
         # Whoever stays where it was is not told anew.
         (new(), [waits("1"), waits("2", scheduled_for=OPENS + HOUR)], {"own": 150}),
         (new(), [waits("1"), waits("2", scheduled_for=OPENS + HOUR - MINUTE)], {"own": 150}),
@@ -170,6 +176,15 @@ def test_no_two_messages_have_the_same_hour(
     going = [m for m in waiting if m.expires_at is None or m.expires_at > NOW + turns[m.message_id]]
     hours = sorted(turns[m.message_id] for m in going)
     assert all(later - earlier >= HOUR for earlier, later in pairwise(hours))
+
+
+def test_the_order_of_turns_by_priority() -> None:
+    urgent, normal, low = (
+        waits("1", priority="urgent"),
+        waits("2", expires_at=NOW + HOUR),
+        waits("3", priority="low", expires_at=NOW),
+    )
+    assert sorted([low, normal, urgent], key=by_turn) == [urgent, normal, low]
 
 
 def test_the_order_of_turns() -> None:

@@ -296,7 +296,10 @@ class App:
     @cached_property
     def commit(self) -> Commit:
         return self._join(
-            Commit, rate_limit_ms=self.settings.rate_limit_seconds * 1000, templates=lambda: self.templates
+            Commit,
+            rate_limit_ms=self.settings.rate_limit_seconds * 1000,
+            templates=lambda: self.templates,
+            senders=lambda: self.senders,
         )
 
     @cached_property

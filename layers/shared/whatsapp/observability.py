@@ -41,6 +41,7 @@ FUNCTION_METRICS = {
     "NotTold": "the bus, the topic or the dead-letter queue did not take a message's outbox; a sweep delivers it",
     "TwilioDown": "the third POST in a row or a later one without an answer of Twilio's, or a message that waits",
     "SendingHeld": "1 at each sweep while all sending is held, else 0",
+    "SenderThrottled": "1 at each sweep while a limit of Twilio's or Meta's binds our sender, else 0",
     "DueStale": "due items that the sweep found over ten minutes late",
     "TemplateSyncFailed": "calls to Twilio that failed in a template sync, or had no clear answer",
     "TemplatesUnusable": "templates of the catalog without an approved version",

@@ -90,6 +90,14 @@ RETRY_PAUSE = (5 * SECOND, 10 * SECOND)
 FIRST_WAIT_PAUSE = (3 * SECOND, 6 * SECOND)
 """A temporary failure (no connection, 429, a refused account) waits for a random time between these at first, then for
 half as long as it has lasted to as long."""
+THROTTLE_PAUSE = (3 * SECOND, 15 * MINUTE)
+"""While a limit binds our sender, one message tries after the first of these, then after growing pauses up to the
+second. The first is no longer than `FIRST_WAIT_PAUSE`: the message that was refused comes back as the first probe. A
+limit of a day ends within minutes for each message that leaves its 24 hours."""
+THROTTLE_GROWS = 4
+"""How many times as long each pause is as the one before."""
+THROTTLE_PROVED = MINUTE
+"""Meta's limit is told by callback. It is over if no callback has told it so long after a probe was accepted."""
 ASK_AGAIN = MINUTE
 """While Twilio does not answer, one worker in this time asks whether it does again."""
 PAUSED_LOOK = (MINUTE, 5 * MINUTE)

@@ -14,10 +14,11 @@ from whatsapp.domain.sending.after_post import when_overtaken
 from whatsapp.domain.sending.lifecycle import ACCEPTED
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.transition import Transition, next_look
-from whatsapp.domain.sending.twilio_codes import Row
+from whatsapp.domain.sending.twilio_codes import Binds, Row
 from whatsapp.use_cases.outbox import Outbox
 
 if TYPE_CHECKING:
+    from whatsapp.adapters.dynamodb.sender_store import SenderStore
     from whatsapp.adapters.dynamodb.template_store import TemplateStore
 
 MANY_REPLIES = 20
@@ -41,6 +42,8 @@ class Commit:
     rate_limit_ms: int
     templates: "Callable[[], TemplateStore]"
     """Made when a code proves something about a template: no other webhook pays for loading it."""
+    senders: "Callable[[], SenderStore]"
+    """The same, for a code that binds our sender."""
 
     def __call__(self, transition: Transition, contact: Contact | None = None) -> Message:
         """Take the step. Returns the message after it, or as another worker left it if that one was first.
@@ -98,10 +101,12 @@ class Commit:
         return self.messages.get(message.message_id) or message
 
     def _keep_proof(self, message: Message, row: Row) -> None:
-        """Store a code's proof about the contact or the template, as they were when the message went."""
+        """Store a code's proof about the contact, the template or our sender, as they were when the message went."""
         at = message.claimed_at or self.clock.now()
         if row.suppress:
             self.contacts.suppress(message.contact_id, row.code, at)
+        if row.binds is not Binds.NOTHING:
+            self.senders().refused(row, message, self.clock.now())
         if row.template_status and message.template and message.content_sid:
             self.templates().report(message.template, message.content_sid, row.template_status, at)
 

@@ -18,6 +18,7 @@ from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import (
+    Accepted,
     Clock,
     Deadline,
     Gateway,
@@ -43,6 +44,7 @@ from whatsapp.domain.sending.before_claim import (
     paused,
     refuse,
     slot_taken,
+    throttled,
 )
 from whatsapp.domain.sending.compose import compose, content_of, templated
 from whatsapp.domain.sending.group import Group, got_as_far_as
@@ -51,6 +53,7 @@ from whatsapp.domain.sending.message import Message, MessageIds, SendKind, handl
 from whatsapp.domain.sending.on_restore import perhaps_lost
 from whatsapp.domain.sending.request import SendAnswer, SendRequest, answer_for
 from whatsapp.domain.sending.sender import Sender
+from whatsapp.domain.sending.throttle import Throttle
 from whatsapp.domain.sending.transition import Transition
 from whatsapp.domain.sending.turns import in_turn
 from whatsapp.domain.templates.catalog import Catalog
@@ -174,6 +177,7 @@ class SendMessage:
     def _send(self, message: Message, seen: Seen, deadline: Deadline, *, reject: bool = False) -> Message:
         """Claim, fence, look once more, POST once, settle. Or wait, or leave it to the worker that has it."""
         contact, sender, versions, has_waited = seen.contact, seen.sender, seen.versions, False
+        probe: Throttle | None = None
         for _ in range(_CLAIM_TRIES):
             now = self.clock.now()
             message = replace(message, contact_id=contact.contact_id)
@@ -204,10 +208,14 @@ class SendMessage:
                 return self.commit(perhaps_lost(message, now))
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
+            if (limit := sender.throttle) and limit.binds(contact, now) and probe is None:
+                probe = self.senders.book_probe(limit, now)
+                if probe is None:
+                    return self.commit(throttled(message, limit, now, random.random()))  # noqa: S311 - jitter
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
             lost = self.messages.claim(claimed, deadline.at, contact.aliases)
             if lost is None:
-                return self._post(claimed.after, content, sender, deadline)
+                return self._post(claimed.after, content, sender, probe, deadline)
             if lost.message:
                 return lost.message
             if lost.group_canceled:
@@ -219,8 +227,13 @@ class SendMessage:
         now = self.clock.now()
         return self.commit(defer(message, now + periods.REPLY_DEFERRED, now))
 
-    def _post(self, claimed: Message, post: OutgoingPost, sender: Sender, deadline: Deadline) -> Message:
-        """This worker has the message: write the fence, look at the contact once more, POST once, settle."""
+    def _post(
+        self, claimed: Message, post: OutgoingPost, sender: Sender, probe: Throttle | None, deadline: Deadline
+    ) -> Message:
+        """This worker has the message: write the fence, look at the contact once more, POST once, settle.
+
+        `probe`: the limit that this POST tries.
+        """
         path = f"/twilio/status/{claimed.message_id}/{claimed.attempt}"  # a callback finds its record by it
         send = self.gateway.prepare(replace(post, status_path=path))
         if deadline.at - self.clock.now() < periods.POST_NEEDS:
@@ -237,6 +250,8 @@ class SendMessage:
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
         after = self.commit(settled, contact)
         self._count_unanswered(sender, outcome)
+        if probe and isinstance(outcome, Accepted):
+            self.senders.probe_accepted(probe, self.clock.now())
         return after
 
     # --- its parts -------------------------------------------------------------------------------------------------

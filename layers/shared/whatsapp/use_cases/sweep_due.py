@@ -72,6 +72,7 @@ class SweepDue:
         """
         sender = self.senders.get()
         self.metrics.count("SendingHeld", int(sender.is_held))
+        self.metrics.count("SenderThrottled", int(sender.is_throttled(self.clock.now())))
         if sender.is_restored:  # what looks as if it had expired or waited may be at Twilio
             self.metrics.count("DueStale", 0)
             return {"acted": 0, "stale": 0}
@@ -155,7 +156,7 @@ class SweepDue:
         return self.messages.postpone(message, self.clock.now() + periods.POSTPONED)
 
 
-def _urgency(message: Message) -> tuple[bool, bool, int, int]:
-    """Replies, then the first to expire, then the longest due."""
+def _urgency(message: Message) -> tuple[bool, int, bool, int, int]:
+    """Replies, then by priority, then the first to expire, then the longest due."""
     expires_at = message.expires_at
-    return message.kind is not SendKind.REPLY, expires_at is None, expires_at or 0, message.due_at or 0
+    return message.kind is not SendKind.REPLY, message.rank, expires_at is None, expires_at or 0, message.due_at or 0

@@ -32,7 +32,10 @@ _WHAT_TO_DO = {
     "twilio_unavailable": f"See Twilio's status page. When the outage is over, {_REDRIVE}",
     "throttled": f"We send faster than Twilio or Meta allows (docs/operations.md, throttling). Later, {_REDRIVE}",
     "template_not_approved": "GET /templates shows the reason. Reword the template, or wait for its review.",
-    "sender_paused": "Someone holds all sending (docs/operations.md). DELETE /hold releases it.",
+    "sender_paused": (
+        "Without a Twilio code, someone holds all sending: DELETE /hold releases it. With one, a limit of Twilio's or "
+        "Meta's binds our sender (docs/operations.md, throttling). Who still has to hear of it: phone them."
+    ),
     "invalid_variables": "The request does not fit the template's variables: inform the orchestrator's authors.",
     "invalid_request": "Our request to Twilio was wrong: inform the developers of this code (docs/codes.md).",
     "window_closed": "WhatsApp took an approved template for free text: compare GET /templates with Twilio's console.",

@@ -1,13 +1,20 @@
 """Our sender's state in DynamoDB: one item among the messages."""
 
 from contextlib import suppress
+from dataclasses import fields
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, absent_or
 from whatsapp.domain import periods
+from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.sender import Sender
+from whatsapp.domain.sending.throttle import Throttle, throttle_after
+from whatsapp.domain.sending.twilio_codes import Row
 
 SENDER_KEY = {"message_id": "sender", "entry": "sender"}
+_THROTTLE_FIELDS = [field.name for field in fields(Throttle)]
 _NO_RECOVERY = {"recovery_of": None, "recovery_at": None}
 
 
@@ -78,6 +85,31 @@ class SenderStore:
             return False
         return True
 
+    def refused(self, row: Row, message: Message, now: int) -> None:
+        """A message was refused, or failed, with a code that binds our sender. Of several at once one is noted."""
+        known = self.get().throttle
+        if new := throttle_after(known, row, message, now):
+            self._replace(known, new)
+
+    def book_probe(self, throttle: Throttle, now: int) -> Throttle | None:
+        """Whether this worker's message is to try if the limit still stands: one in each pause is."""
+        probed = throttle.probed(now)
+        return probed if throttle.may_probe(now) and self._replace(throttle, probed) else None
+
+    def probe_accepted(self, probed: Throttle, now: int) -> None:
+        """Twilio accepted the probe."""
+        self._replace(probed, probed.accepted(now))
+
+    def _replace(self, known: Throttle | None, new: Throttle) -> bool:
+        """Store the limit, unless it changed since it was read."""
+        old = _throttle_item(known)
+        unchanged = [Attr(name).not_exists() if value is None else Attr(name).eq(value) for name, value in old.items()]
+        try:
+            self._change(set=_throttle_item(new), condition=reduce(and_, unchanged))
+        except ConditionFailed:
+            return False
+        return True
+
     def _change(self, **change: Any) -> Item:
         return self._db.write(Change(table=self._messages, key=SENDER_KEY, **change))
 
@@ -93,4 +125,14 @@ class SenderStore:
             settled_at=item.get("settled_at"),
             unanswered=item.get("unanswered", 0),
             asks_at=item.get("asks_at"),
+            throttle=_throttle_from(item),
         )
+
+
+def _throttle_item(throttle: Throttle | None) -> dict[str, int | None]:
+    return {f"throttle_{name}": getattr(throttle, name, None) for name in _THROTTLE_FIELDS}
+
+
+def _throttle_from(item: Item) -> Throttle | None:
+    values: dict[str, Any] = {name: item.get(f"throttle_{name}") for name in _THROTTLE_FIELDS}
+    return Throttle(**values) if values["code"] else None

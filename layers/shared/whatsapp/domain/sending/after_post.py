@@ -10,7 +10,7 @@ from whatsapp.domain.sending.continuation import continuation_after
 from whatsapp.domain.sending.lifecycle import ACCEPT, DOUBT, FENCE, GIVE_UP, REFUSE, RETRY, STOP, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message
 from whatsapp.domain.sending.transition import EVENT, EVERYONE, NOTHING, Transition, outbox_of_failure, swept_at, take
-from whatsapp.domain.sending.twilio_codes import Action, Audience, Row, row_for
+from whatsapp.domain.sending.twilio_codes import Action, Audience, Binds, Row, row_for
 
 
 def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> Transition:
@@ -58,7 +58,7 @@ def _rejected(sending: Message, row: Row, error: Failure, now: int, spread: floa
         case Action.RETRY:
             return _retry(sending, error, now, spread)
         case Action.WAIT:
-            return _wait(sending, error, now, spread, row.alert)
+            return _wait(sending, error, now, spread, row)
         case Action.FAIL | Action.FALL_BACK:
             successor = continuation_after(sending, row, now, was_accepted=False)
             outbox = EVERYONE if row.can_be_redriven else outbox_of_failure(sending, row, successor)
@@ -75,13 +75,17 @@ def _retry(sending: Message, error: Failure, now: int, spread: float) -> Transit
     return take(sending, RETRY, now, due_at=at, scheduled_for=at, error=error, waiting_since=None)
 
 
-def _wait(sending: Message, error: Failure, now: int, spread: float, alert: Audience = Audience.NOBODY) -> Transition:
+def _wait(sending: Message, error: Failure, now: int, spread: float, row: Row | None = None) -> Transition:
     """It certainly was not sent, and the reason is temporary: the attempt does not count.
 
-    `alert`: who is alerted if it was refused before. The first refusal may be a secret that was just rotated.
+    `row`: of the code, if Twilio refused it. Its audience is alerted if it was refused before: the first refusal may
+    be a secret that was just rotated. A limit of our sender's alerts at once, since the next refusal may be another
+    message's, and is waited out until the message expires.
     """
     since = sending.waiting_since or now
-    if now - since >= periods.WAITS_FOR:
+    is_our_senders = row is not None and row.binds is not Binds.NOTHING
+    alerts = row is not None and row.alert is not Audience.NOBODY
+    if now - since >= periods.WAITS_FOR and not is_our_senders:
         return take(sending, GIVE_UP, now, error=replace(error, retryable=False), outbox=EVERYONE)
     longest = min(now - since, periods.LONGEST_WAIT_PAUSE)
     at = now + max(_between(periods.FIRST_WAIT_PAUSE, spread), _between((longest // 2, longest), spread))
@@ -94,7 +98,7 @@ def _wait(sending: Message, error: Failure, now: int, spread: float, alert: Audi
         error=error,
         attempts=sending.attempts - 1,
         waiting_since=since,
-        outbox=NOTHING if alert is Audience.NOBODY or sending.waiting_since is None else frozenset({"alert"}),
+        outbox=frozenset({"alert"}) if alerts and (sending.waiting_since or is_our_senders) else NOTHING,
     )
 
 

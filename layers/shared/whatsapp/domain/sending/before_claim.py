@@ -13,6 +13,7 @@ from whatsapp.domain.ports import OutgoingPost
 from whatsapp.domain.schedule import QuietHours, earliest, iso
 from whatsapp.domain.sending.lifecycle import CANCEL, CLAIM, DEFER, DROP, EXPIRE, FENCE, STORE, Status
 from whatsapp.domain.sending.message import Message, SendKind
+from whatsapp.domain.sending.throttle import Throttle
 from whatsapp.domain.sending.transition import EVENT, EVENT_AND_ALERT, Transition, take
 from whatsapp.domain.sending.twilio_codes import row_for
 
@@ -87,6 +88,11 @@ def paused(message: Message, why: Failure, now: int, spread: float) -> Transitio
     """All sending is paused: the message waits, however long that lasts, until it expires."""
     least, most = periods.PAUSED_LOOK
     return defer(message, now + least + int((most - least) * spread), now, error=why)
+
+
+def throttled(message: Message, throttle: Throttle, now: int, spread: float) -> Transition:
+    """A limit binds our sender: the message waits for the next probe, or the limit's end, until it expires."""
+    return defer(message, throttle.next_look(now, spread), now, error=throttle.failure)
 
 
 def defer(

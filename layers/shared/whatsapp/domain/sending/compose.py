@@ -67,6 +67,7 @@ def compose(
         after_cancel=after_cancel,
         unless=request.unless,
         answer_by=_answer_by(request, now),
+        priority=None if template is None or template.priority == "normal" else template.priority,
         send_at=send_at,
         expires_at=expires_at,
         on_unknown=request.on_unknown or (template.on_unknown if template else "hold"),

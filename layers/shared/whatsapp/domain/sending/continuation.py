@@ -9,7 +9,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.sending.lifecycle import REDRIVE, RESEND, Status, Step
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message, continuation_id_of
 from whatsapp.domain.sending.transition import NOTHING, Transition, take
-from whatsapp.domain.sending.twilio_codes import Action, Row
+from whatsapp.domain.sending.twilio_codes import Action, Binds, Row
 
 
 def continuation_after(old: Message, row: Row, now: int, *, was_accepted: bool) -> Message | None:
@@ -21,9 +21,12 @@ def continuation_after(old: Message, row: Row, now: int, *, was_accepted: bool) 
         return continuation_of(old, now, template_only=True)
     if was_accepted and row.action is Action.RETRY and old.attempts < MAX_ATTEMPTS:
         return continuation_of(old, now, attempts=old.attempts)
-    waiting_since = old.waiting_since or now
-    if was_accepted and row.action is Action.WAIT and now - waiting_since < periods.WAITS_FOR:
-        return continuation_of(old, now, attempts=old.attempts - 1, waiting_since=waiting_since)
+    since = old.waiting_since or now
+    if was_accepted and row.binds is not Binds.NOTHING:
+        pause = min(max(periods.FIRST_WAIT_PAUSE[1], (now - since) // 2), periods.LONGEST_WAIT_PAUSE)
+        return continuation_of(old, now, attempts=old.attempts - 1, waiting_since=since, due_at=now + pause)
+    if was_accepted and row.action is Action.WAIT and now - since < periods.WAITS_FOR:
+        return continuation_of(old, now, attempts=old.attempts - 1, waiting_since=since)
     return None
 
 
@@ -38,7 +41,13 @@ def redrive(old: Message, now: int) -> Transition | None:
 
 
 def continuation_of(
-    old: Message, now: int, *, attempts: int = 0, template_only: bool = False, waiting_since: int | None = None
+    old: Message,
+    now: int,
+    *,
+    attempts: int = 0,
+    template_only: bool = False,
+    waiting_since: int | None = None,
+    due_at: int | None = None,
 ) -> Message | None:
     """The new record; None if the old one was stopped, has expired, or is continued already."""
     if old.stop or old.continued_as or old.is_past(now):
@@ -58,7 +67,7 @@ def continuation_of(
         accepted_at=None,
         error=None,
         outbox=NOTHING,
-        due_at=now,
+        due_at=due_at or now,
         scheduled_for=None,
         template_only=old.template_only or template_only,
         content_sid=None,

@@ -56,6 +56,8 @@ class Message:
     """It is not needed if another message of its group got that far."""
     answer_by: int | None = None
     """If nobody answered by then, its caller hears of it."""
+    priority: Literal["urgent", "low"] | None = None
+    """Its template's; None is normal."""
     send_at: int | None = None
     expires_at: int | None = None
     on_unknown: str = "hold"
@@ -109,6 +111,11 @@ class Message:
         return self.expires_at is not None and self.expires_at <= at
 
     @property
+    def rank(self) -> int:
+        """Its priority as a number: of two messages the lower one goes first."""
+        return 1 if self.priority is None else 0 if self.priority == "urgent" else 2
+
+    @property
     def next_try_at(self) -> int | None:
         """The earliest time a waiting message can go, as far as is known."""
         return self.scheduled_for or self.due_at
@@ -138,10 +145,12 @@ class Message:
         """The shard in which the sweep of sends looks for it, as long as it has a `due_at`.
 
         Urgent messages have shards of their own, so that a hundred thousand reminders do not hold them back: replies,
-        messages that expire soon after they are due, and messages that hold their contact's slot.
+        those of urgent templates, messages that expire soon after they are due unless their priority is low, and
+        messages that hold their contact's slot.
         """
         expires_soon = self.expires_at is not None and self.expires_at - (self.due_at or 0) <= periods.URGENT
-        is_urgent = self.holds_slot or (self.is_waiting and (self.kind is SendKind.REPLY or expires_soon))
+        goes_first = self.kind is SendKind.REPLY or self.priority == "urgent" or (expires_soon and self.rank <= 1)
+        is_urgent = self.holds_slot or (self.is_waiting and goes_first)
         return shard_of("urgent" if is_urgent else "send", self.contact_id)
 
     @property

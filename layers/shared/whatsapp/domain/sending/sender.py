@@ -1,9 +1,10 @@
-"""Whether our sender may send at all: someone holds it, or Twilio does not answer. Then messages wait; none is lost."""
+"""Whether our sender may send: someone holds it, Twilio does not answer, or a limit binds it. Then messages wait."""
 
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.message import Message
+from whatsapp.domain.sending.throttle import Throttle
 
 MOST_UNANSWERED = 3
 """POSTs in a row without an answer. After these nothing is posted until Twilio answers a question: each further one
@@ -28,6 +29,12 @@ class Sender:
     """POSTs in a row that Twilio did not answer, as far as is known."""
     asks_at: int | None = None
     """From then on one worker asks whether Twilio answers again."""
+    throttle: Throttle | None = None
+    """The limit that it met last."""
+
+    def is_throttled(self, now: int) -> bool:
+        """Whether a limit stands."""
+        return self.throttle is not None and self.throttle.stands(now)
 
     @property
     def is_held(self) -> bool:

@@ -45,7 +45,7 @@ class Transition:
     successor: Message | None = None
     """The record that continues this message; stored in the same write."""
     proof: Row | None = None
-    """A Twilio code that proves something about the contact or the template, even if the step does not hold."""
+    """A Twilio code that proves something about the contact, the template or our sender, even if the step fails."""
 
     @property
     def was_accepted(self) -> bool:

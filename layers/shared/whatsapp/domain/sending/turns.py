@@ -1,4 +1,4 @@
-"""When each of a contact's waiting messages can go: one in each period of the rate limit, the one that expires first.
+"""When each of a contact's waiting messages can go: one in each period of the rate limit, by priority.
 
 It is a prediction, so that callers see a true `scheduled_for` and `will_expire`. The claim decides.
 """
@@ -17,9 +17,9 @@ QuietHoursOf = Callable[[Message], QuietHours | None]
 """The quiet hours that bind a message; None if it is exempt."""
 
 
-def by_turn(message: Message) -> tuple[bool, int, int, str]:
-    """The order in which a contact's waiting messages take the slot."""
-    return message.expires_at is None, message.expires_at or 0, message.created_at, message.message_id
+def by_turn(message: Message) -> tuple[int, bool, int, int, str]:
+    """The order in which a contact's waiting messages take the slot: by priority, then the first to expire."""
+    return message.rank, message.expires_at is None, message.expires_at or 0, message.created_at, message.message_id
 
 
 def in_turn(

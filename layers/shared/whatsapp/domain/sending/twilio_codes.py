@@ -18,11 +18,22 @@ class Action(StrEnum):
     """Certainly not sent and likely to pass: up to three counted attempts."""
     WAIT = "wait"
     """Certainly not sent, and it will pass: wait, not counted, until the message expires or for 4 h. The row's audience
-    is alerted from the second refusal on."""
+    is alerted from the second refusal on. Where it is the sender's limit (`Binds`): until the message expires, and
+    they are alerted at once."""
     FAIL = "fail"
     """The message can never go as it is."""
     FALL_BACK = "fall back"
     """Outside the window: go on once with the approved template."""
+
+
+class Binds(StrEnum):
+    """What the limit behind a code binds, besides the message that met it."""
+
+    NOTHING = "nothing"
+    EVERYTHING = "everything"
+    """The account, or the sender: the POST itself is refused."""
+    OUTSIDE_WINDOW = "what goes outside the window"
+    """Meta counts only whom we write to outside their 24-hour window (developers.facebook.com, messaging limits)."""
 
 
 class Audience(StrEnum):
@@ -52,6 +63,8 @@ class Row:
     """For how long it suppresses (ms), where the cause may pass by itself; None: until someone lifts it."""
     template_status: str | None = None
     """What the code proves about the template: it stops serving at once, until the next sync knows better."""
+    binds: Binds = Binds.NOTHING
+    """A limit of our sender's: what it binds waits with it (`domain/sending/throttle.py`)."""
 
     @property
     def retryable(self) -> bool:
@@ -89,8 +102,8 @@ def _template(code: int, meaning: str, error: str = "template_not_approved", sta
     return Row(code, Action.FAIL, error, meaning, Audience.AUTHORS, template_status=status)
 
 
-def _throttle(code: int, meaning: str, alert: Audience = Audience.NOBODY) -> Row:
-    return Row(code, Action.WAIT, "throttled", meaning, alert)
+def _throttle(code: int, meaning: str, alert: Audience = Audience.NOBODY, binds: Binds = Binds.NOTHING) -> Row:
+    return Row(code, Action.WAIT, "throttled", meaning, alert, binds=binds)
 
 
 def _transient(code: int, meaning: str) -> Row:
@@ -279,16 +292,16 @@ _ROWS = (
     _template(63055, "the way to send takes templates of the category MARKETING only"),
     # Too fast.
     _throttle(14107, "the rate limit was exceeded"),
-    _throttle(20429, "too many requests"),
-    _throttle(21611, "the sender's queue is full"),
-    _throttle(30001, "the queue overflowed"),
+    _throttle(20429, "too many requests", binds=Binds.EVERYTHING),
+    _throttle(21611, "the sender's queue is full", binds=Binds.EVERYTHING),
+    _throttle(30001, "the queue overflowed", binds=Binds.EVERYTHING),
     _throttle(30022, "the carriers' rate limit was exceeded (SMS in the USA)"),
     _throttle(30023, "the carriers' daily limit is reached (SMS in the USA)", Audience.OPERATOR),
     _throttle(30027, "a carrier's daily limit is reached (SMS in the USA)", Audience.OPERATOR),
-    _throttle(30454, "the account's message limit is reached", Audience.OPERATOR),
-    _throttle(63017, "the account's rate limit was exceeded"),
-    _throttle(63018, "Meta's messaging limit for 24 hours is reached", Audience.OPERATOR),
-    _throttle(63038, "the account's daily message limit is reached", Audience.OPERATOR),
+    _throttle(30454, "the account's message limit is reached", Audience.OPERATOR, Binds.EVERYTHING),
+    _throttle(63017, "the account's rate limit was exceeded", binds=Binds.EVERYTHING),
+    _throttle(63018, "Meta's messaging limit for 24 hours is reached", Audience.OPERATOR, Binds.OUTSIDE_WINDOW),
+    _throttle(63038, "the account's daily message limit is reached", Audience.OPERATOR, Binds.EVERYTHING),
     _throttle(63057, "templates were submitted too fast"),
     _throttle(63119, "Meta's rate limit was exceeded"),
     # Marketing.

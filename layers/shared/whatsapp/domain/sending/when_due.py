@@ -26,7 +26,7 @@ class Turns:
     """Whose turn it is among the messages that the sweep has seen: a slot takes one proactive message at a time."""
 
     def __init__(self, seen: Iterable[Message] = ()) -> None:
-        self._first: dict[str, tuple[bool, int, int, str]] = {}
+        self._first: dict[str, tuple[int, bool, int, int, str]] = {}
         self.see(seen)
 
     def see(self, messages: Iterable[Message]) -> None:
@@ -37,7 +37,7 @@ class Turns:
                 self._first[message.contact_id] = min(first or by_turn(message), by_turn(message))
 
     def has(self, message: Message) -> bool:
-        """Whether it goes before the others of its contact: it expires first. A reply needs no turn."""
+        """Whether it goes before the others of its contact: by priority, or it expires first. A reply needs no turn."""
         first = self._first.get(message.contact_id)
         return message.kind is SendKind.REPLY or first is None or by_turn(message) <= first
 

@@ -88,6 +88,7 @@ def template_from(raw: Mapping[str, Any]) -> Template:
         free_form=raw.get("free_form", "false") == "true",
         expires_with=raw.get("expires_with"),
         requires_opt_in=raw.get("requires_opt_in", "false") == "true",
+        priority=raw.get("priority", "normal"),
     )
 
 

@@ -75,6 +75,8 @@ class Template:
     """The variable that names the moment the message is about, such as the session's beginning: it never goes later."""
     requires_opt_in: bool = False
     """Whether it may go only to contacts whose consent is recorded (`opted_in_at`)."""
+    priority: Literal["urgent", "normal", "low"] = "normal"
+    """Which goes first where several wait: of one contact for the slot, of all for a place in the queue."""
 
     def wording(self, language: str) -> Wording:
         """Its wording in `language`.
