@@ -144,7 +144,7 @@ def _promise(case: Case, event: dict[str, object]) -> dict[str, object]:
     And less what an erasure removed.
     """
     if case.was_erased(case.script.request_of(str(event.get("message_id")))):
-        event = {name: value for name, value in event.items() if name not in ("address", "user_id")}
+        event = {name: value for name, value in event.items() if name not in ("address", "user_id", "idempotency_key")}
     again = "#refused#" in str(event["event_id"]) or event.get("status") == "deferred"
     return {
         name: value for name, value in event.items() if not again or name not in ("occurred_at", "error", "contact_id")
