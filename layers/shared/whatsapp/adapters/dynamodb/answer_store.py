@@ -1,9 +1,10 @@
 """Answers that callers expect by some time: an item beside the message, due in the shards `answer#…`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item
+from whatsapp.adapters.dynamodb.due import due_items
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import Message, shard_of
 
@@ -23,11 +24,10 @@ class AnswerStore:
         self._db = db
         self._messages = messages_table
 
-    def due(self, shard: str, until: int) -> Sequence[ExpectedAnswer]:
-        """A page of those that are due, the longest due first. A hint: `postpone` decides."""
-        page = self._db.query(self._messages, Attr("due_shard").eq(shard) & Attr("due_at").lte(until), index="due")
-        found = self._db.get_many(self._messages, [_key(item["message_id"]) for item in page.items])
-        return [ExpectedAnswer(message_id=i["message_id"], due_at=i["due_at"]) for i in found if i.get("due_at")]
+    def due(self, shard: str, until: int) -> Iterator[ExpectedAnswer]:
+        """Those that are due. A hint: `postpone` decides."""
+        for item in due_items(self._db, self._messages, shard, until):
+            yield ExpectedAnswer(message_id=item["message_id"], due_at=item["due_at"])
 
     def postpone(self, expected: ExpectedAnswer, due_at: int) -> ExpectedAnswer | None:
         """Move it before acting on it, so that two sweeps at once act on it once. None: another one has it."""

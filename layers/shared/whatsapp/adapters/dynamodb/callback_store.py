@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
+from whatsapp.adapters.dynamodb.due import due_items
 from whatsapp.adapters.dynamodb.items import kept_until
 from whatsapp.domain import periods
 from whatsapp.domain.ports import StatusUpdate
@@ -44,14 +45,7 @@ class CallbackStore:
 
     def unfinished(self, shard: str, until: int) -> Iterator[StatusUpdate]:
         """Callbacks that should have been processed by that time, page by page."""
-        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
-        for page in self._db.pages(self._messages, span, index="due"):
-            keys = [_entry(item) for item in page if item["entry"].startswith("status#")]
-            yield from (_update_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_at"))
-
-
-def _entry(item: dict[str, Any]) -> dict[str, str]:
-    return {"message_id": item["message_id"], "entry": item["entry"]}
+        yield from map(_update_from, due_items(self._db, self._messages, shard, until, "status#"))
 
 
 def _key(update: StatusUpdate) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Erasure in DynamoDB: its jobs, and messages without anything personal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put
+from whatsapp.adapters.dynamodb.due import due_items
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
@@ -80,15 +81,10 @@ class ErasureStore:
         }
         self._db.transact(row, Put(table=self._messages, item=item))
 
-    def due(self, shard: str, until: int) -> Sequence[ErasureJob]:
+    def due(self, shard: str, until: int) -> Iterator[ErasureJob]:
         """The jobs that are due."""
-        page = self._db.query(self._messages, Attr("due_shard").eq(shard) & Attr("due_at").lte(until), index="due")
-        keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
-        return [
-            ErasureJob(contact_id=i["job_for"], erased_at=i["erased_at"], due_at=i["due_at"])
-            for i in self._db.get_many(self._messages, keys)
-            if i.get("due_at")
-        ]
+        for item in due_items(self._db, self._messages, shard, until):
+            yield ErasureJob(contact_id=item["job_for"], erased_at=item["erased_at"], due_at=item["due_at"])
 
     def postpone(self, job: ErasureJob, due_at: int) -> ErasureJob | None:
         """Move the job's due time before a pass, so that two sweeps at once make one pass. None: another has it."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMovedError
+from whatsapp.adapters.dynamodb.due import due_items
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
@@ -101,10 +102,7 @@ class InboxStore:
 
     def due(self, shard: str, until: int) -> Iterator[InboundMessage]:
         """The messages of a shard that are due by that time, page by page. A hint: the index lags."""
-        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
-        for page in self._db.pages(self._messages, span, index="due"):
-            keys = [message_key(item["message_id"]) for item in page if item["entry"] == MESSAGE_ENTRY]
-            yield from (inbound_from(i) for i in self._db.get_many(self._messages, keys) if i.get("due_shard") == shard)
+        yield from map(inbound_from, due_items(self._db, self._messages, shard, until, MESSAGE_ENTRY))
 
     def postpone(self, inbound: InboundMessage, due_at: int) -> bool:
         """Move `due_at` on before acting, so that two sweeps at once act once. False: another sweep has it."""
@@ -112,11 +110,8 @@ class InboxStore:
 
     def unsettled(self, shard: str, until: int) -> Iterator[WordsJob]:
         """The contacts of a shard whose STOP and START are to be settled by that time. A hint: the index lags."""
-        span = Attr("due_shard").eq(shard) & Attr("due_at").lte(until)
-        for page in self._db.pages(self._messages, span, index="due"):
-            keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page]
-            found = self._db.get_many(self._messages, keys)
-            yield from (WordsJob(contact_id=i["job_for"], due_at=i["due_at"]) for i in found if i.get("due_at"))
+        for item in due_items(self._db, self._messages, shard, until):
+            yield WordsJob(contact_id=item["job_for"], due_at=item["due_at"])
 
     def postpone_settling(self, job: WordsJob, due_at: int) -> bool:
         """Move the job's `due_at` on before acting. False: another sweep has it."""

@@ -1,10 +1,11 @@
 """Incidents in DynamoDB: one item a cause, with what nobody was alerted about yet. It is due when they are to be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, absent_or
+from whatsapp.adapters.dynamodb.due import due_items
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.incident import Incident
 
@@ -41,12 +42,10 @@ class IncidentStore:
         except ConditionFailed:
             return
 
-    def due(self, until: int) -> Sequence[Incident]:
+    def due(self, until: int) -> Iterator[Incident]:
         """The incidents whose alert is due, as they stand."""
-        page = self._db.query(self._messages, Attr("due_shard").eq(SHARD) & Attr("due_at").lte(until), index="due")
-        keys = [{"message_id": item["message_id"], "entry": item["entry"]} for item in page.items]
-        items = self._db.get_many(self._messages, keys)
-        return [_incident(item) for item in items if item.get("due_at", until + 1) <= until]
+        found = due_items(self._db, self._messages, SHARD, until)
+        return (_incident(item) for item in found if item["due_at"] <= until)
 
     def postpone(self, incident: Incident, now: int, due_at: int) -> Incident | None:
         """Move a due alert before it is sent, so that two sweeps at once send it once. None: another one has it."""
