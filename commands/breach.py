@@ -16,7 +16,6 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, message_key
@@ -24,7 +23,7 @@ from whatsapp.adapters.dynamodb.notation import load
 from whatsapp.bootstrap import App
 from whatsapp.domain.schedule import iso
 
-from commands.target import add_options, one_line_errors, target_of
+from commands.target import add_options, moment, one_line_errors, target_of
 
 _TIMES = ("at", "t0", "accepted_at", "status_at", "noted_at")
 """When a message was asked for or came in, was claimed, accepted, last changed its status; when a callback came."""
@@ -50,8 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m commands.breach", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--from", dest="since", type=_moment, required=True, help="ISO 8601 with an offset")
-    parser.add_argument("--to", dest="until", type=_moment, required=True, help="the same; included")
+    parser.add_argument("--from", dest="since", type=moment, required=True, help="ISO 8601 with an offset")
+    parser.add_argument("--to", dest="until", type=moment, required=True, help="the same; included")
     parser.add_argument("--addresses", action="store_true", help="show the addresses too")
     add_options(parser)
     given = parser.parse_args(arguments)
@@ -135,17 +134,6 @@ def as_csv(people: Iterable[Person], *, addresses: bool) -> str:
         address = [one.address] * addresses
         lines.writerow([one.contact_id, one.user_id, one.sent, one.received, iso(one.first), iso(one.last), *address])
     return text.getvalue()
-
-
-def _moment(text: str) -> int:
-    """Epoch milliseconds."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise argparse.ArgumentTypeError("write an ISO 8601 time with an offset, such as 2026-11-24T09:00:00+05:30")
-    return int(at.timestamp() * 1000)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from whatsapp.bootstrap import App
 from whatsapp.domain import periods
 from whatsapp.domain.schedule import iso
 from whatsapp.use_cases.recover_after_restore import Recovery
 
-from commands.target import add_options, one_line_errors, target_of
+from commands.target import add_options, moment, one_line_errors, target_of
 
 
 @one_line_errors("restore")
@@ -40,14 +39,6 @@ def main(arguments: Sequence[str]) -> int:
     print(target)
     print(work(target.app(), given.since, dry_run=not given.yes))
     return 0
-
-
-def moment(text: str) -> int:
-    """An ISO time with its zone, as epoch milliseconds."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text}: say the zone, such as +05:30")
-    return int(at.timestamp() * 1000)
 
 
 def work(app: App, since: int, *, dry_run: bool) -> str:

@@ -31,6 +31,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from whatsapp.bootstrap import App
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
+from whatsapp.domain.schedule import epoch_ms
 from whatsapp.settings import ConfigurationError, Settings
 
 from local.artifacts import ROOT
@@ -143,6 +144,13 @@ def target_of(given: argparse.Namespace) -> Target:
         outputs={o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
     )
+
+
+def moment(text: str) -> int:
+    """An option's time, as epoch milliseconds."""
+    if (at := epoch_ms(text)) is None:
+        raise argparse.ArgumentTypeError("write an ISO 8601 time with an offset, such as 2026-11-24T09:00:00+05:30")
+    return at
 
 
 def lead_to(stage: Stage) -> None:

@@ -12,6 +12,7 @@ from whatsapp.domain.sending.message import Message
 from whatsapp.use_cases.recover_after_restore import Recovery
 
 from commands import restore as command
+from commands.target import moment
 from tests.app import PATIENT, SENDER, UnitApp, a_request
 from tests.fakes import NOON
 
@@ -445,4 +446,4 @@ def test_the_command_wants_a_moment_with_its_zone(text: str, capsys: pytest.Capt
     with pytest.raises(SystemExit):
         command.main(["--since", text])
     assert "--since" in capsys.readouterr().err
-    assert command.moment("2026-11-24T12:31:00+05:30") == SINCE
+    assert moment("2026-11-24T12:31:00+05:30") == SINCE

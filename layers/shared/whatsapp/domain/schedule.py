@@ -50,6 +50,15 @@ def earliest(now: int, send_at: int | None, quiet: QuietHours | None) -> int:
     return quiet.ends_after(at) if quiet else at
 
 
+def epoch_ms(text: str) -> int | None:
+    """An ISO 8601 time with its offset as epoch milliseconds; None for anything else."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(at.timestamp() * 1000) if at.tzinfo else None
+
+
 def iso(at: int, zone: str = "Asia/Kolkata") -> str:
     """Epoch milliseconds as ISO 8601 with the zone's offset, rounded up to the second: never earlier than meant."""
     return datetime.fromtimestamp(-(-at // 1000), UTC).astimezone(ZoneInfo(zone)).isoformat()

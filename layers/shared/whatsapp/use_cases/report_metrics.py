@@ -5,7 +5,6 @@ Twilio accepted in that span, how many arrived, and how many were answered, when
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from whatsapp.domain import periods
@@ -13,7 +12,7 @@ from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Metrics, MetricsSource, Series
 from whatsapp.domain.prices import META_UTILITY_INR, TWILIO_USD
-from whatsapp.domain.schedule import iso
+from whatsapp.domain.schedule import epoch_ms, iso
 from whatsapp.domain.sending.message import FREE_FORM
 from whatsapp.domain.templates.catalog import Catalog
 
@@ -133,15 +132,12 @@ def _percent(part: int, whole: int) -> float | None:
 
 def _time(field: str, text: str) -> int:
     """Epoch milliseconds. A `+` of the zone that came unquoted in a URL is a space here."""
-    try:
-        at = datetime.fromisoformat(text.strip().replace(" ", "+"))
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = epoch_ms(text.strip().replace(" ", "+"))
+    if at is None:
         raise MessagingError(
             "invalid_request", f"{field}: give a time with its zone, such as 2026-11-24T00:00:00+05:30"
         )
-    return int(at.timestamp() * 1000)
+    return at
 
 
 def _whole_periods(since: int, until: int, now: int) -> tuple[int, int, int]:
