@@ -102,8 +102,7 @@ class EraseContact:
             for letter in self.queue.dead_letters():
                 if not self._has_time(deadline):
                     return False
-                is_theirs = any(self.contact_ids.of(address) in contact_ids for address in addresses_of(letter.body))
-                if is_theirs and letter.asked_at <= erased_at:
+                if names_any(letter.body, contact_ids, self.contact_ids) and letter.asked_at <= erased_at:
                     self.queue.delete_dead_letter(letter.receipt_handle)
         except PublishFailed:
             return False
@@ -146,7 +145,12 @@ class EraseContact:
         return deadline.at - self.clock.now() > periods.TWILIO_QUESTION
 
 
-def addresses_of(letter: str) -> Iterator[Address]:
+def names_any(letter: str, wanted: Collection[str], contact_ids: ContactIds) -> bool:
+    """Whether a dead letter names a person: `wanted` are their contact_ids."""
+    return any(contact_ids.of(address) in wanted for address in _addresses_of(letter))
+
+
+def _addresses_of(letter: str) -> Iterator[Address]:
     """The addresses in a dead letter: a request's `to`, and every number that stands anywhere in it."""
     yield from addresses_in(letter)
     with suppress(MessagingError):

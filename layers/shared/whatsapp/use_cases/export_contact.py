@@ -11,7 +11,7 @@ from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import Clock, Deadline, PublishFailed, Queue
 from whatsapp.domain.schedule import iso
-from whatsapp.use_cases.erase_contact import addresses_of
+from whatsapp.use_cases.erase_contact import names_any
 
 ENOUGH = 2_500_000
 """Bytes of JSON after which an answer ends. Lambda's answers have 6 MB at most, as JSON within JSON, with each quote
@@ -75,16 +75,12 @@ class ExportContact:
     def _dead_letters(self, contact_ids: tuple[str, ...]) -> list[str]:
         """The dead letters that name the person, as an erasure finds them."""
         try:
-            letters = [letter.body for letter in self.queue.dead_letters()]
+            letters = (letter.body for letter in self.queue.dead_letters())
+            return [body for body in letters if names_any(body, contact_ids, self.contact_ids)]
         except PublishFailed:
             raise MessagingError(
                 "internal_error", "the dead letters could not be read: ask again", retryable=True
             ) from None
-        return [
-            body
-            for body in letters
-            if any(self.contact_ids.of(address) in contact_ids for address in addresses_of(body))
-        ]
 
 
 def _shown(value: Any, name: str = "") -> Any:
