@@ -202,6 +202,22 @@ def test_a_message_written_before_the_group_answers_nothing(app: UnitApp) -> Non
     assert app.record("nudge").status is Status.SENT
 
 
+def test_a_group_is_kept_as_long_as_its_latest_message(app: UnitApp) -> None:
+    """The claim of an older message comes after a newer one was stored, and must not let the group be deleted sooner."""
+    day = 86_400
+    plan(app, "older", send_at=iso(NOON + 20 * day * 1_000), expires_at=iso(NOON + 21 * day * 1_000))
+    app.clock.sleep(10 * day)
+    plan(app, "newer", send_at=iso(NOON + 30 * day * 1_000), expires_at=iso(NOON + 31 * day * 1_000))
+    app.clock.sleep(10 * day)
+    app.send_message.advance(message_id_of("older"), app.deadline)
+    assert app.record("older").status is Status.SENT
+    group = app.db.get(app.settings.messages_table, {"message_id": f"group#{GROUP}", "entry": "group"})
+    newer = app.db.get(app.settings.messages_table, {"message_id": message_id_of("newer"), "entry": "message"})
+    assert group
+    assert newer
+    assert group["ttl"] >= newer["ttl"]
+
+
 # --- nothing is lost -------------------------------------------------------------------------------------------------
 
 

@@ -179,7 +179,8 @@ class MessageStore:
         return changes
 
     def _membership(self, message: Message, *, not_canceled: bool = False) -> list[Change]:
-        ttl = kept_until(message.created_at, self._retention_days)
+        # From this write on: an older message is often claimed after a newer one was stored.
+        ttl = kept_until(message.status_at or message.created_at, self._retention_days)
         return membership(message, self._messages, ttl, not_canceled=not_canceled)
 
     def _slot_changes(self, transition: Transition) -> tuple[Change | None, list[Change]]:
