@@ -2,18 +2,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.stack import Stack
-from tests.product import Product
+from tests.product import Product, running
 
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The whole product, running on the template's own defaults; one for each worker of pytest-xdist."""
-    with Stack(tmp_path_factory.mktemp("product")) as stack:
-        stack.sync_templates()
-        product = Product(stack)
-        with product.http:
-            yield product
+    with running(tmp_path_factory.mktemp("product")) as product:
+        yield product
 
 
 @pytest.fixture

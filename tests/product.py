@@ -2,8 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import httpx
@@ -181,3 +183,13 @@ class Product:
         """The patient writes: Twilio calls our webhook. Returns what it answered."""
         report: dict[str, Any] = self.twilio("inbound", {"from": from_, "body": body, **more})
         return report
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Product]:
+    """A stack of one's own, with its catalog approved."""
+    with Stack(directory) as stack:
+        stack.sync_templates()
+        product = Product(stack)
+        with product.http:
+            yield product

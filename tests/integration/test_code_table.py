@@ -108,9 +108,8 @@ def test_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
 @pytest.mark.parametrize("row", TRIED, ids=lambda row: str(row.code))
 def test_alert_of_row(product: Product, outcomes: dict[int, Outcome], row: Row) -> None:
     message_id = outcomes[row.code].record["message_id"]
-    if row.binds is not Binds.NOTHING:
-        return  # a limit of the sender's: one alert for all that it binds (test_sender.py)
-    if row.alert is Audience.NOBODY or expected_status(row) == "retrying":  # it alerts if it is refused again
+    alerts_if_refused_again = expected_status(row) == "retrying" and row.binds is Binds.NOTHING
+    if row.alert is Audience.NOBODY or alerts_if_refused_again:
         assert product.alerts(message_id) == []
     else:
         (alert,) = eventually(lambda: product.alerts(message_id))

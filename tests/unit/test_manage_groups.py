@@ -203,7 +203,7 @@ def test_a_message_written_before_the_group_answers_nothing(app: UnitApp) -> Non
 
 
 def test_a_group_is_kept_as_long_as_its_latest_message(app: UnitApp) -> None:
-    """The claim of an older message comes after a newer one was stored, and must not let the group be deleted sooner."""
+    """An older message is claimed after a newer one was stored: the group must not be deleted sooner for that."""
     day = 86_400
     plan(app, "older", send_at=iso(NOON + 20 * day * 1_000), expires_at=iso(NOON + 21 * day * 1_000))
     app.clock.sleep(10 * day)
