@@ -26,10 +26,10 @@ from typing import Any
 
 import boto3
 import httpx
-from requests import RequestException
 from twilio.base.exceptions import TwilioException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+from urllib3.exceptions import HTTPError
 from whatsapp.adapters.twilio.credentials import TwilioCredentials
 from whatsapp.adapters.twilio.http import Connections, HttpClient
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
@@ -123,7 +123,7 @@ class Site:
     def account(self) -> Any:
         try:
             return self.twilio.api.v2010.accounts(self.credentials.account_sid).fetch()
-        except (TwilioException, RequestException) as error:
+        except (TwilioException, HTTPError) as error:
             raise SkippedError("Twilio does not accept the credentials") from error
 
     @cached_property

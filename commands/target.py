@@ -26,8 +26,8 @@ from botocore.exceptions import (
     NoRegionError,
     ProfileNotFound,
 )
-from requests import RequestException
 from twilio.base.exceptions import TwilioException, TwilioRestException
+from urllib3.exceptions import HTTPError
 from whatsapp.bootstrap import App
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import PublishFailed, TwilioUnavailable
@@ -49,7 +49,7 @@ OUTSIDE = (
     TwilioUnavailable,
     MessagingError,
     TwilioException,
-    RequestException,
+    HTTPError,
 )
 """What goes wrong outside of a command: it is told in one line, without a traceback."""
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -222,7 +222,7 @@ def told(error: Exception) -> str:
             return f"Twilio answered {error.status} ({error.code}): {error.msg}"
         case TwilioException():
             return f"Twilio answered {status_of(error)}"
-        case RequestException():
+        case HTTPError():
             return f"Twilio does not answer ({type(error).__name__}): is the network up?"
     return str(error)
 

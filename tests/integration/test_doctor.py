@@ -147,6 +147,15 @@ def test_sandbox_is_a_warning_and_its_settings_are_out_of_sight(stack: Target) -
     assert levels["signed webhook"] is Level.OK
 
 
+def test_twilio_that_does_not_answer_is_a_finding(stack: Target) -> None:
+    site = Site(stack)
+    site.app = App(replace(site.app.settings, twilio_base_url="http://127.0.0.1:1"))
+    findings = {finding.check: finding for finding in examine(site)}
+    assert findings["secret"].level is Level.FAILED
+    assert findings["secret"].said == "Twilio does not answer (NewConnectionError): is the network up?"
+    assert findings["account"].level is Level.SKIPPED
+
+
 def test_public_url_that_is_not_ours_is_found(stack: Target) -> None:
     site = Site(stack)
     site.public_url = "http://127.0.0.1:1"
