@@ -30,14 +30,20 @@ AGAIN_AFTER_S = 5
 """An event that was not taken comes again after this long."""
 
 
+def subscribe(sqs: Any, events: Any, bus: str, name: str, **attributes: str) -> tuple[str, str]:
+    """URL and ARN of a queue on which a rule of the same name puts all our events."""
+    url: str = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    arn: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["whatsapp"]}))
+    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    return url, arn
+
+
 @contextlib.contextmanager
 def subscribed(aws_endpoint: str, bus: str, name: str) -> Iterator[str]:
     """The URL of a queue that gets all our events for as long as the block lasts."""
     sqs, events = client("sqs", aws_endpoint), client("events", aws_endpoint)
-    url: str = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(AGAIN_AFTER_S)})["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["whatsapp"]}))
-    events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+    url, _ = subscribe(sqs, events, bus, name, VisibilityTimeout=str(AGAIN_AFTER_S))
     try:
         yield url
     finally:

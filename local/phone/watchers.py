@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from local.bus import subscribe
 from local.phone.records import Records
 from local.phone.world import World, now_ms
 
@@ -239,12 +240,8 @@ class BusWatcher:
     def _subscribe(self, events: Any, sns: Any, outputs: dict[str, str]) -> str:
         senders = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
         allowed = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": "*"}
-        url: str = self._sqs.create_queue(QueueName=QUEUE_NAME)["QueueUrl"]
+        url, arn = subscribe(self._sqs, events, outputs["BusName"], QUEUE_NAME)
         self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [allowed]})})
-        arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        bus = outputs["BusName"]
-        events.put_rule(Name=QUEUE_NAME, EventBusName=bus, EventPattern=json.dumps({"source": ["whatsapp"]}))
-        events.put_targets(Rule=QUEUE_NAME, EventBusName=bus, Targets=[{"Id": "page", "Arn": arn}])
         topic = outputs["AlertTopicArn"]
         subscribed = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         if arn not in [each["Endpoint"] for each in subscribed]:
