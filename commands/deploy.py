@@ -20,7 +20,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from commands import doctor
-from commands.target import Stage, lead_to, one_line_errors, placeholders, read_stage
+from commands.target import Stage, lead_to, one_line_errors, placeholders, read_stage, stack_called
 from local.artifacts import ROOT
 from local.stacks import STACKS, UsageError
 
@@ -77,12 +77,8 @@ def check(stage: Stage) -> None:
 
 def state_of(stage: Stage) -> str:
     """CloudFormation's state of the stack; empty if there is none."""
-    try:
-        return boto3.client("cloudformation").describe_stacks(StackName=stage.stack)["Stacks"][0]["StackStatus"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return ""
-        raise
+    stack = stack_called(stage.stack)
+    return str(stack["StackStatus"]) if stack else ""
 
 
 def deploy(stage: Stage, tree: Path, *, is_silent: bool) -> None:

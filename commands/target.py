@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import (
@@ -126,13 +127,10 @@ def target_of(given: argparse.Namespace) -> Target:
     else:
         name, missing = _local(), "start it again: make run"
     boto3.setup_default_session()  # one that was made before does not know of the change
-    try:
-        stack = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
+    stack = stack_called(name)
+    if stack is None:
         region = boto3.session.Session().region_name
-        raise UsageError(f"there is no stack {name} in {region}: {missing}") from error
+        raise UsageError(f"there is no stack {name} in {region}: {missing}")
     _, _, _, region, account, _ = stack["StackId"].split(":", 5)
     return Target(
         name=name,
@@ -144,6 +142,16 @@ def target_of(given: argparse.Namespace) -> Target:
         outputs={o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
     )
+
+
+def stack_called(name: str) -> Any:
+    """CloudFormation's description of a stack; None if there is none."""
+    try:
+        return boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
 
 
 def moment(text: str) -> int:
