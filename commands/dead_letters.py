@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from whatsapp.adapters.aws.queue import asked_at_of
 from whatsapp.domain.address import Address
-from whatsapp.domain.ports import ASKED_AT
+from whatsapp.domain.ports import ASKED_AT, CALLERS_ASKED_AT
 from whatsapp.domain.schedule import iso
 from whatsapp.use_cases.redrive_dead_letters import Action, DeadLetter, Plan
 
@@ -59,7 +59,7 @@ class DeadLetterQueue:
             VisibilityTimeout=HOLD_S,
             WaitTimeSeconds=1,
             MessageSystemAttributeNames=["SentTimestamp"],
-            MessageAttributeNames=[ASKED_AT],
+            MessageAttributeNames=[ASKED_AT, CALLERS_ASKED_AT],
         ).get("Messages"):
             for m in batch:
                 if m["MessageId"] in seen:  # its visibility timeout has passed: the queue was read once

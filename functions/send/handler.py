@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from whatsapp import bootstrap
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import ASKED_AT, Deadline
+from whatsapp.domain.ports import Deadline, asked_at
 from whatsapp.domain.sending.request import SendAnswer, refusal
 from whatsapp.observability import logger, metrics
 from whatsapp.use_cases.work_queue_message import QueueMessage
@@ -79,9 +79,8 @@ def _record(record: dict[str, Any], deadline: Deadline) -> bool:
 
 
 def _asked_at(record: dict[str, Any]) -> int:
-    """When a queue message was asked for. A redrive puts an old request on the queue anew, with its time."""
-    before = record.get("messageAttributes", {}).get(ASKED_AT)
-    return int(before["stringValue"] if before else record["attributes"]["SentTimestamp"])
+    attributes = {name: one.get("stringValue", "") for name, one in record.get("messageAttributes", {}).items()}
+    return asked_at(attributes, int(record["attributes"]["SentTimestamp"]))
 
 
 def _task(name: str, deadline: Deadline) -> dict[str, Any]:

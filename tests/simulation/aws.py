@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
-from whatsapp.domain.ports import ASKED_AT
+from whatsapp.domain.ports import CALLERS_ASKED_AT, asked_at
 
 from tests.simulation.faults import Faults
 from tests.simulation.hub import HOUR, MINUTE, Hub
@@ -25,11 +25,15 @@ class Nudge:
     message_id: str
     body: str
     sent_at: int
-    asked_at: int
-    """Its attribute that says when the request was first put on a queue; else when this was."""
+    attributes: dict[str, str]
     receives: int = 0
     visible_at: int = 0
     deleted: bool = False
+
+    @property
+    def asked_at(self) -> int:
+        """When the product takes it to be asked for."""
+        return asked_at(self.attributes, self.sent_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,13 @@ class Letter:
 
     message_id: str
     body: str
-    asked_at: int
+    sent_at: int
+    attributes: dict[str, str]
+
+    @property
+    def asked_at(self) -> int:
+        """When the product takes it to be asked for."""
+        return asked_at(self.attributes, self.sent_at)
 
 
 class Sqs:
@@ -66,12 +76,13 @@ class Sqs:
         """Put a message on either queue."""
 
         def send() -> dict[str, Any]:
-            body, said = request["MessageBody"], request.get("MessageAttributes", {}).get(ASKED_AT)
-            asked_at = int(said["StringValue"]) if said else None
+            body = request["MessageBody"]
+            attributes = {name: one["StringValue"] for name, one in request.get("MessageAttributes", {}).items()}
             if request["QueueUrl"] == DEAD_LETTERS:
-                self.dead.append(Letter(message_id=self._new_id(), body=body, asked_at=asked_at or self._hub.now))
+                letter = Letter(message_id=self._new_id(), body=body, sent_at=self._hub.now, attributes=attributes)
+                self.dead.append(letter)
             else:
-                self.put(body, request.get("DelaySeconds", 0) * 1000, asked_at)
+                self.put(body, request.get("DelaySeconds", 0) * 1000, attributes)
             return {}
 
         answer: dict[str, Any] = self._call("send_message", send, lost=lambda: (send(), {})[1], refused=_refused)
@@ -108,7 +119,8 @@ class Sqs:
                     "MessageId": letter.message_id,
                     "Body": letter.body,
                     "ReceiptHandle": letter.message_id,
-                    "Attributes": {"SentTimestamp": str(letter.asked_at)},
+                    "Attributes": {"SentTimestamp": str(letter.sent_at)},
+                    "MessageAttributes": {name: {"StringValue": value} for name, value in letter.attributes.items()},
                 }
                 for letter in self.dead
             ]
@@ -139,10 +151,14 @@ class Sqs:
         answer: dict[str, Any] = self._call("change_visibility", change, lost=change, refused=_refused)
         return answer
 
-    def put(self, body: str, delay: int = 0, asked_at: int | None = None) -> None:
+    def ask(self, body: str) -> None:
+        """A caller's request, as our client sends it."""
+        self.put(body, attributes={CALLERS_ASKED_AT: str(self._hub.now)})
+
+    def put(self, body: str, delay: int = 0, attributes: dict[str, str] | None = None) -> None:
         """A message from outside of the product, or through it."""
         now = self._hub.now
-        nudge = Nudge(message_id=self._new_id(), body=body, sent_at=now, asked_at=asked_at or now)
+        nudge = Nudge(message_id=self._new_id(), body=body, sent_at=now, attributes=attributes or {})
         nudge.visible_at = now + delay + self._faults.between(5, 1_000)
         if self._faults.chance(self._faults.rates.backlog):
             nudge.visible_at += self._faults.rng.randint(MINUTE, LONGEST_BACKLOG)
@@ -174,7 +190,10 @@ class Sqs:
         nudge.receives += 1
         if nudge.receives > MOST_RECEIVES:
             nudge.deleted = True
-            self.dead.append(Letter(message_id=nudge.message_id, body=nudge.body, asked_at=nudge.asked_at))
+            dead = Letter(
+                message_id=nudge.message_id, body=nudge.body, sent_at=nudge.sent_at, attributes=nudge.attributes
+            )
+            self.dead.append(dead)
             return
         nudge.visible_at = self._hub.now + VISIBILITY
         self._later(nudge)
@@ -226,10 +245,12 @@ class Sns:
 class Secrets:
     """Twilio's credentials, as an operator has stored them."""
 
-    def __init__(self, call: Callable[..., Any]) -> None:
+    def __init__(self, hub: Hub, call: Callable[..., Any]) -> None:
+        self._hub = hub
         self._call = call
         self.token = ""
         self.stored_at = 0
+        self.refused_at: list[int] = []
 
     def get_secret_value(self, **_: Any) -> dict[str, Any]:
         """Read them."""
@@ -237,7 +258,11 @@ class Secrets:
         def read() -> dict[str, Any]:
             return {"SecretString": json.dumps({"account_sid": "AC0", "auth_token": self.token})}
 
-        answer: dict[str, Any] = self._call("get_secret_value", read, lost=read, refused=_refused)
+        def refused() -> Any:
+            self.refused_at.append(self._hub.now)
+            return _refused()
+
+        answer: dict[str, Any] = self._call("get_secret_value", read, lost=read, refused=refused)
         return answer
 
 

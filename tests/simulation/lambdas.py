@@ -87,7 +87,7 @@ class Lambdas:
         self.sqs = aws.Sqs(self.hub, self.faults, self.call, self._queue_message, self._due_of)
         self.bus = aws.Bus(self.call)
         self.sns = aws.Sns(self.call)
-        self.secrets = aws.Secrets(self.call)
+        self.secrets = aws.Secrets(self.hub, self.call)
         self.secrets.token = FIRST_TOKEN
         self.bucket = Bucket(self.call)
         self.settings = settings(quiet_hours, replies_per_inbound, send_to_ids=send_to_ids)

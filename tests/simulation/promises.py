@@ -213,11 +213,13 @@ def _moment(text: str | None) -> int | None:
 
 def the_token_is_read_again(case: Case) -> Iterator[Violation]:
     """Once the secret has the right auth token, no sandbox goes on with the wrong one."""
-    secrets = case.world.secrets
+    secrets, pause = case.world.secrets, periods.SECRET_REFRESH_S * 1000
     late = Counter(
         sandbox
         for sandbox, at in case.world.twilio.refused
-        if at > secrets.stored_at + periods.SECRET_REFRESH_S * 1000 and secrets.token in case.world.twilio.tokens
+        if at > secrets.stored_at + pause
+        and secrets.token in case.world.twilio.tokens
+        and not any(refused <= at <= refused + pause for refused in secrets.refused_at)
     )
     for count in late.values():
         if count > LATE_REFUSALS:

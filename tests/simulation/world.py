@@ -42,7 +42,7 @@ class World(Lambdas):
         asked = self.script.requests.setdefault(key, Request(key=key, body=body))
         if queued:
             asked.asked.append((self.hub.now, True))
-            self.sqs.put(json.dumps({**body, "idempotency_key": key}))
+            self.sqs.ask(json.dumps({**body, "idempotency_key": key}))
         else:
             self._ask(asked, CALLER_TRIES)
         return asked
@@ -183,13 +183,12 @@ class World(Lambdas):
     def redrive_by_sqs(self) -> None:
         """An operator starts SQS's own redrive, which docs/operations.md forbids: each message gets a new id and time.
 
-        Nothing goes twice for it, where callers set a key. What was asked for before an erasure would look new.
+        Its attributes are kept, so nothing goes twice or late where callers set a key and say when they asked.
         """
-        if not self.script.to_be_erased:
-            for letter in self.sqs.dead:
-                self.faults.met.add("redrive by SQS")
-                self.sqs.put(letter.body)
-            self.sqs.dead = []
+        for letter in self.sqs.dead:
+            self.faults.met.add("redrive by SQS")
+            self.sqs.put(letter.body, attributes=letter.attributes)
+        self.sqs.dead = []
 
     def store_token(self, token: str) -> None:
         """An operator puts an auth token into the secret."""

@@ -31,6 +31,7 @@ class Aws:
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.asked: list[dict[str, Any]] = []
+        self.attributes: list[dict[str, Any]] = []
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.asked.append({"to": FunctionName, "request": json.loads(Payload)})
@@ -38,7 +39,8 @@ class Aws:
         failed = {"FunctionError": "Unhandled"} if isinstance(answer, dict) and "errorType" in answer else {}
         return {"Payload": BytesIO(answer if isinstance(answer, bytes) else json.dumps(answer).encode()), **failed}
 
-    def send_message(self, QueueUrl: str, MessageBody: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def send_message(self, QueueUrl: str, MessageBody: str, MessageAttributes: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.attributes.append(MessageAttributes)
         self.asked.append({"to": QueueUrl, "request": json.loads(MessageBody)})
         return dict(self._next())
 

@@ -33,6 +33,7 @@ from whatsapp.client import (
     put_contact,
     send_whatsapp_message,
 )
+from whatsapp.domain.ports import CALLERS_ASKED_AT
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import handle_of
 from whatsapp.domain.sending.request import ContactUpdate, SendAnswer, SendRequest
@@ -284,6 +285,15 @@ def test_queue_answers_with_the_id_the_message_will_have(aws: Aws) -> None:
     assert (answer["status"], answer["message_id"]) == ("pending", handle_of("k"))
     Draft202012Validator(schemas()["SendAnswer.json"]).validate(answer)
     assert [asked["to"] for asked in aws.asked] == ["https://sqs/send"] * 2
+
+
+def test_queue_message_says_when_it_was_first_asked_for(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([1_795_000_000.25, 1_795_000_400.0])
+    monkeypatch.setattr("whatsapp.client.time.time", lambda: next(seconds))
+    aws.answers = [EndpointConnectionError(endpoint_url="https://sqs"), {}]
+    send(function_name=None, queue_url="https://sqs/send", idempotency_key="k")
+    said = {CALLERS_ASKED_AT: {"DataType": "Number", "StringValue": "1795000000250"}}
+    assert aws.attributes == [said, said]
 
 
 def test_environment_names_the_function_or_the_queue(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from whatsapp.adapters.dynamodb.erasure_store import ErasureJob
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import InDoubt, Rejected
 from whatsapp.domain.schedule import iso
@@ -226,3 +227,17 @@ def test_a_worker_that_dies_in_the_first_write_leaves_no_half(app: UnitApp) -> N
         app.send(group=GROUP)
     assert app.groups.get(GROUP) is None
     assert app.messages.get(message_id_of("m")) is None
+
+
+def test_of_who_was_erased_not_even_a_canceled_message_is_stored(app: UnitApp) -> None:
+    app.send("other")
+    asked_at = app.clock.now()
+    app.manage_groups.cancel(GROUP)
+    app.clock.sleep(10)
+    app.erasures.begin(ErasureJob(contact_id=app.contact().contact_id, erased_at=app.clock.now(), due_at=None))
+    app.clock.sleep(3_600)
+    late = a_request(group=GROUP, send_at=at(3 * HOUR))
+    with pytest.raises(MessagingError) as refused:
+        app.send_message(late, "late", app.deadline, asked_at)
+    assert refused.value.code == "opted_out"
+    assert app.messages.get(message_id_of("late")) is None

@@ -248,7 +248,13 @@ def send_whatsapp_message(
     body = _json({name: value for name, value in request.items() if value is not None})
     if function_name:
         return _answered(_retrying(lambda: _invoke(function_name, body), key, sleep))
-    _retrying(lambda: _client("sqs").send_message(QueueUrl=queue_url, MessageBody=body), key, sleep)
+    # SQS's own redrive of a dead letter keeps the attributes of a message and nothing else of its time.
+    asked_at = {"callers_asked_at": {"DataType": "Number", "StringValue": str(int(time.time() * 1000))}}
+    _retrying(
+        lambda: _client("sqs").send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=asked_at),
+        key,
+        sleep,
+    )
     return _queued(key)
 
 

@@ -32,6 +32,8 @@ AWS_READ_S = 8.0
 """botocore waits 60 s by default, which is longer than the send function lives."""
 AWS_CLOCK_BELIEVED_S = 240.0
 """AWS refuses a signature that is five minutes off. If the clock is off by less than this, the cause was another."""
+CALLERS_CLOCK_ERROR = 5 * MINUTE
+"""How far the clock of a caller may be off: AWS refuses a signature that is further off."""
 CLOCK_ERROR = 2 * SECOND
 """How far a sandbox's corrected clock may be off."""
 GROUP_CANCEL_WAITS_S = 2 * CLOCK_ERROR / SECOND

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 
 if TYPE_CHECKING:  # what each function needs of these, it loads itself
@@ -185,6 +186,29 @@ class PublishFailed(Exception):
 
 ASKED_AT = "asked_at"
 """The attribute of a queue message that was put on a queue anew: when it first was (epoch ms)."""
+CALLERS_ASKED_AT = "callers_asked_at"
+"""The attribute by which a caller says when it asked (epoch ms), by a clock of its own."""
+
+
+def asked_at(attributes: Mapping[str, str], sent_at: int) -> int:
+    """When a queue message was asked for (epoch ms).
+
+    SQS's own redrive makes a new message of a dead letter: its SentTimestamp is that of the redrive, its attributes are
+    kept (Amazon SQS Developer Guide, "dead-letter queue redrive"). So the caller's time counts where it is clearly
+    earlier; close to SentTimestamp, its clock may be off.
+
+    Args:
+        attributes: The message's attributes: `ASKED_AT` of one that our redrive renewed, `CALLERS_ASKED_AT`.
+        sent_at: Its SentTimestamp.
+    """
+    if first := _moment(attributes.get(ASKED_AT)):
+        return first
+    callers = _moment(attributes.get(CALLERS_ASKED_AT))
+    return callers if callers and callers < sent_at - periods.CALLERS_CLOCK_ERROR else sent_at
+
+
+def _moment(attribute: str | None) -> int | None:
+    return int(attribute) if attribute and attribute.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True)

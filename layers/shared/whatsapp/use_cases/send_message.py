@@ -33,6 +33,7 @@ from whatsapp.domain.ports import (
 from whatsapp.domain.schedule import QuietHours
 from whatsapp.domain.sending.after_post import after_post, forbidden, put_back
 from whatsapp.domain.sending.before_claim import (
+    FORBIDDEN,
     SendPolicy,
     before_claim,
     cancel,
@@ -188,6 +189,8 @@ class SendMessage:
                 if message.continues and self._went_after_all(message.continues):
                     return self.commit(cancel(message, now))
                 if seen.group and seen.group.is_canceled_for(message):
+                    if message.is_new and is_forbidden(contact, message):
+                        raise FORBIDDEN  # nothing of who was erased is stored, not even that it was canceled
                     return self.commit(cancel(message, now))
                 if held := before_claim(message, contact, template, self.policy, now, deadline.at):
                     return self._wait_in_turn(held, contact, now, deadline)

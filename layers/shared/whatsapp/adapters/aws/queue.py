@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from whatsapp.domain import periods
 from whatsapp.domain.errors import MessagingError
-from whatsapp.domain.ports import ASKED_AT, Letter, PublishFailed
+from whatsapp.domain.ports import ASKED_AT, CALLERS_ASKED_AT, Letter, PublishFailed, asked_at
 from whatsapp.domain.sending.message import Message
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class SendQueue:
                     VisibilityTimeout=periods.DEAD_LETTER_HIDDEN_S,
                     WaitTimeSeconds=1,
                     MessageSystemAttributeNames=["SentTimestamp"],
-                    MessageAttributeNames=[ASKED_AT],
+                    MessageAttributeNames=[ASKED_AT, CALLERS_ASKED_AT],
                 )
             letters = [one for one in answer.get("Messages", []) if one["MessageId"] not in seen]
             if not letters:
@@ -124,9 +124,9 @@ class SendQueue:
 
 
 def asked_at_of(received: Mapping[str, Any]) -> int:
-    """When a message that SQS's `ReceiveMessage` gave was first put on a queue (epoch ms)."""
-    before = received.get("MessageAttributes", {}).get(ASKED_AT)
-    return int(before["StringValue"] if before else received["Attributes"]["SentTimestamp"])
+    """When a message that SQS's `ReceiveMessage` gave was asked for (epoch ms)."""
+    attributes = {name: one.get("StringValue", "") for name, one in received.get("MessageAttributes", {}).items()}
+    return asked_at(attributes, int(received["Attributes"]["SentTimestamp"]))
 
 
 @contextmanager

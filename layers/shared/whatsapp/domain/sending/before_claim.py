@@ -20,7 +20,7 @@ from whatsapp.domain.sending.twilio_codes import row_for
 if TYPE_CHECKING:
     from whatsapp.domain.templates.template import Template
 
-_FORBIDDEN = MessagingError("opted_out", "the contact opted out or was erased meanwhile")
+FORBIDDEN = MessagingError("opted_out", "the contact opted out or was erased meanwhile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def before_claim(
     if refusal := unreachable(contact, now):
         return refuse(message, refusal, now)
     if is_forbidden(contact, message):
-        return refuse(message, _FORBIDDEN, now)
+        return refuse(message, FORBIDDEN, now)
     if template and template.requires_opt_in and contact.opted_in_at is None:
         return refuse(message, _no_consent(template), now)
     if message.is_past(now):

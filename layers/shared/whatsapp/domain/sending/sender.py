@@ -1,6 +1,5 @@
 """Whether our sender may send: someone holds it, Twilio does not answer, or a limit binds it. Then messages wait."""
 
-from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.sending.message import Message
@@ -42,11 +41,13 @@ class Sender:
         return self.held_at is not None or self.is_restored
 
     def may_have_lost(self, message: Message) -> bool:
-        """Whether the message may have had a record that a restore has lost: its request comes out of a queue again."""
+        """Whether the message may have had a record that a restore has lost: its request comes out of a queue again.
+
+        It may have been asked for long before that time, and have waited in a queue until then.
+        """
         if message.continues or message.asked_at is None or None in (self.lost_from, self.lost_until, self.settled_at):
             return False
-        was_asked_for_then = (self.lost_from or 0) - periods.MINUTE <= message.asked_at <= (self.lost_until or 0)
-        return was_asked_for_then and message.created_at >= (self.settled_at or 0)
+        return message.asked_at <= (self.lost_until or 0) and message.created_at >= (self.settled_at or 0)
 
     @property
     def is_down(self) -> bool:
