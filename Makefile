@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run events doctor deploy twilio-setup demo test permissions check simulate templates invoke bench counts trace mutants build requirements
+.PHONY: help setup run events doctor deploy twilio-setup demo test permissions check simulate templates invoke sam bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -30,6 +30,7 @@ help:
 	@echo 'make simulate N=1000            N random schedules of faults on the send and receive paths'
 	@echo 'make templates                  check the message templates and show each as it will look'
 	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
+	@echo 'make sam                        get `sam local` ready for the running stack; Ctrl-C ends it (needs Docker or Podman)'
 	@echo 'make bench                      the benchmarks'
 	@echo 'make counts                     calls, units, imports and instructions of each operation, held to tests/performance/counts.json'
 	@echo 'make trace                      what one send and one receive enter: files, functions, calls to AWS and Twilio'
@@ -73,6 +74,10 @@ templates: setup
 
 invoke: setup
 	@$(python) -m local invoke "$(FN)" "$(EVENT)"
+
+sam: setup
+	@sh local/setup.sh sam
+	@$(python) -m local sam
 
 bench: setup
 	@$(python) -m tests.performance

@@ -1,4 +1,4 @@
-"""`python -m local run`, `events` and `invoke FN EVENT`: what `make run`, `make events` and `make invoke` call."""
+"""`python -m local run`, `events`, `sam` and `invoke FN EVENT`: what `make` calls under the same names."""
 
 import argparse
 import contextlib
@@ -21,7 +21,8 @@ from local.deploy import DeployError
 from local.orchestrator import Orchestrator
 from local.phone.server import serving
 from local.processes import ServerError
-from local.sample_events import prepare
+from local.sam import stay
+from local.sample_events import open_window, prepare
 from local.stack import StackError
 from local.stacks import UsageError, running_stack, start_stack
 
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start a stack and its phone page, until Ctrl-C (PORT=, STACK=, FORWARD=)")
     commands.add_parser("events", help="print every event of the running stack's bus, until Ctrl-C (STACK=, JSON=1)")
+    commands.add_parser("sam", help="prepare `sam local` for the running stack, until Ctrl-C (STACK=)")
     invoke_parser = commands.add_parser("invoke", help="run a function of the running stack on an event")
     invoke_parser.add_argument("function", metavar="FN", help="send, webhook or template_sync")
     invoke_parser.add_argument("event", metavar="EVENT", help="a JSON file, such as those in events/")
@@ -55,6 +57,8 @@ def main(arguments: list[str]) -> int:
     try:
         if given.command == "invoke":
             return invoke(given.function, given.event, os.environ.get("STACK", ""))
+        if given.command == "sam":
+            return sam(os.environ.get("STACK", ""))
         if given.command == "events":
             return events(os.environ.get("STACK", ""), as_json=bool(os.environ.get("JSON")))
         return run(os.environ.get("STACK", ""), os.environ.get("PORT", ""), os.environ.get("FORWARD", ""))
@@ -104,6 +108,14 @@ def events(name: str, *, as_json: bool) -> int:
     return 0
 
 
+def sam(name: str) -> int:
+    """Prepare `sam local` for the running stack, until Ctrl-C."""
+    stop_on_signals()
+    with contextlib.suppress(KeyboardInterrupt):
+        stay(name)
+    return 0
+
+
 def invoke(function: str, event_file: str, name: str) -> int:
     """Run a function on an event in the running stack and print its answer."""
     outputs = {
@@ -115,9 +127,10 @@ def invoke(function: str, event_file: str, name: str) -> int:
         raise UsageError(f"no function {function!r}: say FN=send, FN=webhook or FN=template_sync")
     sample = read_event(event_file)
     stack = running_stack(name)
-    name, event = stack["outputs"][outputs[function]], json.dumps(prepare(sample, stack)).encode()
+    name, event = stack["outputs"][outputs[function]], prepare(sample, stack)
     try:
-        response = client("lambda", stack["aws_endpoint"]).invoke(FunctionName=name, Payload=event)
+        response = client("lambda", stack["aws_endpoint"]).invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        open_window(event, stack)
     except (BotoCoreError, ClientError) as error:
         raise StackError(
             f"the stack's embedded AWS did not run {name}: {error}. Is it alive? `make run` again"

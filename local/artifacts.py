@@ -5,6 +5,7 @@ A built artifact is kept in `.build/` under the hash of what it was built from, 
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -44,33 +45,50 @@ def artifacts(template: Mapping[str, Any]) -> list[Artifact]:
     return found
 
 
+def this_machine() -> str:
+    """This machine's processor, as Lambda calls it."""
+    return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+
+
 def build_for_this_machine(artifact: Artifact) -> Path:
+    """The artifact's zip, for the functions' interpreter on this machine.
+
+    Raises:
+        BuildError: as `build` does.
+    """
+    return build(artifact, "host")
+
+
+def build(artifact: Artifact, target: str) -> Path:
     """The artifact's zip, built now if its source has changed since.
+
+    Args:
+        target: as the recipes have it: "arm64" or "x86_64" for Lambda's Linux, "host" for this machine.
 
     Raises:
         BuildError: make said no, or the interpreter for functions is missing.
     """
     if not LAMBDA_PYTHON.exists():
         raise BuildError(f"{LAMBDA_PYTHON.relative_to(ROOT)} is missing. Run `make setup` first.")
-    target = _CACHE / f"{artifact.logical_id}-{_fingerprint(artifact.source)}.zip"
-    if target.exists():
-        return target
+    zipped = _CACHE / f"{artifact.logical_id}-{target}-{_fingerprint(artifact.source)}.zip"
+    if zipped.exists():
+        return zipped
     _CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
-        built, zipped = Path(scratch, "built"), Path(scratch, "zip")
-        _make(artifact, built)
-        _zip(built, zipped)
-        zipped.rename(target)
-    for outdated in set(_CACHE.glob(f"{artifact.logical_id}-*.zip")) - {target}:
+        built, draft = Path(scratch, "built"), Path(scratch, "zip")
+        _make(artifact, target, built)
+        _zip(built, draft)
+        draft.rename(zipped)
+    for outdated in set(_CACHE.glob(f"{artifact.logical_id}-{target}-*.zip")) - {zipped}:
         outdated.unlink(missing_ok=True)  # missing: another stack that builds the same was quicker
-    return target
+    return zipped
 
 
-def _make(artifact: Artifact, into: Path) -> None:
+def _make(artifact: Artifact, target: str, into: Path) -> None:
     uv = ROOT / ".venv" / "bin" / "uv"
     variables = {
         "ARTIFACTS_DIR": str(into),
-        "TARGET": "host",
+        "TARGET": target,
         "PYTHON": str(LAMBDA_PYTHON),
         "UV": str(uv) if uv.exists() else "uv",
     }

@@ -9,7 +9,6 @@ Several stacks run side by side, each in a directory of its own.
 import contextlib
 import json
 import os
-import platform
 import secrets
 import shutil
 import time
@@ -22,7 +21,7 @@ from typing import Any, Self
 
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 
-from local.artifacts import LAMBDA_PYTHON
+from local.artifacts import LAMBDA_PYTHON, this_machine
 from local.aws import REGION, client, server_environment
 from local.claim import Claim
 from local.deploy import change, delete, deploy
@@ -58,6 +57,7 @@ class Stack:
         self.auth_token = secrets.token_hex(16)
         self.aws_endpoint = ""
         self.twilio_url = ""
+        self.twilio_media_url = ""
         self.outputs: dict[str, str] = {}
         self._parameters = dict(parameters or {})
         self._servers: list[Server] = []
@@ -153,8 +153,8 @@ class Stack:
         )
         _no_proxy.open(request, timeout=10).close()
 
-    def serve(self, module: str, *arguments: str) -> str:
-        """Start one of our servers for as long as the stack runs, and return its URL.
+    def serve(self, module: str, *arguments: str) -> dict[str, str]:
+        """Start one of our servers for as long as the stack runs, and return what it announces.
 
         The server is told `--announce FILE`, and writes `{"url": …}` there when it is ready.
 
@@ -165,8 +165,8 @@ class Stack:
         environment = server_environment(HOME=str(self._work), TMPDIR=str(self._work / "tmp"))
         server = self._serve(module, [*arguments, "--announce", str(announcement)], environment)
         server.wait_until(announcement.exists, _SECONDS_TO_START)
-        url: str = json.loads(announcement.read_text())["url"]
-        return url
+        announced: dict[str, str] = json.loads(announcement.read_text())
+        return announced
 
     def describe(self, phone_url: str | None = None) -> dict[str, Any]:
         """Where everything is."""
@@ -178,6 +178,7 @@ class Stack:
             "stack_name": STACK_NAME,
             "outputs": self.outputs,
             "twilio_url": self.twilio_url,
+            "twilio_media_url": self.twilio_media_url,
             "phone_url": phone_url,
             "account_sid": self.account_sid,
             "auth_token": self.auth_token,
@@ -228,11 +229,11 @@ class Stack:
 
     def _start_twilio(self) -> None:
         account = ["--account-sid", self.account_sid, "--auth-token", self.auth_token]
-        self.twilio_url = self.serve("local.twilio", "--port", "0", *account, "--from", FROM_ADDRESS)
+        twilio = self.serve("local.twilio", "--port", "0", *account, "--from", FROM_ADDRESS)
+        self.twilio_url, self.twilio_media_url = twilio["url"], twilio["media_url"]
 
     def _all_parameters(self) -> dict[str, str]:
-        machine = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-        own = {"SenderAddress": FROM_ADDRESS, "TwilioBaseUrl": self.twilio_url, "Architecture": machine}
+        own = {"SenderAddress": FROM_ADDRESS, "TwilioBaseUrl": self.twilio_url, "Architecture": this_machine()}
         return own | self._parameters
 
     def _introduce_twilio(self) -> None:

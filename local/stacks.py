@@ -11,7 +11,7 @@ from local.claim import DirectoryTakenError, is_taken
 from local.stack import Stack
 
 STACKS = ROOT / ".local"
-_RESERVED = {"work", "owner"}  # what a stack in STACKS itself keeps there
+_RESERVED = {"work", "owner", "sam"}  # what a stack in STACKS itself keeps there, and `make sam`
 
 
 class UsageError(Exception):
@@ -39,7 +39,9 @@ def directory_of(name: str) -> Path:
         UsageError: the name cannot be a folder's.
     """
     if name and (name in _RESERVED or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name)):
-        raise UsageError(f"STACK={name}: use small letters, digits and hyphens (and neither work nor owner)")
+        raise UsageError(
+            f"STACK={name}: use small letters, digits and hyphens (and none of: {', '.join(sorted(_RESERVED))})"
+        )
     return STACKS / name
 
 

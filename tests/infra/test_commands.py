@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from subprocess import PIPE
 
@@ -15,6 +16,7 @@ import pytest
 
 import local.__main__ as commands
 from local import stacks as named_stacks
+from local.artifacts import ROOT
 from local.claim import Claim
 from local.processes import free_port
 from local.stack import Stack
@@ -94,6 +96,7 @@ def test_run_ends_when_the_embedded_aws_does_and_an_open_page_says_so(stacks: Pa
 
 RUN = """
 import sys
+import tomllib
 from pathlib import Path
 from local import __main__, stacks
 stacks.STACKS = Path(sys.argv[1])
@@ -197,3 +200,16 @@ def test_running_stack_is_found_by_name(stacks: Path) -> None:
         (stacks / "mine" / "stack.json").write_text(json.dumps({"region": "here"}))
         assert named_stacks.running_stack("mine") == {"region": "here"}
         (stacks / "mine" / "stack.json").unlink()
+
+
+def test_sam_without_a_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["sam"]) == 1
+    assert line_of(capsys) == "sam: no stack is running: start one with `make run`"
+
+
+def test_sam_local_knows_no_template_but_that_of_make_sam() -> None:
+    """With template.yaml, as it would be by default, it calls the AWS account of the reader's shell."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    for command in ("local_invoke", "local_start_api", "local_start_lambda"):
+        given = settings[command]["parameters"]
+        assert (given["template_file"], given["env_vars"]) == (".local/sam/template.json", ".local/sam/env.json")
