@@ -149,7 +149,13 @@ _ROWS: tuple[tuple[int, Outcome, str, str, Certainty], ...] = (
     # Failures: content and media
     (63005, FAILED, "Channel did not accept given content", FAULT_ONLY, ASSUMED),
     (63019, FAILED, "Media failed to download", "a MediaUrl that does not answer 200", ASSUMED),
-    (63021, FAILED, "Channel invalid content error", "a media type that WhatsApp does not take", ASSUMED),
+    (
+        63021,
+        FAILED,
+        "Channel invalid content error",
+        "media, buttons or a list that WhatsApp does not take",
+        ASSUMED,
+    ),
     (63034, FAILED, "Media exceeds the size limit", "an image over 5 MB, another medium over 16 MB", ASSUMED),
     # Failures: throttles and outages
     (30001, FAILED, "Queue overflow", FAULT_ONLY, ASSUMED),

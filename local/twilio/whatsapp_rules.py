@@ -81,6 +81,8 @@ def _judge_content(account: Account, message: Message) -> int | None:
     code = _judge_approval(content, window_open)
     if code is None and set(placeholders(content.types)) - set(message.variables):
         return 63028
+    if code is None and content.approval.status != "approved" and _too_much_for_a_session(message.rendered):
+        return 63021
     if code is None and any(FORBIDDEN_VALUE.search(value) for value in message.variables.values()):
         return 63013
     return code
@@ -95,6 +97,19 @@ def _judge_approval(content: Content, window_open: bool) -> int | None:
     if window_open and types & IN_SESSION_TYPES:
         return None
     return 63040 if status == "rejected" else 63016
+
+
+def _too_much_for_a_session(layout: dict[str, Any]) -> bool:
+    """Whether buttons or a list are beyond what goes without approval: three buttons, ten items, the lengths."""
+    buttons, items = layout.get("actions") or [], layout.get("items") or []
+    lengths = [
+        (layout.get("body"), 1024),
+        (layout.get("button"), 20),
+        *((button.get("title"), 20) for button in buttons),
+        *((item.get(name), most) for item in items for name, most in (("item", 24), ("id", 200), ("description", 72))),
+    ]
+    is_rich = bool(buttons or items)
+    return is_rich and (len(buttons) > 3 or len(items) > 10 or any(len(text or "") > most for text, most in lengths))
 
 
 def _judge_limits(account: Account, message: Message) -> int | None:

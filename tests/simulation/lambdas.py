@@ -252,7 +252,11 @@ class Lambdas:
                 due[sweep] = min(due.get(sweep, 1 << 62), int(item["due_at"]["N"]))
         for sweep, due_at in due.items():
             self._plan(sweep, due_at)
-        if any(self._status_at_whatsapp(item) != item["status"]["S"] for item in self.tables["templates"]):
+        if any(
+            self._status_at_whatsapp(item) != item["status"]["S"]
+            for item in self.tables["templates"]
+            if "status" in item
+        ):
             self._plan("_sync", self._synced_at + SYNC_EVERY)
 
     def _plan(self, sweep: str, due_at: int) -> None:

@@ -19,7 +19,7 @@ from whatsapp.settings import Settings
 
 from tests.simulation import aws
 from tests.simulation.script import MESSAGE_IDS
-from tests.simulation.twilio import SENDER, Gateway
+from tests.simulation.twilio import SENDER, Contents, Gateway
 
 if TYPE_CHECKING:
     from tests.simulation.lambdas import Lambdas
@@ -74,6 +74,11 @@ class SimulatedApp(App):
     def gateway(self) -> Any:
         """The world's Twilio."""
         return Gateway(self.world.twilio, self.twilio_secret)
+
+    @property
+    def content(self) -> Any:
+        """The contents of the world's Twilio."""
+        return Contents(self.world.twilio)
 
     @property
     def media_store(self) -> Any:

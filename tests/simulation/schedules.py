@@ -328,6 +328,9 @@ def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]
         body["to"] = patient.number
     if "in_reply_to" in body and rng.random() < 0.5:
         body["text"] = rng.choice(("see you then", f"note {rng.randint(0, 9)}"))
+        if rng.random() < 0.4:
+            body["choices"] = [{"id": f"slot-{n}", "title": f"{n} pm"} for n in range(1, rng.choice((2, 3, 6)))]
+            world.faults.met.add("choices")
     else:
         body["template"] = rng.choice(list(TEMPLATES))
         body["variables"] = TEMPLATES[body["template"]]

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.adapters.twilio.credentials import TwilioSecret
 from whatsapp.domain.ports import (
     Accepted,
+    ContentUnavailable,
     InDoubt,
     NotSent,
     Outcome,
@@ -107,6 +108,8 @@ class Twilio:
         """Which sandbox, by number, came with a token that it did not take, and when."""
         self.stopped: dict[str, str] = {}
         """The ContentSids that WhatsApp does not send, with their status: paused, or pending still."""
+        self.contents: dict[str, list[str]] = {}
+        """The contents that choices are sent with, by name, oldest first."""
         self.limited: list[int] = []
         """When POSTs came that met a limit of our sender."""
         self.throttled: list[int] = []
@@ -241,7 +244,7 @@ class Twilio:
             sid=f"SM{self._faults.rng.getrandbits(128):032x}",
             to=post.to,
             body=(post.rendered if post.content_sid else post.body) or "",
-            is_template=post.content_sid is not None,
+            is_template=post.content_sid is not None and post.choices is None,
             message_id=tried.message_id,
             attempt=attempt,
             posted_at=tried.at,
@@ -303,6 +306,34 @@ class Twilio:
 
 class RefusedTokenError(TwilioUnavailable):
     """Twilio does not take our auth token."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The part of the `ContentGateway` port that choices use. Its search shows a new content at once."""
+
+    twilio: Twilio
+
+    def named(self, friendly_name: str) -> str | None:
+        """The oldest content of this name."""
+        found: str | None = self._ask("content named", lambda: self.twilio.contents.get(friendly_name, [None])[0])
+        return found
+
+    def create(self, content: dict[str, Any]) -> str:
+        """Make a content, whether or not the answer arrives."""
+
+        def made() -> str:
+            sids = self.twilio.contents.setdefault(content["friendly_name"], [])
+            sids.append(f"HX{len(self.twilio.contents):016x}{len(sids):016x}")
+            return sids[-1]
+
+        return str(self._ask("content create", made))
+
+    def _ask(self, name: str, answer: Callable[[], Any]) -> Any:
+        try:
+            return self.twilio.asked(name, answer)
+        except TwilioUnavailable as error:
+            raise ContentUnavailable(str(error)) from None
 
 
 @dataclass(frozen=True)

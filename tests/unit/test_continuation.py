@@ -39,6 +39,8 @@ AS_ASKED: dict[str, Any] = {
     "variables": {"patient_name": "Asha"},
     "text": "Hello Asha",
     "media_url": "https://example.org/a.png",
+    "choices": [{"id": "1", "title": "Yes"}],
+    "choices_label": "Answers",
     "user_id": "user",
     "agent": "scheduling",
     "in_reply_to": "SM3",

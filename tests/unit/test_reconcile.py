@@ -276,6 +276,20 @@ def test_button_is_found_by_its_text_among_the_last_templates_replies(side: Rece
     assert (typed.kind, typed.button) == ("text", None)
 
 
+def test_choice_is_found_by_its_title_among_those_last_offered(side: Receiving) -> None:
+    side.outgoing("confirmation", template="appointment_confirmation")
+    side.clock.sleep(1)
+    side.outgoing("offer", text="Which?", choices=[{"id": "slot-1", "title": "1 pm"}])
+    side.clock.sleep(60)
+    missed(side, 1, "1 PM", minutes_ago=0.1)
+    missed(side, 2, "Confirm", minutes_ago=0.1)
+    side.clock.sleep(300)
+    side.reconcile(side.deadline)
+    tapped, typed = side.published()
+    assert (tapped.kind, tapped.choice.id, tapped.choice.title, tapped.button) == ("choice", "slot-1", "1 pm", None)
+    assert (typed.kind, typed.choice) == ("text", None)
+
+
 def test_button_of_a_template_that_was_sent_under_an_alias(side: Receiving) -> None:
     side.receive_message(side.form(9, external_user_id=HIDDEN))
     side.outgoing("confirmation", contact_id=IDS.of(HIDDEN), template="appointment_confirmation")

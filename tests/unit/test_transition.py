@@ -159,8 +159,10 @@ CHAINED, FIRST = {"waiting_since": NOW - HOUR}, {"waiting_since": None}
         (NOBODY, {"content_sid": "HX1"}, False, False, EVENT),
         # Twilio takes a template for free text.
         (FALL_BACK, {"content_sid": None}, False, False, EVENT),
-        (FALL_BACK, {"content_sid": "HX1"}, False, False, ALERT),
-        (FALL_BACK, {"content_sid": "HX1"}, True, False, EVENT),
+        (FALL_BACK, {"template": "greeting", "content_sid": "HX1"}, False, False, ALERT),
+        (FALL_BACK, {"template": "greeting", "content_sid": "HX1"}, True, False, EVENT),
+        # Choices are free text, which is sent with a content too.
+        (FALL_BACK, {"content_sid": "HX1"}, False, False, EVENT),
     ],
 )
 def test_a_failure_alerts(

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from whatsapp.use_cases.export_contact import ExportContact
     from whatsapp.use_cases.manage_contacts import ManageContacts
     from whatsapp.use_cases.manage_groups import ManageGroups
+    from whatsapp.use_cases.offer_choices import OfferChoices
     from whatsapp.use_cases.pace import Pace
     from whatsapp.use_cases.publish_unanswered import PublishUnanswered
     from whatsapp.use_cases.publish_waiting import PublishWaiting
@@ -337,6 +338,12 @@ class App:
         from whatsapp.use_cases.reconcile import Reconcile
 
         return self._join(Reconcile)
+
+    @cached_property
+    def offer_choices(self) -> "OfferChoices":
+        from whatsapp.use_cases.offer_choices import OfferChoices
+
+        return self._join(OfferChoices, content=lambda: self.content)
 
     @cached_property
     def send_message(self) -> "SendMessage":

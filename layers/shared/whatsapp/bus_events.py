@@ -20,7 +20,7 @@ class Button:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Choice:
-    """An item of a list that the patient chose. `id`: ours, as the list named it."""
+    """What the patient tapped of a reply's `choices`, or of another list of ours. `id`: the caller's."""
 
     id: str | None = None
     title: str
@@ -161,6 +161,8 @@ class MessageMediaStored(Event):
     key: str | None = None
     content_type: str | None = None
     size: int | None = None
+    duration: int | None = None
+    """Seconds, of a sound such as a voice note."""
     reason: str | None = None
 
 

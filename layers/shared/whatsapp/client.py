@@ -27,10 +27,10 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, TypedDict, Unpack, cast
+from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from boto3.session import Session
 from botocore.config import Config
@@ -73,6 +73,15 @@ class Answer(TypedDict):
     continues: str | None
     continued_as: str | None
     error: Failure | None
+
+
+class Choice(TypedDict):
+    """What the patient may tap: your `id`, at most 128 characters; what they read: a `title` of at most 24 characters
+    (20 on a button), and perhaps a `description` of at most 72."""
+
+    id: str
+    title: str
+    description: NotRequired[str]
 
 
 class WhatsAppError(Exception):
@@ -165,6 +174,8 @@ def send_whatsapp_message(
     *,
     text: str | None = None,
     media_url: str | None = None,
+    choices: Sequence[Choice] | None = None,
+    choices_label: str | None = None,
     language: str | None = None,
     idempotency_key: str | None = None,
     user_id: str | None = None,
@@ -189,6 +200,9 @@ def send_whatsapp_message(
         variables: the template's; a time as a datetime with its offset, or as ISO 8601.
         text: free-form text, inside the patient's 24-hour window.
         media_url: an https:// URL of a file; with `text` a picture only.
+        choices: up to ten things to tap, with the `text` of a reply: up to three without descriptions become buttons,
+            else a list. What is tapped comes back as `choice` in `message.received`, with your id.
+        choices_label: on the button that opens the list, such as `See times`; None: `Choose`.
         language: such as `hi`; without it the contact's own, else the template's.
         idempotency_key: your name for this message, such as `appt-8831-reminder-24h`. The same key never sends a
             second message, today or next month. None: a new key covers this call and its own retries only.
@@ -232,6 +246,8 @@ def send_whatsapp_message(
         "variables": dict(variables) if variables else None,
         "text": text,
         "media_url": media_url,
+        "choices": list(choices) if choices else None,
+        "choices_label": choices_label,
         "language": language,
         "idempotency_key": key,
         "user_id": user_id,

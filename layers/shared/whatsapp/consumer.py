@@ -22,7 +22,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
@@ -30,7 +30,7 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 from boto3.session import Session
 
 from whatsapp.bus_events import EVENTS, Event, MessageReceived
-from whatsapp.client import Answer, MessageRefused, get_message, message_id_of, send_whatsapp_message
+from whatsapp.client import Answer, Choice, MessageRefused, get_message, message_id_of, send_whatsapp_message
 
 REMEMBERED_S = 35 * 24 * 3600
 """How long an event counts as seen: longer than any redelivery of the product, whose own keys live as long."""
@@ -118,6 +118,8 @@ def reply(
     template: str | None = None,
     variables: Mapping[str, str | datetime] | None = None,
     media_url: str | None = None,
+    choices: Sequence[Choice] | None = None,
+    choices_label: str | None = None,
     name: str = "answer",
     function_name: str | None = None,
     queue_url: str | None = None,
@@ -126,7 +128,7 @@ def reply(
 
     Args:
         event: what the patient wrote.
-        text, template, variables, media_url: as for `send_whatsapp_message`.
+        text, template, variables, media_url, choices, choices_label: as for `send_whatsapp_message`.
         name: which of your answers to this event it is. Each is sent once, also if it would be worded otherwise the
             second time; three of one event (the stack's `RepliesPerInbound`) are under no rate limit.
         function_name, queue_url: as for `send_whatsapp_message`.
@@ -136,7 +138,13 @@ def reply(
         WhatsAppError: as for `send_whatsapp_message`.
     """
     request = answer_request(event, text, name)
-    content: dict[str, Any] = {"template": template, "variables": variables, "media_url": media_url}
+    content: dict[str, Any] = {
+        "template": template,
+        "variables": variables,
+        "media_url": media_url,
+        "choices": choices,
+        "choices_label": choices_label,
+    }
     try:
         return send_whatsapp_message(**request, **content, function_name=function_name, queue_url=queue_url)
     except MessageRefused as error:

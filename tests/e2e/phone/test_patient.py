@@ -149,6 +149,28 @@ def test_a_list_opens_as_a_sheet_and_its_choice_is_sent(clinic: Product, opened:
     assert (answer["params"]["ListId"], answer["params"]["OriginalRepliedMessageSid"]) == ("t2", sent["sid"])
 
 
+@pytest.mark.parametrize("width", [1280, 820, 390])
+@pytest.mark.parametrize("count", [2, 5])
+def test_choices_of_a_reply_are_tapped(clinic: Product, opened: Opened, asha: str, width: int, count: int) -> None:
+    inbound = clinic.write(asha, "when?")["message_sid"]
+    choices = [{"id": f"slot-{n}", "title": f"{n} pm"} for n in range(1, count + 1)]
+    sent = clinic.send(
+        to=asha, text="These are free.\nWhich one?", in_reply_to=inbound, choices=choices, choices_label="See times"
+    )
+    page = opened(query(asha), width=width)
+    expect(page.locator(".bubble.in").last).to_contain_text("These are free.")
+    if count > 3:
+        page.get_by_role("button", name="See times").click()
+        page.get_by_role("dialog", name="See times").get_by_role("button", name="2 pm").click()
+    else:
+        page.locator(".bubble.in .bubble-button", has_text="2 pm").click()
+    expect(page.locator(".bubble.out").last).to_contain_text("2 pm")
+    answer = next(m for m in reversed(clinic.twilio("state")["messages"]) if m["from"].endswith(asha))
+    (event,) = eventually(lambda: clinic.events(message_id=answer["sid"]))
+    assert (event["detail"]["kind"], event["detail"]["choice"]) == ("choice", {"id": "slot-2", "title": "2 pm"})
+    assert event["detail"]["in_reply_to"]["message_id"] == sent["message_id"]
+
+
 def test_picture_voice_note_location_and_quote_are_shown(clinic: Product, opened: Opened, asha: str) -> None:
     sent = clinic.remind(asha)
     page = opened(query(asha))

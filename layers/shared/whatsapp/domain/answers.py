@@ -61,6 +61,7 @@ class ShownMedium(TypedDict):
     status: str | None
     key: str | None
     size: int | None
+    duration: int | None
     reason: str | None
     url: str | None
 
@@ -84,6 +85,7 @@ class ShownMessage(TypedDict, total=False):
     button_text: str
     button_payload: str
     choice: Choice
+    choices: list[dict[str, str]]
     flow: dict[str, Any]
     reaction: Reaction
     forwarded: bool

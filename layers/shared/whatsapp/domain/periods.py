@@ -142,6 +142,8 @@ SWEEP_NEEDS = 5 * SECOND
 """A sweep starts nothing with less of the invocation left."""
 TWILIO_QUESTION = TWILIO_CALL + 2 * SECOND
 """The same, where the item means one call of Twilio's API."""
+CONTENT_LOOK = MINUTE
+"""A reply whose choices' content could not be made at Twilio tries again after this long: the patient is waiting."""
 PENDING_FOR = 5 * SECOND
 """A new message that this invocation has no time for is looked at after this long."""
 ASK_STATUS = (HOUR, 12 * HOUR, 24 * HOUR)

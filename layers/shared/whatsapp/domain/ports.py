@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # what each function needs of these, it loads itself
     from whatsapp.domain.events import Event
     from whatsapp.domain.incident import Incident
     from whatsapp.domain.receiving.inbound import InboundMedium
+    from whatsapp.domain.sending.choices import ChoicesLayout
     from whatsapp.domain.sending.message import Message
     from whatsapp.domain.templates.plan import Approval, Content
     from whatsapp.domain.templates.version import TemplateVersion
@@ -78,6 +79,8 @@ class OutgoingPost:
     media_url: str | None = None
     content_sid: str | None = None
     content_variables: Mapping[str, str] | None = None
+    choices: "ChoicesLayout | None" = None
+    """What `content_sid` and its variables have to be made of, before it can be posted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,7 @@ class ContentGateway(Protocol):
     def contents(self) -> "Sequence[Content]": ...
     def find(self, content_sid: str) -> "Content | None": ...
     def create(self, content: dict[str, Any]) -> str: ...
+    def named(self, friendly_name: str) -> str | None: ...
     def submit(self, content_sid: str, name: str, category: str) -> "Approval": ...
     def delete(self, content_sid: str) -> None: ...
 

@@ -85,7 +85,7 @@ class Commit:
                 self.metrics.count_at(at, {"ProactiveSent": 1}, **after.layout)
         if transition.has_arrived:
             counts |= {"MessagesArrived": 1, "TimeToDelivery": max(0, now - at)}
-            if after.content_sid:
+            if after.template and after.content_sid:
                 counts["TemplatesArrived"] = 1
         if transition.step is lifecycle.READ:
             counts["MessagesRead"] = 1

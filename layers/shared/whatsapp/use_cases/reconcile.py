@@ -13,7 +13,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.dataclass import dataclass
-from whatsapp.domain.events import Kind
+from whatsapp.domain.events import Choice, Kind
 from whatsapp.domain.ports import (
     Clock,
     Deadline,
@@ -23,6 +23,7 @@ from whatsapp.domain.ports import (
     TwilioUnavailable,
 )
 from whatsapp.domain.receiving.inbound import InboundForm, InboundMedium, cleaned, kind_of, sender_of
+from whatsapp.domain.sending.choices import chosen
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, shards_of
 from whatsapp.domain.sending.on_doubt import update_of
@@ -141,8 +142,9 @@ class Reconcile:
             to=one.to,
             text=cleaned(one.body),
             kind=_kind(one, tapped, media),
-            button_text=one.body if tapped else None,
-            button_payload=tapped,
+            button_text=one.body if isinstance(tapped, str) else None,
+            button_payload=tapped if isinstance(tapped, str) else None,
+            choice=tapped if isinstance(tapped, Choice) else None,
             media=media,
         )
         try:
@@ -151,14 +153,20 @@ class Reconcile:
             return False
         return True
 
-    def _tapped(self, contact: Contact, one: TwilioMessage) -> str | None:
-        """The list shows a tapped button as text only, so it is matched with the last template's quick replies."""
+    def _tapped(self, contact: Contact, one: TwilioMessage) -> str | Choice | None:
+        """The payload of the button, or the choice.
+
+        The list shows only its title, so it is matched with what the last message that offered anything had.
+        """
         since, until = one.date_created - periods.TAPPED_REPLY, one.date_created
         before = [m for contact_id in contact.ids for m in self.messages.of_contact(contact_id, since, until)]
-        templates = [m for m in before if m.template in self.catalog.names and m.twilio_sid]
-        if not templates:
+        offers = [m for m in before if (m.choices or m.template in self.catalog.names) and m.twilio_sid]
+        if not offers:
             return None
-        last = max(templates, key=lambda m: m.accepted_at or m.created_at)
+        last = max(offers, key=lambda m: m.accepted_at or m.created_at)
+        if last.choices:
+            choice = chosen(last.choices, one.body)
+            return Choice(id=choice["id"], title=choice["title"]) if choice else None
         reply = self.catalog.get(last.template or "").quick_reply(one.body)
         return reply.payload if reply else None
 
@@ -205,10 +213,10 @@ class Reconcile:
         return True
 
 
-def _kind(one: TwilioMessage, tapped: str | None, media: Sequence[InboundMedium]) -> Kind:
+def _kind(one: TwilioMessage, tapped: str | Choice | None, media: Sequence[InboundMedium]) -> Kind:
     """The list does not show a location: a message with neither text nor media is `unknown`."""
     if tapped:
-        return "button"
+        return "choice" if isinstance(tapped, Choice) else "button"
     if media:
         return kind_of(media[0].content_type)
     return "text" if one.body else "unknown"

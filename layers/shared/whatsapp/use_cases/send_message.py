@@ -20,6 +20,8 @@ from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.ports import (
     Accepted,
     Clock,
+    ContentRefused,
+    ContentUnavailable,
     Deadline,
     Gateway,
     InDoubt,
@@ -41,6 +43,7 @@ from whatsapp.domain.sending.before_claim import (
     defer,
     fence,
     is_forbidden,
+    no_content,
     not_needed,
     paused,
     refuse,
@@ -61,6 +64,7 @@ from whatsapp.domain.templates.catalog import Catalog
 from whatsapp.domain.templates.template import Template
 from whatsapp.domain.templates.version import serving_version
 from whatsapp.use_cases.commit import Commit
+from whatsapp.use_cases.offer_choices import OfferChoices
 
 _CLAIM_TRIES = 4
 _TOO_LITTLE_TIME = "too little time was left in this invocation"
@@ -83,6 +87,7 @@ class SendMessage:
     message_ids: MessageIds
     clock: Clock
     commit: Commit
+    offer_choices: OfferChoices
     policy: SendPolicy
 
     # --- the ways in -----------------------------------------------------------------------------------------------
@@ -211,6 +216,13 @@ class SendMessage:
                 return self.commit(perhaps_lost(message, now))
             if why := self._paused(sender, now):
                 return self.commit(paused(message, why, now, random.random()))  # noqa: S311 - jitter, not a secret
+            try:
+                content = self.offer_choices(content)
+            except ContentRefused as error:
+                refusal = MessagingError("account_problem", f"Twilio takes no content with these choices: {error}")
+                return self.commit(refuse(message, refusal, now))
+            except ContentUnavailable as error:
+                return self.commit(no_content(message, str(error), now))
             if (limit := sender.throttle) and limit.binds(contact, now) and probe is None:
                 probe = self.senders.book_probe(limit, now)
                 if probe is None:
@@ -249,10 +261,11 @@ class SendMessage:
             return self.commit(put_back(sending, _TOO_LITTLE_TIME, self.clock.now()))
         if is_forbidden(contact, sending):
             return self.commit(forbidden(sending, self.clock.now()))
-        outcome = send()
+        answer = send()
+        outcome = self.offer_choices.after(post, answer)
         settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
         after = self.commit(settled, contact)
-        self._count_unanswered(sender, outcome)
+        self._count_unanswered(sender, answer)
         if probe and isinstance(outcome, Accepted):
             self.senders.probe_accepted(probe, self.clock.now())
         return after

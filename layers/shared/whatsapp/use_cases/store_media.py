@@ -17,6 +17,7 @@ from whatsapp.domain.ports import (
     Metrics,
     PublishFailed,
 )
+from whatsapp.domain.receiving.duration import duration_of
 from whatsapp.domain.receiving.file_type import type_of
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.schedule import iso
@@ -101,7 +102,7 @@ class StoreMedia:
             else:
                 stored_type = found if found != medium.content_type else None
                 stored = replace(medium, status="stored", key=key, size=len(content), reason=None)
-                return replace(stored, stored_type=stored_type)
+                return replace(stored, stored_type=stored_type, duration=duration_of(content, found))
         given_up = self.clock.now() - inbound.received_at > periods.MEDIA_GIVE_UP
         return replace(medium, status="failed" if given_up else "pending", reason=reason)
 
@@ -144,5 +145,6 @@ def _event(inbound: InboundMessage, index: int, medium: InboundMedium, now: int)
         key=medium.key,
         content_type=medium.known_type,
         size=medium.size,
+        duration=medium.duration,
         reason=medium.reason,
     )

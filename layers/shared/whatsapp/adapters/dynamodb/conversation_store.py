@@ -29,6 +29,7 @@ _SHOWN = (
     "button_text",
     "button_payload",
     "choice",
+    "choices",
     "reaction",
     "forwarded",
     "frequently_forwarded",

@@ -37,6 +37,8 @@ _PERSONAL_ON_MESSAGES = (
     "button_text",
     "button_payload",
     "choice",
+    "choices",
+    "choices_label",
     "flow",
     "reaction",
     "referral",

@@ -33,6 +33,7 @@ def message_item(message: Message, ttl: int) -> dict[str, Any]:
     if message.error:
         item["error"] = {name: value for name, value in asdict(message.error).items() if value is not None}
     item["variables"] = message.variables or None
+    item["choices"] = message.choices or None
     item["contact_id"] = message.contact_id or None  # a tombstone has none, and an index key cannot be empty
     return {**item, "entry": MESSAGE_ENTRY, "direction": "outbound", "at": message.created_at, "ttl": ttl}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -13,6 +14,8 @@ from whatsapp.domain.templates.version import APPROVED, TemplateVersion
 _FIELDS = {f.name for f in fields(TemplateVersion)}
 _OUTBOX = "news"
 """The outbox's older name, which stored items have."""
+_CHOICES = "(choices)"
+"""Where a template's name stands, in the items of the contents that choices are sent with. No template is named so."""
 
 
 class LeaseLost(Exception):
@@ -94,6 +97,30 @@ class TemplateStore:
                 except LeaseLost:
                     return  # it has stopped serving already, or a newer list shows it as approved
 
+    def choices_content(self, name: str) -> str | None:
+        """The sid of the content of this name, which choices are sent with; None: there is none yet."""
+        item = self._db.get(self._templates, _choices_key(name)) or {}
+        return item.get("content_sid")
+
+    def keep_choices_content(self, name: str, content_sid: str) -> str:
+        """Store a content's sid, and return the one that is stored: another worker may have been faster."""
+        is_first = Attr("content_sid").not_exists()
+        try:
+            self._db.write(self._choices_change(name, is_first, content_sid))
+        except ConditionFailed:
+            return self.choices_content(name) or content_sid
+        return content_sid
+
+    def forget_choices_content(self, name: str, content_sid: str) -> None:
+        """Twilio no longer has the content: the next message finds or makes another one."""
+        with suppress(ConditionFailed):  # another worker has noticed, too
+            self._db.write(self._choices_change(name, Attr("content_sid").eq(content_sid), None))
+
+    def _choices_change(self, name: str, condition: Any, content_sid: str | None) -> Change:
+        return Change(
+            table=self._templates, key=_choices_key(name), set={"content_sid": content_sid}, condition=condition
+        )
+
     def _change(self, version: TemplateVersion, condition: Any, **change: Any) -> TemplateVersion:
         key = {"template": version.template, "version": version.version}
         try:
@@ -101,6 +128,10 @@ class TemplateStore:
         except ConditionFailed:
             raise LeaseLost(f"{version.template} {version.version}") from None
         return version_from(item)
+
+
+def _choices_key(name: str) -> dict[str, str]:
+    return {"template": _CHOICES, "version": name}
 
 
 def version_from(item: dict[str, Any]) -> TemplateVersion:

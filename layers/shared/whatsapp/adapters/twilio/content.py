@@ -62,6 +62,13 @@ class TwilioContent:
         request = ContentList.ContentCreateRequest(content)
         return _ask(lambda: str(self._client().content.v1.contents.create(request).sid))
 
+    def named(self, friendly_name: str) -> str | None:
+        """The sid of the oldest content of this name; None if there is none. Twilio searches by regular expression."""
+        found = _ask(
+            lambda: self._client().content.v2.contents.list(content_name=f"^{friendly_name}$", sort_by_date="asc")
+        )
+        return next((str(one.sid) for one in found if one.friendly_name == friendly_name), None)
+
     def submit(self, content_sid: str, name: str, category: str) -> Approval:
         """Submit a content for WhatsApp's review."""
         request = ApprovalCreateList.ContentApprovalRequest({"name": name, "category": category})

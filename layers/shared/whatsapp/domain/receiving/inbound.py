@@ -47,6 +47,8 @@ class InboundMedium:
     key: str | None = None
     """Its key in our bucket."""
     size: int | None = None
+    duration: int | None = None
+    """Seconds, of a sound."""
     reason: str | None = None
     """Why it could not be stored, for good or yet."""
 

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.events import (
     Button,
+    Choice,
     ContactOptedIn,
     ContactOptedOut,
     Event,
@@ -18,6 +20,7 @@ from whatsapp.domain.receiving.conversation import choose_agent
 from whatsapp.domain.receiving.inbound import MAX_EVENT_FLOW, MAX_EVENT_TEXT, InboundForm, InboundMessage
 from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.choices import chosen
 from whatsapp.domain.sending.message import Message, shard_of
 
 
@@ -33,6 +36,7 @@ def record_of(
 ) -> InboundMessage:
     """The record to store, with its outbox marker. `answered`: our message that the patient replied to."""
     replied_to_agent = answered.agent if answered else None
+    content = {**form.content, **_choice_tapped(form, answered)}
     payload = form.button_payload or (form.choice.id if form.choice else None)
     inbound = InboundMessage(
         message_id=form.twilio_sid,
@@ -40,7 +44,7 @@ def record_of(
         to=form.to,
         address=form.from_.value if form.from_.is_phone_number else contact.address or form.from_.value,
         received_at=received_at,
-        **form.content,
+        **content,
         in_reply_to=answered.message_id if answered else None,
         in_reply_to_template=answered.template if answered else None,
         user_id=(answered.user_id if answered else None) or contact.user_id,  # several patients may share a phone
@@ -53,6 +57,17 @@ def record_of(
     )
     word = inbound.as_opt_word
     return replace(inbound, opt=effective_opt(word, contact)) if word else inbound
+
+
+def _choice_tapped(form: InboundForm, answered: Message | None) -> dict[str, Any]:
+    """What changes where the tapped button is one of the choices of the answered message: Twilio tells a button."""
+    if form.kind != "button" or answered is None:
+        return {}
+    choice = chosen(answered.choices, form.button_text or form.text, form.button_payload)
+    if choice is None:
+        return {}
+    tapped = Choice(id=choice["id"], title=choice["title"])
+    return {"kind": "choice", "choice": tapped, "button_text": None, "button_payload": None}
 
 
 def events_of(inbound: InboundMessage) -> list[Event]:

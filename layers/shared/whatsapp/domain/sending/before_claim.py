@@ -95,6 +95,12 @@ def throttled(message: Message, throttle: Throttle, now: int, spread: float) -> 
     return defer(message, throttle.next_look(now, spread), now, error=throttle.failure)
 
 
+def no_content(message: Message, why: str, now: int) -> Transition:
+    """The content of its choices could not be made at Twilio: certainly nothing was sent, and it is tried again."""
+    error = Failure(code="twilio_unavailable", detail=why, retryable=True)
+    return defer(message, now + periods.CONTENT_LOOK, now, error=error)
+
+
 def defer(
     message: Message, at: int, now: int, *, look_at: int | None = None, error: Failure | None = None
 ) -> Transition:

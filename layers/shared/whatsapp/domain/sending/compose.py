@@ -8,6 +8,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.ports import OutgoingPost
+from whatsapp.domain.sending.choices import layout
 from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind
@@ -60,6 +61,8 @@ def compose(
         variables=dict(request.variables),
         text=text,
         media_url=request.media_url,
+        choices=request.choices_as_stored,
+        choices_label=request.choices_label,
         user_id=request.user_id or contact.user_id,
         agent=request.agent or (template.agent if template else None),
         in_reply_to=request.in_reply_to,
@@ -141,6 +144,10 @@ def content_of(message: Message, contact: Contact, template: Template | None, no
     """
     is_open = contact.window_open(now)
     if template is None:
+        if is_open and message.choices:
+            text = message.text or ""
+            choices = layout(text, message.choices, message.choices_label)
+            return OutgoingPost(to=message.to, rendered=text, choices=choices)
         if is_open:
             return OutgoingPost(to=message.to, body=message.text, media_url=message.media_url)
         raise MessagingError(

@@ -46,6 +46,9 @@ class Message:
     text: str | None = field(default=None, repr=False)
     """What the patient reads: the caller's free text, or the template rendered."""
     media_url: str | None = field(default=None, repr=False)
+    choices: list[dict[str, str]] = field(default_factory=list, repr=False)
+    """What the patient may tap: each with `id`, `title` and perhaps `description`."""
+    choices_label: str | None = field(default=None, repr=False)
     user_id: str | None = None
     agent: str | None = None
     in_reply_to: str | None = None

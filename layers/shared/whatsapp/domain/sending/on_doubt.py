@@ -139,7 +139,7 @@ def _is_later_copy(message: Message, listed: TwilioMessage) -> bool:
 
 
 def _has_its_words(message: Message, listed: TwilioMessage) -> bool:
-    """Whether the content agrees. Twilio may list a template's message without its body; media alone have none."""
+    """Whether the content agrees. Twilio may list a content's message without its body; media alone have none."""
     has_no_body = message.content_sid is not None and listed.body == ""
     return has_no_body or same_text(listed.body, message.text or "")
 

@@ -95,7 +95,8 @@ def _suspect(message: Message, posted_at: int, now: int) -> Transition:
 
 def _may_be(restored: Restored, entry: TwilioMessage, since: int) -> bool:
     return _may_have_gone(restored.message, entry.date_created, since) and (
-        (restored.message.template is not None and entry.body == "")  # Twilio may list a template's without its body
+        # Twilio may list a content's message without its body.
+        ((restored.message.template is not None or bool(restored.message.choices)) and entry.body == "")
         or any(same_text(text, entry.body) for text in restored.texts)
     )
 

@@ -23,6 +23,20 @@ from pydantic import (
 
 from whatsapp.domain.errors import Failure, MessagingError, named
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.choices import (
+    APART,
+    BUTTON_TITLE,
+    DESCRIPTION,
+    ID,
+    LABEL,
+    MAX_BUTTONS,
+    MAX_CHOICES,
+    MAX_TEXT,
+    MAX_VARIABLES,
+    TITLE,
+    are_buttons,
+    layout,
+)
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.visible import is_visible
 
@@ -52,7 +66,14 @@ def _names_a_picture(url: str) -> bool:
     return PurePosixPath(unquote(urlsplit(url).path)).suffix.lower() in PICTURES
 
 
+def _one_line(text: str) -> str:
+    if APART.search(text):
+        raise ValueError("has a line break, a tab or more than four spaces in a row")
+    return text
+
+
 _Visible = AfterValidator(_visible)
+_OneLine = AfterValidator(_one_line)
 
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 
@@ -71,6 +92,23 @@ UserId = Annotated[str, Field(max_length=256)]
 GroupName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9!$&'()*+,.:;=@_~-]+$")]
 """Of the characters that may stand in a URL's path as they are (RFC 3986, `pchar`)."""
 Agent = Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_]+$")]
+
+
+class RequestedChoice(BaseModel):
+    """What the patient may tap. `id` comes back in `message.received`, and no patient sees it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=ID), _Visible, _OneLine]
+    title: Annotated[
+        str,
+        Field(min_length=1, max_length=TITLE, description=f"On a button at most {BUTTON_TITLE} characters."),
+        _Visible,
+        _OneLine,
+    ]
+    description: Annotated[
+        str | None, Field(min_length=1, max_length=DESCRIPTION, description="Under the title in a list."), _OneLine
+    ] = None
 
 
 class SendRequest(BaseModel):
@@ -116,6 +154,18 @@ class SendRequest(BaseModel):
             "`.jpeg` or `.png`.",
         ),
     ] = None
+    choices: Annotated[
+        tuple[RequestedChoice, ...],
+        Field(
+            max_length=MAX_CHOICES,
+            description="With the `text` of a reply. Up to three without descriptions become buttons, else a list.",
+        ),
+    ] = ()
+    choices_label: Annotated[
+        str | None,
+        Field(min_length=1, max_length=LABEL, description="On the button that opens the list."),
+        _OneLine,
+    ] = None
     send_at: Annotated[Moment | None, Field(description="At most 30 days ahead.")] = None
     expires_at: Annotated[
         Moment | None,
@@ -142,6 +192,37 @@ class SendRequest(BaseModel):
         if self.send_at and self.expires_at and self.expires_at <= self.send_at:
             raise ValueError("`expires_at` must be later than `send_at`")
         return self
+
+    @model_validator(mode="after")
+    def _choices(self) -> Self:
+        if not self.choices:
+            if self.choices_label is not None:
+                raise ValueError("`choices_label` names the list of `choices`: give those too")
+            return self
+        if self.text is None or self.media_url is not None:
+            raise ValueError("`choices` belong to a `text`; a template has its own buttons, and a file has none")
+        if self.in_reply_to is None:
+            raise ValueError("`choices` belong to a reply: name the message that it answers in `in_reply_to`")
+        if len(self.text) > MAX_TEXT:
+            raise ValueError(f"`text` with `choices` has at most {MAX_TEXT} characters")
+        for name in ("id", "title"):
+            given = [getattr(choice, name).casefold() for choice in self.choices]
+            if len(set(given)) < len(given):
+                raise ValueError(f"two `choices` have the same `{name}`")
+        offered = self.choices_as_stored
+        if are_buttons(offered) and any(len(choice["title"]) > BUTTON_TITLE for choice in offered):
+            raise ValueError(
+                f"up to {MAX_BUTTONS} `choices` without descriptions become buttons, whose `title` has at most "
+                f"{BUTTON_TITLE} characters"
+            )
+        if len(layout(self.text, offered, self.choices_label).variables) > MAX_VARIABLES:
+            raise ValueError("`text` with `choices` has too many lines")
+        return self
+
+    @property
+    def choices_as_stored(self) -> list[dict[str, str]]:
+        """The choices as a record holds them."""
+        return [choice.model_dump(exclude_none=True) for choice in self.choices]
 
     def hash(self) -> str:
         """The same for the same request: so a different one under its key is noticed. `on_rate_limit` is left out."""

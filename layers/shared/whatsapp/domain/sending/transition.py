@@ -133,7 +133,8 @@ def outbox_of_failure(
 
     `was_retryable`: the code would have been retried, had attempts been left.
     """
-    template_taken_for_text = row.action is Action.FALL_BACK and message.content_sid is not None
+    is_template = message.template is not None and message.content_sid is not None
+    template_taken_for_text = row.action is Action.FALL_BACK and is_template
     stops_here = successor is None and (template_taken_for_text or was_retryable)
     return EVENT_AND_ALERT if stops_here or row.alert is not Audience.NOBODY else EVENT
 
