@@ -62,6 +62,11 @@ is mended.
 message arrives after all, the days that the table names have passed, or
 `PUT /contacts` vouches for it. *template*: what the code proves about the template, which stops serving at once.
 
+**21211 of a WhatsApp id** (`IN.134…` in place of a number) says that Twilio takes no ids as `To`, if the patient has
+written to us under it. The message goes to their number if that is known by then, else it fails as `number_hidden`. For
+a day no other id is posted: a request to one is refused with `number_hidden`, which also is the answer where
+`SendToBusinessScopedIds` is 0. Ask the patient for the number, and send to that.
+
 {tables}
 
 ## Families

@@ -113,3 +113,31 @@ def test_two_patients_share_a_phone(product: Product, patient: str) -> None:
     (event,) = eventually(lambda: product.events(event_id=tapped))
     assert (event["detail"]["user_id"], event["detail"]["agent"]) == ("rohan", "reminders")
     assert event["detail"]["in_reply_to"]["message_id"] == rohan["message_id"]
+
+
+def test_household_that_answers_no_message_is_listed(product: Product, patient: str) -> None:
+    product.remind(patient, user_id="rohan")
+    asked = product.write(patient, "Whose is that?")["message_sid"]
+    product.send(to=patient, text="Rohan's", in_reply_to=asked, user_id="meera")
+    said = product.write(patient, "Fine")["message_sid"]
+    (event,) = eventually(lambda: product.events(event_id=said))
+    assert (event["detail"]["user_id"], event["detail"]["user_ids"]) == (None, ["meera", "rohan"])
+
+
+def test_patient_whose_number_is_hidden_is_answered_where_twilio_takes_ids(product: Product, patient: str) -> None:
+    hidden = f"IN.134{patient[1:]}"
+    product.twilio("patients", {"address": patient, "external_user_id": hidden})
+    asked = product.write(hidden, "Is it at five?")["message_sid"]
+    try:
+        product.twilio("configure", {"messages_to_scoped_ids": True})
+        assert product.send(to=hidden, text="Yes", in_reply_to=asked)["status"] == "sent"
+        product.twilio("configure", {"messages_to_scoped_ids": False})
+        refused = product.send(to=hidden, text="At five", in_reply_to=asked)
+        assert (refused["status"], refused["error"]["code"]) == ("failed", "number_hidden")
+        assert refused["error"]["twilio_code"] == 21211
+        again = product.api("POST", "/messages", {"to": hidden, "text": "At five", "in_reply_to": asked})
+        assert (again.status_code, again.json()["error"]["code"]) == (400, "number_hidden")
+        assert [one["body"] for one in product.ledger(hidden) if one["direction"] != "inbound"] == ["Yes"]
+    finally:
+        product.twilio("configure", {"messages_to_scoped_ids": False})
+        product.twilio_answers()

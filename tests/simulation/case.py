@@ -63,6 +63,11 @@ class Case:
                 entries.append(entry)
         return entries
 
+    @property
+    def is_anybody_erased(self) -> bool:
+        """Whether an erasure was asked for."""
+        return bool(self.script.to_be_erased)
+
     def was_erased(self, request: Request | None) -> bool:
         """Whether an erasure may have ended a request."""
         return request is not None and any(self.is_to(request, one.address) for one in self.script.erasures)

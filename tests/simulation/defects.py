@@ -26,7 +26,7 @@ from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt, NotSent
 from whatsapp.domain.receiving import opt_out
-from whatsapp.domain.sending import before_claim, lifecycle, on_doubt, on_status, twilio_codes
+from whatsapp.domain.sending import before_claim, compose, lifecycle, on_doubt, on_status, twilio_codes
 from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Slot, Status
 from whatsapp.domain.sending.message import Message, SendKind
@@ -125,11 +125,11 @@ def no_last_look(stack: ExitStack) -> None:
 @_defect("a claim asks whether the slot is held, and believes that the holder is dead after half a minute")
 def lock_expires(stack: ExitStack) -> None:
     def take(original: Any) -> Any:
-        def lax(self: Slots, claimed: Any, now: int, *of: Any) -> Any:
-            changes = original(self, claimed, now, *of)
+        def lax(self: Slots, claimed: Any, now: int, lease: int, contact: Contact) -> Any:
+            changes = original(self, claimed, now, lease, contact)
             if claimed.kind is SendKind.PROACTIVE:
                 dead = absent_or("inflight", Attr("inflight_at").lt(now - 30_000))
-                changes[0] = replace(changes[0], condition=slots._may_be_written_to(claimed) & dead)
+                changes[0] = replace(changes[0], condition=slots._may_be_written_to(claimed, contact) & dead)
             return changes
 
         return lax
@@ -444,6 +444,35 @@ def group_cancel_for_ever(stack: ExitStack) -> None:
 @_defect("a nudge goes although somebody answered")
 def nudge_despite_an_answer(stack: ExitStack) -> None:
     _replace(stack, send_message, "got_as_far_as", lambda _: lambda *_: False)
+
+
+@_defect("of a phone that several patients share, only the last one is remembered")
+def household_forgotten(stack: ExitStack) -> None:
+    _replace(stack, Contact, "written_to_after", lambda _: lambda self, user_id, now: {})
+
+
+@_defect("whoever taps a message is taken for the one who was written to last")
+def last_one_answers(stack: ExitStack) -> None:
+    def record_of(original: Any) -> Any:
+        return lambda form, contact, answered, **more: replace(
+            original(form, contact, answered, **more), user_id=contact.user_id, user_ids=()
+        )
+
+    _replace(stack, receive_message, "record_of", record_of)
+
+
+@_defect("that Twilio takes no WhatsApp ids is found out anew by each message")
+def refused_ids_forgotten(stack: ExitStack) -> None:
+    _replace(stack, SenderStore, "ids_refused", lambda _: lambda self, now: None)
+
+
+@_defect("a message to an id never goes to the number that was shown since")
+def shown_number_ignored(stack: ExitStack) -> None:
+    def recipient(original: Any) -> Any:
+        return lambda asked, contact, takes_ids: original(asked, replace(contact, address=None), takes_ids=takes_ids)
+
+    _replace(stack, compose, "recipient", recipient)
+    _replace(stack, send_message, "recipient", recipient)
 
 
 @_defect("an answer that is expected is looked for once, and forgotten if the bus is down")

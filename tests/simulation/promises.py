@@ -7,6 +7,7 @@ from itertools import combinations, pairwise, product
 
 from whatsapp.domain import periods
 from whatsapp.domain.schedule import QuietHours
+from whatsapp.domain.sending.twilio_codes import INVALID_TO
 from whatsapp.domain.templates.catalog import load_catalog
 
 from tests.simulation.case import CLOCK_ERROR, DUPLICATE, INVOCATION, RATE, SURPRISE, WRONG, Case, Rule, Violation
@@ -25,6 +26,7 @@ LATE_WEBHOOK = MINUTE
 """A message is dated when our webhook stores it, which may be this late."""
 FIRST_PROBES = 12
 """Of a limit: those on their way when it is met, and the probes of the first, short pauses."""
+NO_IDS = ("number_hidden", INVALID_TO)
 LATE_REFUSALS = 3
 """Of our auth token, in one sandbox, counted from when every sandbox may have read the right one."""
 
@@ -226,6 +228,15 @@ def the_token_is_read_again(case: Case) -> Iterator[Violation]:
             yield Violation(WRONG, f"a sandbox used an old auth token {count} times after it was replaced")
 
 
+def refused_ids_are_remembered(case: Case) -> Iterator[Violation]:
+    """Once a message failed because Twilio takes no WhatsApp ids, none is posted to one for a day."""
+    failed = [m for m in case.messages.values() if m.error and (m.error.code, m.error.twilio_code) == NO_IDS]
+    since = min((m.status_at or 0 for m in failed), default=1 << 62) + INVOCATION
+    for post in case.world.twilio.posts:
+        if not post.to.startswith("+") and since < post.at < since + periods.IDS_REFUSED - 2 * INVOCATION:
+            yield Violation(WRONG, f"{post.message_id} was posted to an id, though Twilio had refused one")
+
+
 def a_limit_is_heeded(case: Case) -> Iterator[Violation]:
     """While a limit binds our sender, what waits makes no POST, but for a probe in each pause.
 
@@ -265,6 +276,7 @@ SAFETY: tuple[Rule, ...] = (
     a_hold_holds,
     in_its_time,
     the_token_is_read_again,
+    refused_ids_are_remembered,
     a_limit_is_heeded,
     nudged_once,
     no_surprise,

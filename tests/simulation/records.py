@@ -9,7 +9,7 @@ from whatsapp.domain.address import Address
 from whatsapp.domain.sending.lifecycle import IN_DOUBT, WAITING, Status
 from whatsapp.domain.sending.message import Message, SendKind, handle_of
 
-from tests.simulation.case import CLOCK_ERROR, LOST, STUCK, WRONG, Case, Rule, Violation
+from tests.simulation.case import CLOCK_ERROR, INVOCATION, LOST, STUCK, WRONG, Case, Rule, Violation
 from tests.simulation.hub import MINUTE
 from tests.simulation.twilio import Entry
 from tests.simulation.world import CONTACT_IDS
@@ -274,6 +274,41 @@ def the_erased_are_forgotten(case: Case) -> Iterator[Violation]:
                 yield Violation(WRONG, f"{number} was erased, and {', '.join(back)} came back")
 
 
+def replies_are_attributed(case: Case) -> Iterator[Violation]:
+    """The answered message says whose reply it is; without one, all are listed who were written to at the phone."""
+    events = {e["message_id"]: e for e in case.world.bus.events if e["type"] == "message.received"}
+    for said in case.script.said.values():
+        event, requests = events.get(said.sid), case.script.requests.values()
+        if event is None or said.address in case.script.known_at or case.is_anybody_erased:
+            continue
+        tapped = case.script.request_of(said.answers) if said.answers else None
+        if tapped and "user_id" in tapped.body and event["in_reply_to"]:  # else its sid was not known or found yet
+            if (event["user_id"], event["user_ids"]) != (tapped.body["user_id"], []):
+                yield Violation(WRONG, f"{said.sid} answered a message, and is not its user's")
+            continue
+        theirs = [e for e in case.ledger if e.to == said.address and e.posted_at < said.at - CLOCK_ERROR]
+        asked = [request for entry in theirs if (request := case.script.request_of(entry.message_id))]
+        users = {request.body["user_id"] for request in asked if "user_id" in request.body}
+        if len(users) > 1 and not (event["user_id"] is None and users <= set(event["user_ids"])):
+            yield Violation(WRONG, f"{said.sid} came from a phone of {len(users)} users, and was taken for one's")
+        possible = {r.body.get("user_id") for r in requests if case.is_to(r, said.address)}
+        if not set(event["user_ids"]) <= possible:
+            yield Violation(WRONG, f"{said.sid} lists a user who was never written to at this phone")
+
+
+def numbers_are_used(case: Case) -> Iterator[Violation]:
+    """No message fails for a hidden number that an inbound message has shown."""
+    for message in case.messages.values():
+        request = case.script.request_of(message.message_id)
+        if request is None or not message.error or message.error.code != "number_hidden" or case.is_anybody_erased:
+            continue
+        at = (message.status_at or 0) - INVOCATION
+        number = case.script.person(request.body["to"], at)
+        shown = [s for s in case.script.said.values() if s.address == number and (s.confirmed_at or at) < at]
+        if number != request.body["to"] and shown:
+            yield Violation(WRONG, f"{message.message_id} failed for a hidden number that was known")
+
+
 def _was_met_since(case: Case, number: str, at: int) -> bool:
     """Whether anyone wrote to the person, or they wrote, or somebody noted who they are."""
     asked = [at for r in case.script.requests.values() if case.is_to(r, number) for at, _ in r.asked]
@@ -292,5 +327,7 @@ AT_REST: tuple[Rule, ...] = (
     unanswered_is_told,
     what_passes_fails_nothing,
     outages_end,
+    replies_are_attributed,
+    numbers_are_used,
     the_erased_are_forgotten,
 )

@@ -30,6 +30,8 @@ OUTAGES = {
     "dynamodb": (0.16, ("slow", "crawling", "errors")),
 }
 """What does not work for a while: in how many schedules, and how."""
+HOUSEHOLD = ("user-rohan", "user-meera")
+"""Who share a phone."""
 FIVE_RECEIVES = 15 * MINUTE
 """Until a queue message whose workers crash is a dead letter."""
 
@@ -82,6 +84,8 @@ def populate(world: World) -> None:
             _tie(world, patient, START + rng.randint(0, span))
         if rng.random() < 0.2:
             _appointment(world, patient, START + rng.randint(0, span))
+        if rng.random() < 0.2:
+            _hidden(world, patient, START + rng.randint(0, span))
         _words(world, patient, span)
         if rng.random() < 0.12:
             _erase(world, patient, START + rng.randint(0, span + HOUR))
@@ -236,6 +240,24 @@ def seed_digits(seed: int) -> str:
     return f"134{seed % 10_000:04}"
 
 
+def _hidden(world: World, patient: Patient, at: int) -> None:
+    """The patient writes with their number hidden, and is written to at the id, which Twilio may not take."""
+    rng = world.rng
+    world.twilio.takes_ids = world.twilio.takes_ids and rng.random() < 0.4
+    sid = _say(world, patient, at, "hello", address=patient.scoped_id)
+    answer = {"to": patient.scoped_id, "text": "see you then", "in_reply_to": sid}
+    reminder = {"to": patient.scoped_id, "template": "follow_up", "variables": TEMPLATES["follow_up"]}
+    for name, body in (("answer", answer), ("reminder", reminder)):
+        later = at + rng.choice((3_000, 20 * MINUTE, 2 * HOUR))
+        send_at = {"send_at": _iso(later + HOUR)} if body is reminder and rng.random() < 0.5 else {}
+        key, asked = f"{patient.scoped_id}-{name}", {**body, **send_at}
+        world.hub.at(later, lambda key=key, asked=asked: world.request(key, asked))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    if rng.random() < 0.5:  # both addresses in one message: the number is known from then on
+        shown_at = at + rng.choice((MINUTE, 30 * MINUTE))
+        world.hub.at(shown_at, lambda: world.tie(patient.scoped_id, patient.number))
+        _say(world, patient, shown_at, "it is me")
+
+
 def _inbound_messages(world: World, patient: Patient, span: int) -> list[tuple[int, str]]:
     """The patient writes up to twice; each may be answered."""
     said = []
@@ -245,9 +267,9 @@ def _inbound_messages(world: World, patient: Patient, span: int) -> list[tuple[i
     return said
 
 
-def _say(world: World, patient: Patient, at: int, text: str, late: int = 0) -> str:
+def _say(world: World, patient: Patient, at: int, text: str, late: int = 0, address: str = "") -> str:
     sid = f"SM{world.rng.getrandbits(128):032x}"
-    world.hub.at(at, lambda: world.inbound(sid, patient.number, text, late))
+    world.hub.at(at, lambda: world.inbound(sid, address or patient.number, text, late))
     return sid
 
 
@@ -321,6 +343,8 @@ def _body(world: World, patient: Patient, at: int, replies: list[tuple[int, str]
     rng = world.rng
     to = patient.scoped_id if rng.random() < 0.15 else patient.number
     body: dict[str, Any] = {"to": to}
+    if rng.random() < 0.6:
+        body["user_id"] = rng.choice(HOUSEHOLD)
     if replies and rng.random() < 0.6:
         said_at, sid = rng.choice(replies)
         at = said_at + rng.choice((500, 3_000, MINUTE, 5 * HOUR, 24 * HOUR - 1_000))

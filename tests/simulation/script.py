@@ -51,6 +51,8 @@ class Said:
     text: str
     at: int
     confirmed_at: int | None = None
+    answers: str | None = None
+    """The message of ours that they tapped, if they did."""
 
 
 @dataclass(kw_only=True)

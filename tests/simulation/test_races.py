@@ -11,6 +11,7 @@ import httpx
 import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.message_store import ClaimLost, Limits, MessageStore
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.sending.after_post import put_back
 from whatsapp.domain.sending.before_claim import claim
 from whatsapp.domain.sending.lifecycle import Status
@@ -72,7 +73,7 @@ def test_one_of_sixteen_claims_the_slot(store: MessageStore) -> None:
 
             def take_slot(claimed: Transition, at: int = now) -> ClaimLost | None:
                 barrier.wait(timeout=60)
-                return store.claim(claimed, at + 30_000)
+                return store.claim(claimed, at + 30_000, Contact(contact_id=claimed.after.contact_id))
 
             results = list(threads.map(take_slot, claims))
             winners = [one.after for one, lost in zip(claims, results, strict=True) if lost is None]

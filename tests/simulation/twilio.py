@@ -22,7 +22,7 @@ from whatsapp.domain.ports import (
     TwilioUnavailable,
 )
 from whatsapp.domain.receiving.inbound import InboundMedium
-from whatsapp.domain.sending.twilio_codes import Binds, row_for
+from whatsapp.domain.sending.twilio_codes import INVALID_TO, Binds, row_for
 
 from tests.simulation.faults import Faults
 from tests.simulation.hub import HOUR, MINUTE, Hub
@@ -41,7 +41,7 @@ REGION_DISABLED = 21408
 """The code of a region that the account may not send to: an operator can mend it."""
 
 REJECTIONS = (
-    (21211, 400), (21610, 400), (63003, 400), (63016, 400), (63041, 400), (20003, 401), (None, 403), (20429, 429),
+    (INVALID_TO, 400), (21610, 400), (63003, 400), (63016, 400), (63041, 400), (20003, 401), (None, 403), (20429, 429),
     (None, 429), (30008, 400), (63018, 429), (21656, 400), (99999, 400),
 )  # fmt: skip
 """Codes (None: none given) and HTTP status of answers that certainly sent nothing."""
@@ -110,6 +110,8 @@ class Twilio:
         """The ContentSids that WhatsApp does not send, with their status: paused, or pending still."""
         self.contents: dict[str, list[str]] = {}
         """The contents that choices are sent with, by name, oldest first."""
+        self.takes_ids = True
+        """Whether `To` may be a business-scoped id."""
         self.limited: list[int] = []
         """When POSTs came that met a limit of our sender."""
         self.throttled: list[int] = []
@@ -209,6 +211,9 @@ class Twilio:
         if limit is not None and int(limit) != META:
             self.limited.append(self._hub.now)
             return Rejected(int(limit), 429)
+        if not self.takes_ids and not post.to.startswith("+"):
+            self._faults.met.add("id refused")
+            return Rejected(INVALID_TO, 400)
         if post.content_sid in self.stopped:
             self._faults.met.add("template paused")
             return Rejected(PAUSED, 400)

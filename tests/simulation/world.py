@@ -136,6 +136,7 @@ class World(Lambdas):
         """A patient answers one of our messages by tapping it."""
         ours = next((entry.sid for entry in self.twilio.ledger if entry.message_id == message_id), None)
         self.inbound(sid, number, "thanks", replied_to=ours)
+        self.script.said[sid].answers = message_id if ours else None
 
     def tie(self, second: str, number: str) -> None:
         """An inbound message showed that an id of WhatsApp's belongs to a number."""

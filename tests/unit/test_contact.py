@@ -42,3 +42,22 @@ def test_pseudonym_depends_on_the_key_and_on_the_canonical_address_only() -> Non
     assert len(spellings) == 1
     assert spellings.isdisjoint({ContactIds("another key").of(Address("+5511987654321"))})
     assert all(len(contact_id) == 32 and int(contact_id, 16) for contact_id in spellings)
+
+
+def test_of_one_user_only_the_last_message_is_known() -> None:
+    contact = Contact(contact_id="c", user_id="rohan", last_outbound_at=NOON)
+    assert (contact.users_written_to(NOON + 5), contact.user_id_at(NOON + 5)) == ({"rohan": NOON}, "rohan")
+    assert contact.written_to_after("rohan", NOON + 5) == {}
+    assert Contact(contact_id="c", user_id="rohan").users_written_to(NOON) == {}
+
+
+def test_users_of_one_phone_are_known_the_latest_first_until_only_one_was_written_to_of_late() -> None:
+    first = Contact(contact_id="c", user_id="rohan", last_outbound_at=NOON)
+    both = first.written_to_after("meera", NOON + 5)
+    assert list(both.items()) == [("meera", NOON + 5), ("rohan", NOON)]
+    shared = Contact(contact_id="c", user_id="meera", last_outbound_at=NOON + 5, written_to=both)
+    ends = NOON + periods.USERS_REMEMBERED
+    assert (shared.user_id_at(ends - 1), list(shared.users_written_to(ends - 1))) == (None, ["meera", "rohan"])
+    assert (shared.user_id_at(ends), list(shared.users_written_to(ends))) == ("meera", ["meera"])
+    assert list(shared.written_to_after("rohan", ends - 1)) == ["rohan", "meera"]
+    assert shared.written_to_after("meera", ends) == {}

@@ -54,10 +54,11 @@ def test_what_an_erasure_removed_does_not_come_back_by_the_other_address(
 ) -> None:
     known = {"user_id": "u", "last_outbound_agent": "mood", "last_inbound_at": met_at}
     contacts.update("number", {"erased_at": NOON})
-    contacts.update("id", {**known, "opted_out_at": NOON - 5})
+    contacts.update("id", {**known, "user_written_at": NOON - 5, "opted_out_at": NOON - 5})
     contacts.tie("id", "number")
     contact = contacts.get("number")
     assert contact is not None
+    assert list(contact.known_users) == (["u"] if comes_along else [])
     assert {name: getattr(contact, name) for name in known} == (known if comes_along else dict.fromkeys(known))
     assert contact.opted_out_at == NOON - 5
 
@@ -183,3 +184,12 @@ def test_an_arrival_under_an_alias_lifts_the_contacts_suppression(contacts: Cont
     contacts.suppress("number", 63024, NOON)
     contacts.lift_suppression("id", NOON)
     assert getattr(contacts.get("number"), "suppressed_code", 0) is None
+
+
+def test_users_of_both_rows_are_remembered(contacts: ContactStore) -> None:
+    contacts.update("number", {"user_id": "rohan", "last_outbound_at": NOON})
+    contacts.update("id", {"user_id": "meera", "last_outbound_at": NOON + 5})
+    contacts.tie("id", "number")
+    tied = contacts.get("number")
+    assert tied
+    assert list(tied.users_written_to(NOON + 9)) == ["meera", "rohan"]

@@ -270,7 +270,7 @@ def test_acceptance_brings_nothing_back_to_the_contact(side: Receiving, kind: Se
     pending = {"status": Status.PENDING, "attempt": None, "twilio_sid": None, "accepted_at": None}
     message = side.outgoing("flies", kind=kind, agent="mood", **reply_to, **pending)
     claimed = claim(message, "b" * 12, side.clock.now(), side.deadline.at)
-    assert side.messages.claim(claimed, side.deadline.at) is None
+    assert side.messages.claim(claimed, side.deadline.at, side.contact()) is None
     fenced = fence(claimed.after, OutgoingPost(to=ASHA.value, rendered="Dear Asha"), side.clock.now())
     assert side.messages.commit(fenced)
     assert (side.contact().user_id, side.contact().last_outbound_agent) == ("user-42", "mood")

@@ -8,6 +8,7 @@ import pytest
 from whatsapp.adapters.dynamodb.client import DynamoDB
 from whatsapp.adapters.dynamodb.items import kept_until, message_key
 from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import OutgoingPost
 from whatsapp.domain.sending.before_claim import claim, defer, fence
@@ -39,6 +40,8 @@ NEW = "b" * 12
 """The attempt of a claim."""
 STORED = [step for step in STEPS if step.name != "store"]
 """All but `store`, whose message is new."""
+NOBODY = Contact(contact_id="")
+"""The messages here name no user, so that what was read of the contact does not matter."""
 POST = OutgoingPost(to=PATIENT, rendered="Hello Asha", content_sid="HX1")
 
 
@@ -54,7 +57,7 @@ def transition_of(before: Message, step: Step, **changes: Any) -> Transition:
 def holds(app: UnitApp, transition: Transition) -> bool:
     """Whether the store takes the step."""
     if transition.step is CLAIM:
-        return app.messages.claim(transition, LEASE) is None
+        return app.messages.claim(transition, LEASE, NOBODY) is None
     return bool(app.messages.commit(transition))
 
 
@@ -108,8 +111,8 @@ def test_new_message_is_stored_under_a_free_id_only(app: UnitApp) -> None:
 
 def test_new_message_is_claimed_under_a_free_id_only(app: UnitApp) -> None:
     new = replace(app.store("other"), message_id=message_id_of("m"), status_at=None)
-    assert app.messages.claim(claim(new, "a", NOON, LEASE), LEASE) is None
-    other = app.messages.claim(claim(new, "b", NOON, LEASE), LEASE)
+    assert app.messages.claim(claim(new, "a", NOON, LEASE), LEASE, NOBODY) is None
+    other = app.messages.claim(claim(new, "b", NOON, LEASE), LEASE, NOBODY)
     assert other
     assert other.message == app.record()
     assert app.record().attempt == "a"

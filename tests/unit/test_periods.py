@@ -163,6 +163,15 @@ def test_the_message_that_met_a_limit_comes_back_as_the_first_probe() -> None:
     assert p.THROTTLE_PAUSE[0] < p.THROTTLE_PROVED < p.THROTTLE_PAUSE[1]
 
 
+def test_users_of_a_phone_are_remembered_as_long_as_their_agent_and_window() -> None:
+    assert max(p.WINDOW, p.AGENT_REMEMBERED) <= p.USERS_REMEMBERED
+    assert p.USERS_REMEMBERED < p.RETENTION_LEAST_DAYS * p.DAY
+
+
+def test_a_refused_id_is_remembered_longer_than_a_message_waits_to_try_again() -> None:
+    assert p.WAITS_FOR < p.IDS_REFUSED
+
+
 def test_pauses_grow() -> None:
     least, most = p.RETRY_PAUSE
     assert least < most < 3 * least

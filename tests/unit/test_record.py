@@ -100,6 +100,18 @@ def test_user_is_the_answered_messages_else_the_contacts(
     assert record(replace(CONTACT, user_id=contacts), answered).user_id == expected
 
 
+def test_where_no_answered_message_decides_the_event_lists_the_users_of_the_phone() -> None:
+    shared = replace(CONTACT, user_id="meera", written_to={"meera": NOON - 1, "rohan": NOON - 2})
+    nameless = replace(ANSWERED, user_id=None)
+    for answered in (None, nameless):
+        (event,) = events_of(record(shared, answered))
+        assert isinstance(event, MessageReceived)
+        assert (event.user_id, event.user_ids) == (None, ["meera", "rohan"])
+    (decided,) = events_of(record(shared, ANSWERED))
+    assert isinstance(decided, MessageReceived)
+    assert (decided.user_id, decided.user_ids) == ("user-42", [])
+
+
 def test_answered_message_gives_the_reply_context_and_the_agent() -> None:
     inbound = record(answered=ANSWERED)
     assert (inbound.in_reply_to, inbound.in_reply_to_template, inbound.agent) == ("m", "mood_checkin", "mood")

@@ -1,15 +1,20 @@
 """All sending is held by hand, or pauses because Twilio does not answer. What waits is sent once it ends."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
+from whatsapp.domain.errors import MessagingError
+from whatsapp.domain.events import MessageStatusChanged
 from whatsapp.domain.ports import InDoubt, NotSent, Outcome, Rejected
+from whatsapp.domain.receiving.inbound import InboundForm
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.sender import Sender
 
-from tests.app import UnitApp
+from tests.app import PATIENT, SENDER, UnitApp, message_id_of
 from tests.fakes import NOON
 
 SILENT = InDoubt("503")
@@ -289,3 +294,108 @@ def test_waiting_reminders_make_a_handful_of_posts_in_an_hour(app: UnitApp) -> N
             if (message.due_at or 0) <= app.clock.now():
                 app.send_message.advance(message.message_id, app.deadline)
     assert 5 <= len(app.gateway.posts) <= 8
+
+
+# --- WhatsApp ids as `To` ------------------------------------------------------------------------------------------
+
+HIDDEN = "IN.13491208655302741918"
+REFUSED = Rejected(21211, 400)
+
+
+def hidden_writes(app: UnitApp, **form: Any) -> str:
+    """A patient whose number WhatsApp hides writes."""
+    sid = f"SM{7:032x}"
+    form = {"twilio_sid": sid, "from_": Address(HIDDEN), "to": SENDER, "text": "hello", **form}
+    app.receive_message(InboundForm(**form))
+    return sid
+
+
+def test_a_patient_whose_number_is_hidden_is_answered(app: UnitApp) -> None:
+    answer = app.send(to=HIDDEN, template=None, variables={}, text="Yes", in_reply_to=hidden_writes(app))
+    assert (answer.status, [post.to for post in app.gateway.posts]) == ("sent", [HIDDEN])
+
+
+def test_where_twilio_takes_no_ids_the_caller_hears_so_and_no_more_are_posted(app: UnitApp) -> None:
+    hidden_writes(app)
+    app.gateway.outcomes = [REFUSED]
+    first = app.send(to=HIDDEN)
+    assert (first.status, first.error and (first.error.code, first.error.twilio_code)) == (
+        "failed",
+        ("number_hidden", 21211),
+    )
+    assert [event.status for event in app.bus.events if isinstance(event, MessageStatusChanged)] == ["failed"]
+    assert (app.contact(HIDDEN).suppressed_code, app.contact(HIDDEN).inflight) == (None, None)
+    with pytest.raises(MessagingError, match="number_hidden"):
+        app.send("another", to=HIDDEN)
+    assert len(app.gateway.posts) == 1
+
+
+def test_after_a_day_a_message_to_an_id_tries_again(app: UnitApp) -> None:
+    hidden_writes(app)
+    app.gateway.outcomes = [REFUSED]
+    app.send(to=HIDDEN)
+    app.clock.sleep(periods.IDS_REFUSED / periods.SECOND - 1)
+    with pytest.raises(MessagingError, match="number_hidden"):
+        app.send("too soon", to=HIDDEN)
+    app.clock.sleep(1)
+    assert app.send("again", to=HIDDEN).status == "sent"
+
+
+def test_a_message_that_waits_for_its_time_is_refused_then_without_a_post(app: UnitApp) -> None:
+    hidden_writes(app)
+    app.send("later", to=HIDDEN, send_at=iso(NOON + periods.HOUR))
+    app.senders.ids_refused(NOON)
+    app.clock.sleep(3_600)
+    later = app.send_message.advance(message_id_of("later"), app.deadline)
+    assert (later.status, later.error and later.error.code) == (Status.FAILED, "number_hidden")
+    assert app.gateway.posts == []
+
+
+def test_a_message_to_an_id_goes_to_the_number_that_was_shown_meanwhile(app: UnitApp) -> None:
+    hidden_writes(app)
+    app.send("later", to=HIDDEN, send_at=iso(NOON + periods.HOUR))
+    app.senders.ids_refused(NOON)
+    hidden_writes(app, twilio_sid=f"SM{8:032x}", from_=Address(PATIENT), external_user_id=Address(HIDDEN))
+    app.clock.sleep(3_600)
+    later = app.send_message.advance(message_id_of("later"), app.deadline)
+    assert (later.status, later.to, app.gateway.posts[0].to) == (Status.SENT, PATIENT, PATIENT)
+    assert later.contact_id == app.contact(PATIENT).contact_id
+
+
+def test_a_number_that_is_shown_while_the_id_is_refused_gets_the_message(app: UnitApp) -> None:
+    asked = hidden_writes(app)
+
+    def shown() -> Rejected:
+        hidden_writes(app, twilio_sid=f"SM{8:032x}", from_=Address(PATIENT), external_user_id=Address(HIDDEN))
+        return REFUSED
+
+    app.gateway.outcomes = [shown]
+    answer = app.send(to=HIDDEN, template=None, variables={}, text="Yes", in_reply_to=asked)
+    assert answer.status == "retrying"
+    app.clock.sleep(31)  # the tie took the reply's lane along, until its lease ends
+    sent = app.send_message.advance(message_id_of("m"), app.deadline)
+    assert (sent.status, [post.to for post in app.gateway.posts]) == (Status.SENT, [HIDDEN, PATIENT])
+
+
+def test_an_id_that_never_wrote_says_nothing_of_the_others(app: UnitApp) -> None:
+    """It may be the caller's mistake: it is suppressed as a wrong number is."""
+    app.gateway.outcomes = [REFUSED]
+    answer = app.send(to=HIDDEN)
+    assert answer.error
+    assert (answer.error.code, app.senders.get().ids_refused_at) == ("invalid_address", None)
+    assert app.contact(HIDDEN).suppressed_code == 21211
+
+
+def test_a_refused_number_says_nothing_of_ids(app: UnitApp) -> None:
+    app.patient_writes()
+    app.gateway.outcomes = [REFUSED]
+    app.send()
+    assert app.senders.get().ids_refused_at is None
+
+
+def test_a_deployment_may_forbid_ids(app_with: Callable[..., UnitApp]) -> None:
+    app = app_with(send_to_business_scoped_ids=0)
+    hidden_writes(app)
+    with pytest.raises(MessagingError, match="number_hidden"):
+        app.send(to=HIDDEN)
+    assert app.gateway.posts == []

@@ -8,6 +8,7 @@ import pytest
 from whatsapp.adapters.dynamodb.items import message_key
 from whatsapp.adapters.dynamodb.message_store import ClaimLost
 from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.ports import InDoubt
 from whatsapp.domain.sending import lifecycle
 from whatsapp.domain.sending.before_claim import claim, fence
@@ -48,7 +49,7 @@ def a_reply(app: UnitApp, key: str = "m", **fields: Any) -> Message:
 
 
 def try_claim(app: UnitApp, message: Message, now: int = NOON) -> ClaimLost | None:
-    return app.messages.claim(claim(message, "a", now, LEASE), LEASE)
+    return app.messages.claim(claim(message, "a", now, LEASE), LEASE, app.contact())
 
 
 def claimed(app: UnitApp, message: Message, *, then: Status = Status.CLAIMED) -> Message:
@@ -92,6 +93,42 @@ def test_claim_notes_who_speaks(app: UnitApp, user_id: str | None, noted: str) -
     assert row(app, "user_id", "last_outbound_agent") == {"user_id": noted, "last_outbound_agent": "mood"}
 
 
+def test_claims_for_several_users_of_a_phone_are_all_remembered(app: UnitApp) -> None:
+    set_contact(app, user_id="rohan", user_written_at=NOON - 5)
+    claimed(app, app.store(user_id="meera"))
+    noted = [{"user_id": "meera", "at": NOON}, {"user_id": "rohan", "at": NOON - 5}]
+    assert row(app, "user_id", "written_to") == {"user_id": "meera", "written_to": noted}
+
+
+def test_claim_for_the_only_user_notes_its_time_alone(app: UnitApp) -> None:
+    set_contact(app, user_id="rohan", user_written_at=NOON - 5)
+    claimed(app, app.store(user_id="rohan"))
+    assert row(app, "user_written_at", "written_to") == {"user_written_at": NOON}
+
+
+def test_user_of_a_message_in_doubt_is_remembered(app: UnitApp) -> None:
+    """It may have arrived; no acceptance is known that would say when."""
+    app.gateway.outcomes = [InDoubt("no answer")]
+    app.send(user_id="rohan")
+    app.patient_writes()
+    assert try_claim(app, a_reply(app, "r", user_id="meera")) is None
+    assert list(app.contact().written_to) == ["meera", "rohan"]
+
+
+def test_of_two_claims_at_once_neither_forgets_the_others_user(app: UnitApp) -> None:
+    """The proactive slot and the reply lane are taken by two workers that read the same row."""
+    app.patient_writes()
+    read = app.contact()
+    proactive, reply = app.store(user_id="rohan"), a_reply(app, "r", user_id="meera")
+    assert app.messages.claim(claim(proactive, "a", NOON, LEASE), LEASE, read) is None
+    lost = app.messages.claim(claim(reply, "a", NOON, LEASE), LEASE, read)
+    assert lost
+    assert lost.contact
+    assert not lost.reply_in_flight
+    assert try_claim(app, reply) is None
+    assert list(app.contact().written_to) == ["meera", "rohan"]
+
+
 @pytest.mark.parametrize(
     ("contact", "taken"),
     [
@@ -127,7 +164,7 @@ def test_what_a_proactive_claim_needs_of_the_contact(app: UnitApp, contact: dict
 def test_claim_lost_to_another_worker_shows_the_message_as_it_left_it(app: UnitApp) -> None:
     read = app.store()
     mine = claimed(app, read)
-    lost = app.messages.claim(claim(read, "b", NOON, LEASE), LEASE)
+    lost = app.messages.claim(claim(read, "b", NOON, LEASE), LEASE, app.contact())
     assert lost == ClaimLost(message=mine)
 
 
@@ -192,7 +229,12 @@ def test_reply_to_what_was_stored_under_an_alias_stays_a_reply(app: UnitApp) -> 
     app.patient_writes()
     alias, contact_id = app.contact().contact_id, "0" * 32
     reply = a_reply(app, contact_id=contact_id)
-    assert app.messages.claim(claim(reply, "a", NOON, LEASE), LEASE, {alias}) is None
+    assert (
+        app.messages.claim(
+            claim(reply, "a", NOON, LEASE), LEASE, Contact(contact_id=contact_id, aliases=frozenset({alias}))
+        )
+        is None
+    )
     assert places(app) == {reply.message_id}
 
 

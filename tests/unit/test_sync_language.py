@@ -17,7 +17,7 @@ def language_of(asked: str | None, contacts: str | None) -> tuple[str | None, st
     request = parse(SendRequest, body)
     contact = Contact(contact_id="c" * 32, language=contacts)
     template = CATALOG.get("session_reminder")
-    message = compose(request, "m" * 32, contact, template, 1_795_340_000_000, send_to_ids=False)
+    message = compose(request, "m" * 32, contact, template, 1_795_340_000_000, takes_ids=False)
     return message.language, message.text
 
 

@@ -114,6 +114,9 @@ class MessageReceived(Event):
     message_id: str
     to: str | None = None
     """Which of our senders was written to; None on messages stored before this was recorded."""
+    user_ids: list[str] = field(default_factory=list)
+    """Who was written to of late at this number, the latest first, where no answered message says who writes. If they
+are several, `user_id` is None."""
     kind: Literal[
         "text",
         "button",

@@ -105,7 +105,8 @@ class RequestRefused(WhatsAppError):
 
     Attributes:
         code: our own error code, such as `invalid_address`, `not_found`, `too_late_to_cancel`, `opted_out`,
-            `window_closed`, `rate_limited`, `too_late` (the session has begun), `no_consent`.
+            `window_closed`, `rate_limited`, `too_late` (the session has begun), `no_consent`, `number_hidden` (a
+            WhatsApp id that cannot be sent to: ask for the number).
         retryable: whether the same request may succeed later.
         answer: the whole answer.
     """

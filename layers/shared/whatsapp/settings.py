@@ -63,8 +63,8 @@ class Settings:
     """The pace of the send queue: what Twilio takes from one sender."""
     due_shards: int = field(default=4)
     """Over how many partitions of the `due` index what waits is spread (`domain/sending/message.py` reads it)."""
-    send_to_business_scoped_ids: int = field(default=0)
-    """1: send to WhatsApp ids whose number is not known. Twilio does not document whether it accepts them as `To`."""
+    send_to_business_scoped_ids: int = field(default=1)
+    """1: send to WhatsApp ids whose number is not known, until Twilio refuses one. It does not document them."""
     delete_media_at_twilio: int = field(default=0)
     """1: delete a patient's file at Twilio once it is in our bucket."""
     use_boto3: int = field(default=0)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from dataclasses import field
 from typing import Literal
 
 from whatsapp.domain import periods
@@ -33,6 +34,11 @@ class Contact:
     aliases: frozenset[str] = frozenset()
     """Alias contact_ids of this contact. Their old messages keep the alias as contact_id."""
     user_id: str | None = None
+    """Who was written to last, or whom the caller named since."""
+    user_written_at: int | None = None
+    """When a message to a user was last claimed."""
+    written_to: dict[str, int] = field(default_factory=dict)
+    """When each user_id was last written to, once several share the phone."""
     language: str | None = None
     agent: str | None = None
     opted_in_at: int | None = None
@@ -70,6 +76,26 @@ class Contact:
     def was_erased_since(self, at: int) -> bool:
         """Whether the person was erased at that time or later. Messages from before then must not be stored again."""
         return self.erased_at is not None and at <= self.erased_at
+
+    @property
+    def known_users(self) -> dict[str, int]:
+        """When each user_id was last written to, as far as is known."""
+        at = self.user_written_at or self.last_outbound_at  # older rows have the second only
+        return {self.user_id: at} if not self.written_to and self.user_id and at else self.written_to
+
+    def users_written_to(self, now: int) -> dict[str, int]:
+        """When each user_id was written to of late, the latest first."""
+        late = [(at, user_id) for user_id, at in self.known_users.items() if at > now - periods.USERS_REMEMBERED]
+        return {user_id: at for at, user_id in sorted(late, reverse=True)}
+
+    def user_id_at(self, now: int) -> str | None:
+        """Whose phone it is; None while several of its users were written to of late."""
+        return None if len(self.users_written_to(now)) > 1 else self.user_id
+
+    def written_to_after(self, user_id: str, now: int) -> dict[str, int]:
+        """`written_to` after a message to this user: empty while only one was written to of late."""
+        users = {user_id: now, **{other: at for other, at in self.users_written_to(now).items() if other != user_id}}
+        return users if len(users) > 1 else {}
 
     def window_open(self, now: int) -> bool:
         """Whether free-form text may go out now."""

@@ -102,6 +102,9 @@ THROTTLE_PROVED = MINUTE
 """Meta's limit is told by callback. It is over if no callback has told it so long after a probe was accepted."""
 ASK_AGAIN = MINUTE
 """While Twilio does not answer, one worker in this time asks whether it does again."""
+IDS_REFUSED = DAY
+"""After Twilio refused a WhatsApp id as `To`, none is posted for so long; then the next message tries again. A try is
+harmless, and Twilio may come to take them."""
 PAUSED_LOOK = (MINUTE, 5 * MINUTE)
 """While all sending is paused, a message looks again after a random time between these."""
 LONGEST_WAIT_PAUSE = 5 * MINUTE
@@ -163,6 +166,9 @@ RECONCILE_LOOK_BACK = 30 * DAY
 RECONCILE_BEHIND = 30 * MINUTE
 RECOVERY_RECONCILES = 30 * MINUTE
 """How long the recovery after a restore stores what is missing in one go. It runs where no Lambda ends it."""
+USERS_REMEMBERED = 7 * DAY
+"""After its message a patient of a household may be the one who writes: most answer within a day, and an appointment
+that was confirmed may be called off days later."""
 TAPPED_REPLY = 7 * DAY
 """A quick reply older than this is not the one that was tapped: Twilio names no older ones either."""
 

@@ -33,7 +33,7 @@ from whatsapp.domain.ports import (
     Queue,
 )
 from whatsapp.domain.schedule import QuietHours
-from whatsapp.domain.sending.after_post import after_post, forbidden, put_back
+from whatsapp.domain.sending.after_post import after_post, forbidden, id_refused, put_back, refuses_ids
 from whatsapp.domain.sending.before_claim import (
     FORBIDDEN,
     SendPolicy,
@@ -50,7 +50,7 @@ from whatsapp.domain.sending.before_claim import (
     slot_taken,
     throttled,
 )
-from whatsapp.domain.sending.compose import compose, content_of, templated
+from whatsapp.domain.sending.compose import compose, content_of, recipient, templated
 from whatsapp.domain.sending.group import Group, got_as_far_as
 from whatsapp.domain.sending.lifecycle import ACCEPTED, DEFER, Status
 from whatsapp.domain.sending.message import Message, MessageIds, SendKind, handle_of, new_attempt_id
@@ -128,7 +128,7 @@ class SendMessage:
             contact,
             template,
             now,
-            send_to_ids=self.policy.send_to_ids,
+            takes_ids=self._takes_ids(seen.sender, now),
             asked_at=asked_at,
             group=seen.group,
         )
@@ -208,6 +208,8 @@ class SendMessage:
                     if not serving_version(content, message.language or content.default_language, versions):
                         versions = tuple(self.templates.versions(content.name))  # perhaps an older wording is
                     content = templated(message, content, versions)
+                to = recipient(Address(message.to), contact, takes_ids=self._takes_ids(sender, now))
+                content = replace(content, to=to.value)
                 if held := slot_taken(message, contact, self.policy, now, random.random(), reject=reject):  # noqa: S311 - jitter
                     return self._wait_in_turn(held, contact, now, deadline)
             except MessagingError as error:
@@ -228,7 +230,7 @@ class SendMessage:
                 if probe is None:
                     return self.commit(throttled(message, limit, now, random.random()))  # noqa: S311 - jitter
             claimed = claim(message, new_attempt_id(), self.clock.now(), deadline.at)
-            lost = self.messages.claim(claimed, deadline.at, contact.aliases)
+            lost = self.messages.claim(claimed, deadline.at, contact)
             if lost is None:
                 return self._post(claimed.after, content, sender, probe, deadline)
             if lost.message:
@@ -262,8 +264,12 @@ class SendMessage:
         if is_forbidden(contact, sending):
             return self.commit(forbidden(sending, self.clock.now()))
         answer = send()
-        outcome = self.offer_choices.after(post, answer)
-        settled = after_post(sending, outcome, self.clock.now(), random.random())  # noqa: S311 - jitter, not a secret
+        outcome, now = self.offer_choices.after(post, answer), self.clock.now()
+        if refuses_ids(sending, outcome, contact):
+            self.senders.ids_refused(now)
+            settled = id_refused(sending, self._contact(sending.contact_id), now)
+        else:
+            settled = after_post(sending, outcome, now, random.random())  # noqa: S311 - jitter, not a secret
         after = self.commit(settled, contact)
         self._count_unanswered(sender, answer)
         if probe and isinstance(outcome, Accepted):
@@ -271,6 +277,9 @@ class SendMessage:
         return after
 
     # --- its parts -------------------------------------------------------------------------------------------------
+
+    def _takes_ids(self, sender: Sender, now: int) -> bool:
+        return self.policy.send_to_ids and sender.takes_ids(now)
 
     def _paused(self, sender: Sender, now: int) -> Failure | None:
         """Why nothing is sent now. Where Twilio was down, one worker a minute asks it, and goes on if it answers."""

@@ -93,6 +93,11 @@ def absent_or(name: str, condition: Condition) -> Condition:
     return Attr(name).not_exists() | condition
 
 
+def same(name: str, value: Any) -> Condition:
+    """The attribute has that value; None: it is not there."""
+    return Attr(name).not_exists() if value is None else Attr(name).eq(value)
+
+
 class DynamoDB:
     """Tables by name, items as plain Python values (numbers are ints)."""
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Item, Put, absent_or
-from whatsapp.adapters.dynamodb.items import contact_from
+from whatsapp.adapters.dynamodb.items import contact_from, written_to_items
 from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import MessagingError
 
@@ -17,6 +17,8 @@ _IN_FLIGHT = ("inflight", "inflight_at", "prev_next", "next_allowed_at", "reply_
 """What an alias keeps while a message of its own is in flight: settling that message writes these."""
 _KNOWN = ("user_id", "language", "agent", "opted_in_at", "opt_in_source", "last_outbound_at", "last_outbound_agent")
 """When two rows are merged, the contact's own value of these is kept, else the alias's."""
+_ERASED = (*_KNOWN, "user_written_at", "written_to", "last_inbound_at")
+"""What an erasure removed from a row."""
 
 _MET = ("last_inbound_at", "last_outbound_at", "last_accepted_at", "opted_in_at")
 """When the person was last met, as far as a row says."""
@@ -138,7 +140,7 @@ class ContactStore:
     def _merge(self, contact_id: str, first: Item | None, second_id: str, second: Item | None) -> Change:
         old, more = first or {}, second or {}
         if "erased_at" in old and max(more.get(name, 0) for name in _MET) <= old["erased_at"]:
-            more = {name: more[name] for name in more if name not in (*_KNOWN, "last_inbound_at")}  # nothing comes back
+            more = {name: more[name] for name in more if name not in _ERASED}  # nothing comes back
         merged = {name: max(old.get(name, 0), more[name]) for name in _BINDING if name in more}
         merged |= {name: more[name] for name in _KNOWN if name in more and name not in old}
         if more.get("last_accepted_at", 0) > old.get("last_accepted_at", 0):
@@ -148,6 +150,10 @@ class ContactStore:
             merged["tied_until"] = max(old.get("tied_until", 0), *limits)
         if more.get("reply_until", 0) > old.get("reply_until", 0):
             merged |= {name: more[name] for name in ("reply_inflight", "reply_until")}
+        own, others = (contact_from({"contact_id": contact_id, **item}).known_users for item in (old, more))
+        if others:
+            users = {user: max(own.get(user, 0), others.get(user, 0)) for user in own | others}
+            merged["written_to"] = written_to_items(users)
         if words := [*old.get("opt_words", ()), *more.get("opt_words", ())]:
             merged["opt_words"] = sorted(words, key=lambda word: int(word["at"]))
         return Change(

@@ -13,6 +13,8 @@ from whatsapp.domain.sending.message import shard_of
 _PERSONAL_ON_CONTACTS = (
     "address",
     "user_id",
+    "user_written_at",
+    "written_to",
     "language",
     "agent",
     "opted_in_at",
@@ -29,6 +31,7 @@ _PERSONAL_ON_MESSAGES = (
     "variables",
     "media_url",
     "user_id",
+    "user_ids",
     "address",
     "profile_name",
     "location",

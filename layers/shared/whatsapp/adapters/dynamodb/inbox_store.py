@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any, Literal
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or, same
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactMovedError
 from whatsapp.adapters.dynamodb.due import due_items
 from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_key
@@ -90,12 +90,12 @@ class InboxStore:
 
         It stays if a START has come to count since `inbound` was read: the sweep publishes that.
         """
-        as_read = not_published() & _is("opt", inbound.opt) & _is("opt_again", inbound.opt_again)
+        as_read = not_published() & same("opt", inbound.opt) & same("opt_again", inbound.opt_again)
         self._mark(inbound, now + periods.MEDIA_FIRST_SWEEP if inbound.media_pending else None, {}, as_read)
 
     def record_media(self, inbound: InboundMessage, media: Sequence[InboundMedium], due_at: int | None) -> bool:
         """Store what became of the media, and when the sweep looks again. False if another worker was faster."""
-        seen = _is("media", _media_items(inbound.media))
+        seen = same("media", _media_items(inbound.media))
         changes = {"media": _media_items(media)}
         # Only the publisher clears the outbox marker: some event of the message may not be published yet.
         return self._mark(inbound, due_at, changes, seen & ~not_published()) or self._write(inbound, changes, seen)
@@ -146,9 +146,9 @@ class InboxStore:
             values["opted_in_at"] = last.at
         as_read = (
             Attr("alias_of").not_exists()
-            & _is("erased_at", contact.erased_at)
-            & _is("opted_out_at", contact.opted_out_at)
-            & _is("opt_words", _word_items(contact.opt_words))
+            & same("erased_at", contact.erased_at)
+            & same("opted_out_at", contact.opted_out_at)
+            & same("opt_words", _word_items(contact.opt_words))
         )
         key = {"contact_id": contact.contact_id}
         changes = [
@@ -225,13 +225,13 @@ class InboxStore:
             "address": inbound.address,
             **NOT_SUPPRESSED,  # a patient who writes can be reached
         }
-        as_read: Any = Attr("alias_of").not_exists() & _is("erased_at", contact.erased_at)
+        as_read: Any = Attr("alias_of").not_exists() & same("erased_at", contact.erased_at)
         if inbound.received_at > (contact.last_inbound_at or 0):  # a backfilled message may be older
             changes["last_inbound_at"] = inbound.received_at
             as_read &= absent_or("last_inbound_at", Attr("last_inbound_at").lt(inbound.received_at))
         if inbound.opt_word:  # whether it counts was decided by these
-            as_read &= _is("opted_out_at", contact.opted_out_at) & _is("opted_in_at", contact.opted_in_at)
-            as_read &= _is("opt_words", _word_items(contact.opt_words))
+            as_read &= same("opted_out_at", contact.opted_out_at) & same("opted_in_at", contact.opted_in_at)
+            as_read &= same("opt_words", _word_items(contact.opt_words))
             changes["opt_words"] = _word_items(_words_after(inbound, contact))
         if inbound.opt == "out":
             changes["opted_out_at"] = inbound.received_at
@@ -254,10 +254,6 @@ def not_published() -> Any:
     return Attr("due_shard").begins_with("publish#")
 
 
-def _is(attribute: str, value: Any) -> Any:
-    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)
-
-
 def _words_key(contact_id: str) -> dict[str, str]:
     return {"message_id": f"words-{contact_id}", "entry": "job"}
 
@@ -273,6 +269,7 @@ def inbound_item(inbound: InboundMessage) -> dict[str, Any]:
     if inbound.flow is not None:  # as text: no floats, and no limit of depth
         item["flow"] = json.dumps(inbound.flow, ensure_ascii=False)
     item |= {"media": _media_items(inbound.media), "more": inbound.more or None}
+    item["user_ids"] = list(inbound.user_ids) or None
     item |= {name: item[name] or None for name in ("forwarded", "frequently_forwarded")}
     return {
         **item,
@@ -291,6 +288,7 @@ def inbound_from(item: dict[str, Any]) -> InboundMessage:
     """An inbound message from its item."""
     values = {name: value for name, value in item.items() if name in _FIELDS}
     values.setdefault("address", "")  # erased
+    values["user_ids"] = tuple(item.get("user_ids", ()))
     values["media"] = tuple(InboundMedium(**medium) for medium in item.get("media") or ())
     if place := item.get("location"):
         values["location"] = Location(

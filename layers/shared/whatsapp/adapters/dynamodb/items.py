@@ -54,4 +54,11 @@ def contact_from(item: dict[str, Any]) -> Contact:
     """A contact from its item."""
     values = {name: value for name, value in item.items() if name in _CONTACT_FIELDS}
     words = tuple(OptWord(**word) for word in item.get("opt_words", ()))
-    return Contact(**{**values, "aliases": frozenset(item.get("aliases", ())), "opt_words": words})
+    written_to = {written["user_id"]: written["at"] for written in item.get("written_to", ())}
+    sets = {"aliases": frozenset(item.get("aliases", ())), "opt_words": words, "written_to": written_to}
+    return Contact(**{**values, **sets})
+
+
+def written_to_items(written_to: dict[str, int]) -> list[dict[str, Any]] | None:
+    """A contact's `written_to` as it is stored."""
+    return [{"user_id": user_id, "at": at} for user_id, at in written_to.items()] or None

@@ -3,12 +3,12 @@
 Where the contact's slot takes part (`slots`), both rows change in one transaction.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from whatsapp.adapters.dynamodb.answer_store import expected_answer_item
-from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or
+from whatsapp.adapters.dynamodb.client import Attr, Change, ConditionFailed, DynamoDB, Put, absent_or, same
 from whatsapp.adapters.dynamodb.group_store import membership
 from whatsapp.adapters.dynamodb.items import contact_from, kept_until, message_from, message_item, message_key
 from whatsapp.adapters.dynamodb.slots import Slots
@@ -99,13 +99,13 @@ class MessageStore:
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
-    def claim(self, transition: Transition, lease: int, aliases: Collection[str] = ()) -> ClaimLost | None:
+    def claim(self, transition: Transition, lease: int, contact: Contact) -> ClaimLost | None:
         """Take the message, and with it the contact's slot or one of the inbound message's replies.
 
-        None: this worker has it, until `lease` (epoch ms). `aliases`: the contact's other ids.
+        None: this worker has it, until `lease` (epoch ms). `contact`: the row as it was read.
         """
         claimed = transition.after
-        slot = self._slots.take(claimed, claimed.claimed_at or 0, lease, aliases)
+        slot = self._slots.take(claimed, claimed.claimed_at or 0, lease, contact)
         try:
             self._db.transact(self._own(transition), *slot, *self._beside(transition, not_canceled=True))
         except ConditionFailed as failed:
@@ -210,7 +210,7 @@ class MessageStore:
     def _mark(self, message: Message, values: dict[str, Any]) -> Message | None:
         """Change something beside the status, if nothing changed since the message was read."""
         unchanged = (
-            Attr("status").eq(message.status) & _same("attempt", message.attempt) & _same("due_at", message.due_at)
+            Attr("status").eq(message.status) & same("attempt", message.attempt) & same("due_at", message.due_at)
         )
         try:
             item = self._db.write(
@@ -224,7 +224,7 @@ class MessageStore:
 def _condition(transition: Transition) -> Any:
     """What must still hold of the stored message for the step to be taken."""
     before, step = transition.before, transition.step
-    condition = Attr("status").is_in(sorted(step.sources)) & _same("attempt", before.attempt)
+    condition = Attr("status").is_in(sorted(step.sources)) & same("attempt", before.attempt)
     if step.stoppable or transition.successor:
         condition &= Attr("stop").not_exists()
     if transition.successor and not step.stoppable:
@@ -234,7 +234,7 @@ def _condition(transition: Transition) -> Any:
     if step is CLAIM:
         condition &= Attr("attempts").eq(before.attempts)
     if step is DEFER:  # of two workers that find that it must wait, one says so
-        condition &= _same("due_at", before.due_at)
+        condition &= same("due_at", before.due_at)
     return condition
 
 
@@ -255,7 +255,3 @@ def _why_lost(failed: ConditionFailed, claimed: Message) -> ClaimLost:
 def _shard(message: Message, due_at: int, kind: str) -> str:
     """The shard of a message that will be due then. `kind`: `send`, or `status` where only Twilio is asked."""
     return replace(message, due_at=due_at).sweep_shard if kind == "send" else shard_of(kind, message.contact_id)
-
-
-def _same(attribute: str, value: Any) -> Any:
-    return Attr(attribute).not_exists() if value is None else Attr(attribute).eq(value)

@@ -91,6 +91,10 @@ class SenderStore:
         if new := throttle_after(known, row, message, now):
             self._replace(known, new)
 
+    def ids_refused(self, now: int) -> None:
+        """Twilio refused a business-scoped id as `To`."""
+        self._change(set={"ids_refused_at": now})
+
     def book_probe(self, throttle: Throttle, now: int) -> Throttle | None:
         """Whether this worker's message is to try if the limit still stands: one in each pause is."""
         probed = throttle.probed(now)
@@ -125,6 +129,7 @@ class SenderStore:
             settled_at=item.get("settled_at"),
             unanswered=item.get("unanswered", 0),
             asks_at=item.get("asks_at"),
+            ids_refused_at=item.get("ids_refused_at"),
             throttle=_throttle_from(item),
         )
 

@@ -10,12 +10,12 @@
 after an erasure and would restore erased data.
 """
 
-from collections.abc import Collection
 from typing import Any
 
-from whatsapp.adapters.dynamodb.client import Attr, Change, Old, absent_or
-from whatsapp.adapters.dynamodb.items import message_key
+from whatsapp.adapters.dynamodb.client import Attr, Change, Old, absent_or, same
+from whatsapp.adapters.dynamodb.items import message_key, written_to_items
 from whatsapp.domain import periods
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.sending.message import Message, SendKind
 
@@ -29,13 +29,13 @@ class Slots:
     rate_limit_ms: int
     replies_per_inbound: int
 
-    def take(self, claimed: Message, now: int, lease: int, aliases: Collection[str]) -> list[Change]:
+    def take(self, claimed: Message, now: int, lease: int, contact: Contact) -> list[Change]:
         """What a claim needs of the contact, and of the inbound message that a reply answers.
 
-        `aliases`: the contact's other ids. The inbound message may have been stored under one of them.
+        `contact`: the row as it was read.
         """
         if claimed.kind is SendKind.REPLY:
-            return [self._take_reply_lane(claimed, now, lease), self._take_place(claimed, now, aliases)]
+            return [self._take_reply_lane(claimed, now, lease, contact), self._take_place(claimed, now, contact)]
         free = (
             Attr("inflight").not_exists()
             & absent_or("next_allowed_at", Attr("next_allowed_at").lte(now))
@@ -43,12 +43,12 @@ class Slots:
         )
         change = self._contact(
             claimed,
-            _may_be_written_to(claimed) & free,
+            _may_be_written_to(claimed, contact) & free,
             prev_next=Old("next_allowed_at", 0),
             next_allowed_at=now + self.rate_limit_ms + periods.SLOT_GUARD,
             inflight=claimed.slot_holder,
             inflight_at=now,
-            **_speaker(claimed),
+            **_speaker(claimed, contact, now),
         )
         return [change]
 
@@ -78,17 +78,17 @@ class Slots:
         mine = Attr("inflight").eq(message.slot_holder)
         return self._contact(message, mine, inflight=None, inflight_at=None, prev_next=None, **values)
 
-    def _take_reply_lane(self, claimed: Message, now: int, lease: int) -> Change:
+    def _take_reply_lane(self, claimed: Message, now: int, lease: int, contact: Contact) -> Change:
         free = absent_or("reply_inflight", Attr("reply_until").lt(now))
         return self._contact(
             claimed,
-            _may_be_written_to(claimed) & free,
+            _may_be_written_to(claimed, contact) & free,
             reply_inflight=claimed.slot_holder,
             reply_until=lease,
-            **_speaker(claimed),
+            **_speaker(claimed, contact, now),
         )
 
-    def _take_place(self, claimed: Message, now: int, aliases: Collection[str]) -> Change:
+    def _take_place(self, claimed: Message, now: int, contact: Contact) -> Change:
         room = absent_or(
             "replied_by",
             Attr("replied_by").contains(claimed.message_id) | Attr("replied_by").size().lt(self.replies_per_inbound),
@@ -97,7 +97,7 @@ class Slots:
             table=self.messages_table,
             key=message_key(claimed.in_reply_to or ""),
             condition=Attr("received_at").gt(now - periods.WINDOW)
-            & Attr("contact_id").is_in([claimed.contact_id, *sorted(aliases)])
+            & Attr("contact_id").is_in([claimed.contact_id, *sorted(contact.aliases)])  # it may bear any of them
             & room,
             add={"replied_by": {claimed.message_id}},
         )
@@ -114,14 +114,24 @@ class Slots:
         return Change(table=self.contacts_table, key=key, condition=condition, set=values)
 
 
-def _speaker(message: Message) -> dict[str, str | None]:
-    known = {"user_id": message.user_id} if message.user_id else {}
+def _speaker(message: Message, contact: Contact, now: int) -> dict[str, Any]:
+    known: dict[str, Any] = {"user_id": message.user_id, "user_written_at": now} if message.user_id else {}
+    if message.user_id and _is_shared(contact, message):
+        known["written_to"] = written_to_items(contact.written_to_after(message.user_id, now))
     return {"last_outbound_agent": message.agent, **known}
 
 
-def _may_be_written_to(message: Message) -> Any:
-    return (
+def _is_shared(contact: Contact, message: Message) -> bool:
+    """The message goes to another user than the last one, or several share the phone."""
+    return bool(contact.written_to) or message.user_id != contact.user_id
+
+
+def _may_be_written_to(message: Message, contact: Contact) -> Any:
+    allowed = (
         Attr("alias_of").not_exists()
         & Attr("opted_out_at").not_exists()
         & absent_or("erased_at", Attr("erased_at").lt(message.requested_at))
     )
+    if message.user_id and _is_shared(contact, message):  # of two claims at once neither forgets the other's user
+        allowed &= same("user_id", contact.user_id) & same("written_to", written_to_items(contact.written_to))
+    return allowed

@@ -111,6 +111,8 @@ class InboundMessage(InboundContent):
     in_reply_to: str | None = None
     in_reply_to_template: str | None = None
     user_id: str | None = None
+    user_ids: tuple[str, ...] = ()
+    """Who was written to of late at this number, the latest first, where no answered message says who writes."""
     agent: str | None = None
     group: str | None = None
     """Of our message that it answers."""

@@ -37,6 +37,7 @@ def record_of(
     """The record to store, with its outbox marker. `answered`: our message that the patient replied to."""
     replied_to_agent = answered.agent if answered else None
     content = {**form.content, **_choice_tapped(form, answered)}
+    answered_user = answered.user_id if answered else None
     payload = form.button_payload or (form.choice.id if form.choice else None)
     inbound = InboundMessage(
         message_id=form.twilio_sid,
@@ -47,7 +48,8 @@ def record_of(
         **content,
         in_reply_to=answered.message_id if answered else None,
         in_reply_to_template=answered.template if answered else None,
-        user_id=(answered.user_id if answered else None) or contact.user_id,  # several patients may share a phone
+        user_id=answered_user or contact.user_id_at(received_at),
+        user_ids=() if answered_user else tuple(contact.users_written_to(received_at)),
         agent=choose_agent(payload, replied_to_agent, contact, received_at, default_agent),
         group=answered.group if answered else None,
         source=source,
@@ -97,6 +99,7 @@ def events_of(inbound: InboundMessage) -> list[Event]:
             **about,  # type: ignore[arg-type]  # the fields every event shares
             event_id=inbound.message_id,
             to=inbound.to,
+            user_ids=list(inbound.user_ids),
             kind=inbound.kind,
             text=inbound.text[:MAX_EVENT_TEXT],
             text_truncated=len(inbound.text) > MAX_EVENT_TEXT,

@@ -4,13 +4,16 @@ from dataclasses import replace
 from typing import assert_never
 
 from whatsapp.domain import periods
+from whatsapp.domain.address import Address
+from whatsapp.domain.contact import Contact
 from whatsapp.domain.errors import Failure
 from whatsapp.domain.ports import Accepted, InDoubt, NotSent, Outcome, Rejected
 from whatsapp.domain.sending.continuation import continuation_after
 from whatsapp.domain.sending.lifecycle import ACCEPT, DOUBT, FENCE, GIVE_UP, REFUSE, RETRY, STOP, Status
 from whatsapp.domain.sending.message import MAX_ATTEMPTS, Message
+from whatsapp.domain.sending.sender import NUMBER_HIDDEN
 from whatsapp.domain.sending.transition import EVENT, EVERYONE, NOTHING, Transition, outbox_of_failure, swept_at, take
-from whatsapp.domain.sending.twilio_codes import Action, Audience, Binds, Row, row_for
+from whatsapp.domain.sending.twilio_codes import INVALID_TO, Action, Audience, Binds, Row, row_for
 
 
 def after_post(sending: Message, outcome: Outcome, now: int, spread: float) -> Transition:
@@ -45,6 +48,26 @@ def put_back(message: Message, why: str, now: int) -> Transition:
 def forbidden(sending: Message, now: int) -> Transition:
     """The last look at the contact forbids the POST."""
     error = Failure(code="opted_out", detail="the contact opted out or was erased just before the message went")
+    return take(sending, REFUSE, now, error=error, outbox=EVENT)
+
+
+def refuses_ids(sending: Message, outcome: Outcome, contact: Contact) -> bool:
+    """Whether Twilio refused the business-scoped id of someone who has written to us: it takes none as `To`.
+
+    An id that never wrote to us may be the caller's mistake.
+    """
+    is_refused = isinstance(outcome, Rejected) and outcome.code == INVALID_TO
+    return is_refused and not Address(sending.to).is_phone_number and contact.last_inbound_at is not None
+
+
+def id_refused(sending: Message, contact: Contact, now: int) -> Transition:
+    """Twilio takes no ids: it is tried again with the number, where an inbound message has shown it meanwhile.
+
+    The contact is not suppressed: a number that they show later can be written to.
+    """
+    if contact.address and Address(contact.address).is_phone_number:
+        return put_back(sending, "Twilio refused the WhatsApp id", now)
+    error = replace(NUMBER_HIDDEN.failure, twilio_code=INVALID_TO)
     return take(sending, REFUSE, now, error=error, outbox=EVENT)
 
 

@@ -170,12 +170,13 @@ def claim(message: Message, attempt: str, now: int, lease: int) -> Transition:
 
 
 def fence(claimed: Message, post: OutgoingPost, now: int) -> Transition:
-    """The last write before the POST. It stores the text and the template's copy that go out."""
+    """The last write before the POST. It stores the address, the text and the template's copy that go out."""
     return take(
         claimed,
         FENCE,
         now,
         due_at=claimed.due_at,
+        to=post.to,
         text=post.rendered or claimed.text,
         content_sid=post.content_sid,
     )

@@ -13,6 +13,7 @@ from whatsapp.domain.sending.group import Group
 from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, SendKind
 from whatsapp.domain.sending.request import SendRequest
+from whatsapp.domain.sending.sender import NUMBER_HIDDEN
 from whatsapp.domain.templates.template import Template
 from whatsapp.domain.templates.version import TemplateVersion, serving_version
 
@@ -24,7 +25,7 @@ def compose(
     template: Template | None,
     now: int,
     *,
-    send_to_ids: bool,
+    takes_ids: bool,
     asked_at: int | None = None,
     group: Group | None = None,
 ) -> Message:
@@ -34,13 +35,13 @@ def compose(
 
     Raises:
         MessagingError: `expired`; `too_late` if the moment that it is about has passed, or has by `send_at`;
-            `invalid_request` for a `send_at` too far ahead; `unknown_language`; `invalid_variables`; `invalid_address`
-            for an id whose number is not known, unless sends to ids are on.
+            `invalid_request` for a `send_at` too far ahead; `unknown_language`; `invalid_variables`; `number_hidden`
+            for an id whose number is not known, unless ids can be sent to.
     """
     after_cancel = group.cancel_before(asked_at) if group else None
     asked_at = min(asked_at, now) if asked_at else now
     send_at, expires_at = _times(request, template, asked_at, now)
-    to = _recipient(Address.parse(request.to), contact, send_to_ids=send_to_ids)
+    to = recipient(Address.parse(request.to), contact, takes_ids=takes_ids)
     language, text = None, request.text
     if template:
         asked = request.language and (template.closest_language(request.language) or request.language)
@@ -63,7 +64,7 @@ def compose(
         media_url=request.media_url,
         choices=request.choices_as_stored,
         choices_label=request.choices_label,
-        user_id=request.user_id or contact.user_id,
+        user_id=request.user_id or contact.user_id_at(now),
         agent=request.agent or (template.agent if template else None),
         in_reply_to=request.in_reply_to,
         group=request.group,
@@ -120,19 +121,19 @@ def _epoch_ms(at: datetime | None) -> int | None:
     return int(at.timestamp() * 1000) if at else None
 
 
-def _recipient(asked: Address, contact: Contact, *, send_to_ids: bool) -> Address:
-    """The number of a business-scoped id, where an inbound message has shown it."""
+def recipient(asked: Address, contact: Contact, *, takes_ids: bool) -> Address:
+    """The number of a business-scoped id, where an inbound message has shown it.
+
+    Raises:
+        MessagingError: `number_hidden`.
+    """
     if asked.is_phone_number:
         return asked
     known = Address(contact.address) if contact.address else None
     if known and known.is_phone_number:
         return known
-    if not send_to_ids:
-        raise MessagingError(
-            "invalid_address",
-            "this is a WhatsApp id whose phone number is not known: send to the number, or set the parameter "
-            "SendToBusinessScopedIds to 1 once your Twilio account is known to take such ids",
-        )
+    if not takes_ids:
+        raise NUMBER_HIDDEN
     return asked
 
 

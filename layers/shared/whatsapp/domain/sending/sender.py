@@ -1,13 +1,20 @@
 """Whether our sender may send: someone holds it, Twilio does not answer, or a limit binds it. Then messages wait."""
 
+from whatsapp.domain import periods
 from whatsapp.domain.dataclass import dataclass
-from whatsapp.domain.errors import Failure
+from whatsapp.domain.errors import Failure, MessagingError
 from whatsapp.domain.sending.message import Message
 from whatsapp.domain.sending.throttle import Throttle
 
 MOST_UNANSWERED = 3
 """POSTs in a row without an answer. After these nothing is posted until Twilio answers a question: each further one
 would be in doubt, and hold its contact's slot."""
+
+NUMBER_HIDDEN = MessagingError(
+    "number_hidden",
+    "WhatsApp hides this patient's number, and their id cannot be sent to: Twilio refused one lately, or the parameter "
+    "SendToBusinessScopedIds is 0; ask them for the number, and send to that",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +35,14 @@ class Sender:
     """POSTs in a row that Twilio did not answer, as far as is known."""
     asks_at: int | None = None
     """From then on one worker asks whether Twilio answers again."""
+    ids_refused_at: int | None = None
+    """When Twilio last refused a business-scoped id as `To`."""
     throttle: Throttle | None = None
     """The limit that it met last."""
+
+    def takes_ids(self, now: int) -> bool:
+        """Whether Twilio may take a business-scoped id as `To`: it did not refuse one of late."""
+        return self.ids_refused_at is None or now >= self.ids_refused_at + periods.IDS_REFUSED
 
     def is_throttled(self, now: int) -> bool:
         """Whether a limit stands."""

@@ -82,6 +82,8 @@ class Row:
         return f"https://www.twilio.com/docs/api/errors/{self.code}"
 
 
+INVALID_TO = 21211
+"""Also the answer to a business-scoped id, where Twilio takes none: `after_post.refuses_ids`."""
 REPAIRABLE = frozenset({"account_problem", "throttled", "unknown_error"})
 """Errors of refusals whose cause an operator can mend, or that passes: certainly nothing was sent."""
 
@@ -174,7 +176,7 @@ _ROWS = (
     _account(77701, "the account is not ready for messages"),
     _account(90010, "the account is not active"),
     # This recipient cannot be reached.
-    _recipient(21211, "invalid_address", "the To number is invalid"),
+    _recipient(INVALID_TO, "invalid_address", "the To number is invalid"),
     _recipient(21214, "not_on_whatsapp", "the To number cannot be reached", suppress=False),
     _recipient(21217, "invalid_address", "the To number does not appear to be valid", suppress=False),
     _recipient(21265, "invalid_address", "the To number is a short code"),
