@@ -246,7 +246,9 @@ def outages_end(case: Case) -> Iterator[Violation]:
         if message.status is Status.EXPIRED and message.expires_at and why in ("twilio_unavailable", "sender_paused"):
             since = message.expires_at - GOES_ON_WITHIN
             outages = [(o.begins, o.ends + (LAST_PROBE if o.what == "limit" else 0)) for o in case.world.faults.outages]
-            outages += [(at, at + LAST_PROBE) for at in case.world.twilio.throttled]
+            told = case.world.twilio.throttled
+            probes = case.world.twilio.unanswered if told else []  # one without an answer proves nothing
+            outages += [(at, at + LAST_PROBE) for at in (*told, *probes)]
             holds = [(hold.confirmed_at, hold.released_at) for hold in case.script.holds]
             waited = any(begins < message.expires_at and since < ends for begins, ends in (*outages, *holds))
             if not waited and (message.claimed_at or message.created_at) < since:

@@ -116,6 +116,8 @@ class Twilio:
         """When POSTs came that met a limit of our sender."""
         self.throttled: list[int] = []
         """When we were told of such a limit, by an answer, a callback or the list, whether there was one or not."""
+        self.unanswered: list[int] = []
+        """When POSTs came that got no answer."""
 
     # --- its API ---------------------------------------------------------------------------------------------------
 
@@ -139,6 +141,8 @@ class Twilio:
         )
         if isinstance(outcome, Rejected):
             self._note_limit(outcome.code, outcome.http_status)
+        if isinstance(outcome, (InDoubt, NotSent)):
+            self.unanswered.append(tried.at)
         return outcome
 
     def asked(self, name: str, answer: Callable[[], Any], slow: int = 500, token: str | None = None) -> Any:
