@@ -27,6 +27,12 @@ from local.orchestrator import Orchestrator
 from local.stack import FROM_ADDRESS, Stack
 
 ASHA = "+919812345678"
+MEERA = "+919812345679"
+"""The phone of a mother. Her children, `rohan` and `tara`, are patients too."""
+VIKRAM = "+919812345680"
+"""He answers nothing."""
+APPOINTMENT, MOVED = "appt-9001", "appt-9001-moved"
+CHOICES = [{"id": f"slot-{hour}", "title": f"{hour} pm"} for hour in (3, 4, 5, 6)]
 LIMIT_S = 20
 PATIENCE_S = 20.0
 SILENCE_S = 1.0
@@ -92,6 +98,12 @@ class Demo:
         self._refusals()
         self._opt_out()
         self._conversation()
+        self._plan()
+        self._choices()
+        self._move()
+        self._siblings()
+        self._unanswered()
+        self._paused_sender()
 
     def sweep(self) -> None:
         """What the schedules do once a minute, with their own inputs."""
@@ -197,6 +209,80 @@ class Demo:
             first_line = (message["text"] or f"({message['kind']})").splitlines()[0]
             print(f"              {message['at'][11:19]}  {who}: {first_line} ({message['status']})")
 
+    # --- the second act: an appointment that is planned, moved and answered ------------------------------------------
+
+    def _plan(self) -> None:
+        self._say("orchestrator", f"plans {APPOINTMENT}: confirmation, reminder, and a nudge for who has not answered")
+        ahead = {"send_at": (datetime.now(UTC) + timedelta(hours=20)).isoformat()}
+        self._check(
+            "the confirmation goes at once", self._ask("appt-9001-confirmation", CONFIRMATION)["status"] == "sent"
+        )
+        for name, more in (("reminder", {}), ("nudge", {"unless": "answered"})):
+            answer = self._ask(f"appt-9001-{name}", {**REMINDER, **ahead, **more})
+            self._check(f"the {name} waits for its time", answer["status"] == "deferred")
+        shown = self._api.get(f"/groups/{APPOINTMENT}").json()["messages"]
+        self._check("the group shows all three", [m["status"] for m in shown][1:] == ["deferred", "deferred"])
+
+    def _choices(self) -> None:
+        sid = self._write("Could we take another time?", who=MEERA)["message_sid"]
+        self._wait("her question on the bus", lambda: self._received(sid))
+        self._say("scheduling", f"offers {len(CHOICES)} times as a list")
+        offer = {"to": MEERA, "text": "When suits you?", "in_reply_to": sid, "choices": CHOICES,
+                 "choices_label": "See times", "idempotency_key": "appt-9001-offer"}  # fmt: skip
+        answer = self._invoke("SendFunctionName", offer)
+        self._check("Twilio takes the list", answer["status"] == "sent" and answer["twilio_sid"])
+        tapped = self._write("", who=MEERA, what="taps 5 pm in the list", list_item=CHOICES[2])["message_sid"]
+        event = self._wait("the tap on the bus", lambda: self._received(tapped))
+        self._check("with the caller's own id", (event["choice"] or {}).get("id") == "slot-5")
+
+    def _move(self) -> None:
+        canceled = self._invoke("SendFunctionName", {"action": "cancel_group", "group": APPOINTMENT})
+        self._say("orchestrator", f"cancels the group {APPOINTMENT}: the appointment moves")
+        self._check("what waited is canceled", len(canceled["canceled"]) == 2)
+        answer = self._ask("appt-9001-confirmation-2", CONFIRMATION, group=MOVED)
+        self._check("the new confirmation keeps to the limit", answer["status"] == "deferred")
+        self._wait("and goes when it is over", lambda: self._message(answer["message_id"])["twilio_sid"])
+
+    def _siblings(self) -> None:
+        self._say("orchestrator", "reminds Meera of Tara's session, too")
+        answer = self._ask("tara-reminder", REMINDER, group="appt-9002", user_id="tara")
+        self._wait("it goes", lambda: self._message(answer["message_id"])["twilio_sid"])
+        sid = self._write("We will be ten minutes late", who=MEERA)["message_sid"]
+        event = self._wait("her message on the bus", lambda: self._received(sid))
+        users = (event["user_id"], sorted(event["user_ids"]))
+        self._check("it may be about either child, and says so", users == (None, ["rohan", "tara"]))
+        ours = next(m["sid"] for m in reversed(self._ledger()) if m["to"].endswith(MEERA) and m["content_sid"])
+        replied = {"OriginalRepliedMessageSid": ours, "OriginalRepliedMessageSender": FROM_ADDRESS}
+        sid = self._write("Tara is fine now", who=MEERA, **replied)["message_sid"]
+        event = self._wait("her answer to a message on the bus", lambda: self._received(sid))
+        self._check("is about the child of that message", event["user_id"] == "tara" and not event["user_ids"])
+
+    def _unanswered(self) -> None:
+        soon = datetime.now(UTC) + timedelta(seconds=5)
+        answer = self._ask(
+            "appt-9003-confirmation", CONFIRMATION, to=VIKRAM, group="appt-9003", answer_by=soon.isoformat()
+        )
+        self._say("Vikram", "says nothing")
+        self._wait("message.unanswered on the bus", lambda: self._heard("message.unanswered", answer["message_id"]))
+
+    def _paused_sender(self) -> None:
+        self._twilio.post("faults", json={"kind": "error", "code": 63018, "times": 1})
+        self._say("WhatsApp", "refuses: too many messages from this number")
+        phones = [f"+9198123457{n:02d}" for n in range(3)]
+        answers = [self._ask(f"rush-{n}", REMINDER, to=phone, group="rush") for n, phone in enumerate(phones)]
+        self._check("none is lost", {a["status"] for a in answers} <= {"deferred", "retrying"})
+        self._check(
+            "and only the first asked Twilio", not any(m["to"].endswith(p) for m in self._ledger() for p in phones)
+        )
+        first = answers[0]["message_id"]
+        self._wait("the first tries again, and is sent", lambda: self._message(first)["twilio_sid"])
+        self._say("send", "the others look again within five minutes: this demo ends before")
+
+    def _ask(self, key: str, request: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """A request to Meera's phone about Rohan, unless `more` says otherwise."""
+        mine = {"to": MEERA, "user_id": "rohan", "group": APPOINTMENT, "idempotency_key": key}
+        return self._invoke("SendFunctionName", {**request, **mine, **more})
+
     # --- how the script acts and looks -----------------------------------------------------------------------------
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -204,10 +290,13 @@ class Demo:
         return self._invoke("SendFunctionName", request)
 
     def _write(
-        self, text: str, *, what: str = "", media: Sequence[dict[str, str]] = (), **fields: str
-    ) -> dict[str, Any]:
-        self._say("Asha", what or text)
-        message = {"from": ASHA, "body": text, "media": media, "params": {"ProfileName": "Asha", **fields}}
+        self, text: str, *, who: str = ASHA, what: str = "", media: Sequence[dict[str, str]] = (),
+        list_item: dict[str, str] | None = None, **fields: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        name = "Asha" if who == ASHA else "Meera"
+        self._say(name, what or text)
+        message = {"from": who, "body": text, "media": media, "params": {"ProfileName": name, **fields}}
+        message |= {"list_item": list_item} if list_item else {}
         answer = self._twilio.post("inbound", json=message)
         received: dict[str, Any] = answer.json()
         self._check(f"the webhook took it ({received['ms']} ms)", received["http_status"] == 200)

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -78,9 +79,9 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def engine() -> Iterator[None]:
     """Podman with storage of its own, and Lambda's image in it."""
-    folder = tmp_path_factory.mktemp("podman")
+    folder = Path(tempfile.mkdtemp(prefix="podman"))  # podman refuses a longer path, such as pytest's own
     conf = folder / "containers.conf"
     conf.write_text(CONTAINERS_CONF)
     podman = ["podman", "--root", str(folder / "root"), "--runroot", str(folder / "run")]
