@@ -274,8 +274,10 @@ class Demo:
         self._check(
             "and only the first asked Twilio", not any(m["to"].endswith(p) for m in self._ledger() for p in phones)
         )
-        first = answers[0]["message_id"]
-        self._wait("the first tries again, and is sent", lambda: self._message(first)["twilio_sid"])
+        self._wait(
+            "one of them tries again, and is sent",
+            lambda: any(self._message(a["message_id"])["twilio_sid"] for a in answers),
+        )
         self._say("send", "the others look again within five minutes: this demo ends before")
 
     def _ask(self, key: str, request: dict[str, Any], **more: Any) -> dict[str, Any]:
