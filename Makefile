@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run events doctor deploy twilio-setup demo test permissions check simulate templates invoke sam bench counts trace mutants build requirements
+.PHONY: help setup run events doctor deploy twilio-setup demo test test-sam permissions check simulate templates invoke sam bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -25,6 +25,7 @@ help:
 	@echo 'make twilio-setup STAGE=dev     what is to do at Twilio; YES=1 does it; TO=+91... sends that phone a message'
 	@echo 'make demo                       a scripted conversation over real HTTP, as a transcript'
 	@echo 'make test                       all tests'
+	@echo 'make test-sam                   every sample through sam local, in a real container (needs root and Podman)'
 	@echo 'make permissions                what the roles may do and the last `make test` never needed'
 	@echo 'make check                      format, lint, types, templates, the SAM build, what it ships, and the scanners'
 	@echo 'make simulate N=1000            N random schedules of faults on the send and receive paths'
@@ -62,6 +63,10 @@ demo: setup
 test: setup
 	@mkdir -p .build && rm -f $(permissions_used)
 	@PERMISSIONS_USED=$(permissions_used) $(python) -m pytest -n 2 --dist loadfile
+
+test-sam: setup
+	@sh local/setup.sh sam
+	@$(python) -m pytest tests/containers
 
 permissions: setup
 	@$(python) -m tools.permissions $(permissions_used)
