@@ -9,9 +9,11 @@ tests/infra/test_ministack.py. When a new version makes a mend needless, its tes
 
 import hashlib
 import io
+import json
 import os
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import cloudwatch, eventbridge, lambda_svc
+from ministack.services import cloudwatch, dynamodb, eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform as sam
 
@@ -245,6 +247,53 @@ def count_embedded_metrics() -> None:
     lambda_svc._emit_lambda_logs = emit_and_count
 
 
+def refuse_writes_beyond_the_maximum() -> None:
+    """A table's `MaxWriteRequestUnits` is kept, and not obeyed: here a write of each unit, and a transaction's of two.
+
+    A write that begins below the maximum of its second is made whole. What is refused is counted as on AWS.
+    Source: "Throttling due to on-demand maximum throughput" in the DynamoDB developer guide.
+    """
+    spent: dict[str, tuple[int, int]] = {}
+    """Of each table: a second, and the units that were written in it."""
+
+    def throttled(table: str, units: int) -> bool:
+        most = dynamodb._tables.get(table, {}).get("OnDemandThroughput", {}).get("MaxWriteRequestUnits", -1)
+        if most < 0:
+            return False
+        now = time.time()
+        second, so_far = spent.get(table, (0, 0))
+        so_far = so_far if second == int(now) else 0
+        spent[table] = int(now), so_far if so_far >= most else so_far + units
+        if so_far >= most:
+            names = {"TableName": table}
+            cloudwatch._store_datum("AWS/DynamoDB", "WriteThrottleEvents", names, now, "Count", 1, None, None, None)
+        return bool(so_far >= most)
+
+    def limited(write: Any) -> Any:
+        def write_or_refuse(request: Properties) -> Any:
+            if throttled(request["TableName"], 1):
+                why = "Throughput exceeds the maximum OnDemandThroughput configured on table or index"
+                return dynamodb.error_response_json("ThrottlingException", why, 400)
+            return write(request)
+
+        return write_or_refuse
+
+    def limited_transaction(request: Properties) -> Any:
+        items = [next(iter(item.values())) for item in request["TransactItems"]]
+        refused = [throttled(item["TableName"], 2) for item in items]
+        if any(refused):
+            reasons = [{"Code": "ThrottlingError" if one else "None"} for one in refused]
+            kind = "TransactionCanceledException"
+            body = json.dumps({"__type": kind, "message": kind, "CancellationReasons": reasons}).encode()
+            return 400, {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": kind}, body
+        return transact(request)
+
+    transact = dynamodb._transact_write_items
+    dynamodb._transact_write_items = limited_transaction
+    for name in ("_put_item", "_update_item", "_delete_item"):
+        setattr(dynamodb, name, limited(getattr(dynamodb, name)))
+
+
 def be_quick() -> None:
     """Schedules are looked at every 10 s, and a handler that logs nothing is waited for for 50 ms."""
     eventbridge._SCHEDULER_TICK_INTERVAL = 1
@@ -262,6 +311,7 @@ def mend() -> None:
     send_batches_by_the_permission_to_send()
     take_alarms_on_metric_math()
     count_embedded_metrics()
+    refuse_writes_beyond_the_maximum()
     run_lambdas_on(os.environ["LAMBDA_PYTHON"])
     be_quick()
     if file := os.environ.get("PERMISSIONS_USED"):

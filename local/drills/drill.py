@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+import subprocess
 import time
 from argparse import Namespace
 from collections import Counter
@@ -16,11 +18,15 @@ import httpx
 from botocore.exceptions import BotoCoreError
 
 from local.alarms import Recorded, rings, template_alarms
-from local.aws import server_environment
+from local.artifacts import ROOT
+from local.aws import name_alone, server_environment
+from local.bus import subscribe
 from local.http import ONE_EACH, SignedHttp
 from local.stack import STACK_NAME, Stack
 
 _PATIENCE_S = 60.0
+_NOT_PLAYED = {"SweepSilentAlarm", "ReconcileBehindAlarm"}
+"""Where product time is moved, the runs of schedules between are not played: what minds their silence is not judged."""
 
 
 class DrillFailedError(Exception):
@@ -46,8 +52,10 @@ class Drill:
             base_url=f"{stack.twilio_url}/_emulator/", trust_env=False, timeout=30, limits=ONE_EACH
         )
         self.transcript: list[str] = []
-        self._alerts = ""
+        self._alerts = self._events = ""
         self._began = time.monotonic()
+        self._recorded, self._known, self._rung = Recorded(), Counter[str](), 0
+        self._start = self._moment = time.time() // 3600 * 3600
 
     def reconnect(self) -> None:
         """The stack was deployed anew: its API has another address."""
@@ -182,6 +190,84 @@ class Drill:
         found = rings(template_alarms(), recorded, now - (time.monotonic() - self._began), now)
         return [ring.alarm for ring in found if ring.is_page]
 
+    def passes(self, seconds: float, *of_aws: tuple[str, str, float, dict[str, str]]) -> None:
+        """Product time goes on: what was counted since it last did, is of this stretch.
+
+        `of_aws`: what AWS itself would count in it: namespace, name, value, dimensions.
+        """
+        counted = Counter(self.counted())
+        seen, self._known = Recorded().log((counted - self._known).elements()), counted
+        for (namespace, name, dimensions), points in seen.points.items():
+            for _, value in points:
+                self._recorded.put(namespace, name, self._moment, value, **dict(dimensions))
+        for namespace, name, value, names in of_aws:
+            self._recorded.put(namespace, name, self._moment, value, **names)
+        self._moment += seconds
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether product time was moved: the drill judges the alarms itself."""
+        return self._moment > self._start
+
+    def rung(self) -> list[str]:
+        """The alarms that paged in product time since the last look; each is in the transcript with its time."""
+        alarms = {name: alarm for name, alarm in template_alarms().items() if name not in _NOT_PLAYED}
+        found = [ring for ring in rings(alarms, self._recorded, self._start, self._moment) if ring.is_page]
+        new, self._rung = found[self._rung :], len(found)
+        for ring in new:
+            minutes = int((ring.at - self._start) / 60)
+            urgency = str(alarms[ring.alarm].properties["AlarmDescription"]).split()[0]
+            self.say("CloudWatch", f"{minutes // 60}:{minutes % 60:02} h: {urgency} {ring.alarm}")
+        return [ring.alarm for ring in new]
+
+    def runbook(self, section: str) -> str:
+        """What docs/operations.md says under this heading, told and returned.
+
+        Raises:
+            DrillFailedError: it has no such heading.
+        """
+        pages = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        if not (found := re.search(rf"^##+ {re.escape(section)}\n+(.*?)(?=\n##|\Z)", pages, re.MULTILINE | re.DOTALL)):
+            raise DrillFailedError(f"docs/operations.md has no section {section!r}")
+        self.say("runbook", f"{section}:")
+        text = re.sub(r" ?\[Drill\]\([^)]*\)\.", "", found[1])
+        for line in (
+            re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).strip().splitlines()
+        ):  # links lead elsewhere from there
+            self.say("", line)
+        return found[1]
+
+    def shell(self, script: str) -> None:
+        """Run a runbook's commands as they stand there; only the stack's name is ours. They need the AWS CLI.
+
+        Raises:
+            DrillFailedError: they failed.
+        """
+        script = script.replace("whatsapp-prod", STACK_NAME)
+        environment = {**os.environ, **server_environment(AWS_ENDPOINT_URL=self.stack.aws_endpoint)}
+        run = subprocess.run(  # our own page's text
+            ["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, check=False
+        )
+        self.say("on call", "runs these commands")
+        for line in run.stdout.splitlines():
+            self.say("", line)
+        if run.returncode:
+            raise DrillFailedError(f"the runbook's commands failed: {run.stderr.strip()}")
+
+    def hear_bus(self) -> None:
+        """Subscribe a queue to the bus."""
+        bus = self.stack.outputs["BusName"]
+        self._events, _ = subscribe(self.stack.aws("sqs"), self.stack.aws("events"), bus, "drill-bus")
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events since the last look."""
+        sqs, found = self.stack.aws("sqs"), []
+        while batch := sqs.receive_message(QueueUrl=self._events, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                found.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self._events, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
     def counted(self) -> list[str]:
         """The lines by which the functions counted. The embedded AWS gives at most 10,000 of each."""
         pages = self.stack.aws("logs").get_paginator("filter_log_events")
@@ -189,7 +275,7 @@ class Drill:
             event["message"]
             for name in ("SendFunctionName", "WebhookFunctionName", "TemplateSyncFunctionName")
             for page in pages.paginate(
-                logGroupName=f"/aws/lambda/{self.stack.outputs[name].partition(':')[0]}", filterPattern='"_aws"'
+                logGroupName=f"/aws/lambda/{name_alone(self.stack.outputs[name])}", filterPattern='"_aws"'
             )
             for event in page["events"]
         ]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from local.drills import __main__ as drills
 from tests.performance import cost
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,17 @@ CODE = "\n".join(
     path.read_text() for path in (ROOT / "layers" / "shared").rglob("*.py") if "observability" not in path.name
 )
 CODE += "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", drills.NAMES)
+def test_every_drill_is_kept_as_played_and_named_by_the_runbooks_that_it_tells(name: str) -> None:
+    played = (ROOT / "docs" / "drills" / f"{name}.md").read_text()
+    assert played.startswith(f"# {importlib.import_module(f'local.drills.{name}').TITLE}\n")
+    assert f"(drills/{name}.md)" in OPERATIONS
+    told = re.findall(r'runbook\("([^"]+)"\)', (ROOT / "local" / "drills" / f"{name}.py").read_text())
+    for section in told:
+        assert re.search(rf"^##+ {section}$", OPERATIONS, re.MULTILINE), section
+        assert f"  {section}:\n" in played, section
 
 
 def test_links_between_documents_lead_somewhere() -> None:

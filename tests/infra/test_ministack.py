@@ -8,12 +8,14 @@ import time
 import zipfile
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from local.alarms import Recorded
 from local.artifacts import LAMBDA_PYTHON
@@ -227,3 +229,42 @@ def test_alarms_on_metric_math_are_made_and_embedded_metrics_counted(stack: Stac
     assert lines.points["WhatsApp", "DueStale", frozenset({("service", f"{STACK_NAME}-send")})]
     answer = SignedHttp(stack.api_url).get("/metrics")  # the function may read them
     assert (answer.status_code, answer.json()["rate_limit_violations"]) == (200, 0)
+
+
+def test_a_tables_maximum_is_obeyed_and_what_it_refuses_counted(stack: Stack) -> None:
+    dynamodb, cloudwatch = stack.aws("dynamodb"), stack.aws("cloudwatch")
+    key = {"AttributeName": "id", "KeyType": "HASH"}
+    dynamodb.create_table(
+        TableName="narrow",
+        KeySchema=[key],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        OnDemandThroughput={"MaxWriteRequestUnits": 1},
+    )
+    item = {"TableName": "narrow", "Item": {"id": {"S": "1"}}}
+    put = partial(dynamodb.put_item, **item)
+    writes = [partial(dynamodb.transact_write_items, TransactItems=[{"Put": item}])] * 10  # boto3 retries the others
+    refused = [_refusal(write) for write in writes].count("TransactionCanceledException")
+    assert {_refusal(put) for _ in range(3)} <= {None, "ThrottlingException"}
+    now = time.time()
+    found = cloudwatch.get_metric_statistics(
+        Namespace="AWS/DynamoDB",
+        MetricName="WriteThrottleEvents",
+        Dimensions=[{"Name": "TableName", "Value": "narrow"}],
+        StartTime=now - 3600,
+        EndTime=now + 60,
+        Period=3600,
+        Statistics=["Sum"],
+    )
+    assert sum(point["Sum"] for point in found["Datapoints"]) >= refused > 0
+    dynamodb.update_table(TableName="narrow", OnDemandThroughput={"MaxWriteRequestUnits": -1})
+    assert {_refusal(write) for write in [*writes, put]} == {None}
+    dynamodb.delete_table(TableName="narrow")
+
+
+def _refusal(write: Callable[[], Any]) -> str | None:
+    try:
+        write()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return None

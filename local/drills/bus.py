@@ -1,0 +1,68 @@
+"""The bus takes nothing for an hour, while messages go out and patients write. Then all of it is told, once.
+
+A policy that denies `events:PutEvents` to the two functions stands for the outage. The hour is 12 stretches of a few
+seconds, each standing for five minutes: what the functions count is judged at its time.
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+from local.aws import name_alone
+from local.drills.drill import Drill, follow_up
+
+TITLE = "Drill: the bus is down for an hour"
+PARAMETERS: dict[str, str] = {}
+_STRETCHES, _STRETCH_S = 12, 300
+_DENIED = {"Statement": [{"Effect": "Deny", "Action": "events:PutEvents", "Resource": "*"}]}
+
+
+def play(drill: Drill) -> None:
+    """Deny the bus, send and write for an hour, allow it, and count the events."""
+    drill.hear_bus()
+    drill.hear_alerts()
+    iam, roles = drill.stack.aws("iam"), _roles(drill)
+    for role in roles:
+        iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=json.dumps(_DENIED))
+    drill.say("AWS", "the bus takes nothing")
+    sent = []
+    for stretch in range(_STRETCHES):
+        sent.append(drill.send(follow_up(f"+9198123470{stretch:02}")))
+        drill.patient_writes(f"+9198123471{stretch:02}", "hello")
+        drill.sweep()
+        drill.passes(_STRETCH_S)
+    drill.check("each send was answered as ever", {answer["status"] for answer in sent} == {"sent"})
+    drill.check("nothing was told", drill.events() == [])
+    drill.check("two alarms page, each once", drill.rung() == ["PublishFailedAlarm", "NotToldAlarm"])
+    drill.runbook("PublishFailedAlarm")
+    drill.runbook("NotToldAlarm")
+
+    for role in roles:
+        iam.delete_role_policy(RoleName=role, PolicyName="outage")
+    drill.say("AWS", "the bus takes events again")
+    events: list[dict[str, Any]] = []
+
+    def all_told() -> bool:
+        drill.sweep()
+        events.extend(drill.events())
+        return Counter(event["detail-type"] for event in events)["message.received"] == _STRETCHES and {
+            event["detail"]["message_id"] for event in events if event["detail-type"] == "message.status_changed"
+        } >= {answer["message_id"] for answer in sent}
+
+    drill.wait("within two minutes all that waited is published", all_told, seconds=150)
+    drill.passes(_STRETCH_S)
+    for _ in range(3):
+        drill.passes(_STRETCH_S)
+    drill.check("nothing pages any more", drill.rung() == [])
+    ids = [event["detail"]["event_id"] for event in events]
+    drill.check("no event came twice", len(ids) == len(set(ids)))
+    drill.check("each message of a patient is stored", drill.received() == drill.written() == _STRETCHES)
+    drill.check("Twilio got each message once", Counter(m["to"] for m in drill.sent()).most_common(1)[0][1] == 1)
+    drill.check("and all of them", len(drill.sent()) == _STRETCHES)
+    drill.check("no alert by mail", drill.alerts() == [])
+
+
+def _roles(drill: Drill) -> list[str]:
+    functions = [name_alone(drill.stack.outputs[name]) for name in ("SendFunctionName", "WebhookFunctionName")]
+    found = [drill.stack.aws("lambda").get_function_configuration(FunctionName=name)["Role"] for name in functions]
+    return [str(role).rpartition("/")[2] for role in found]
