@@ -18,6 +18,7 @@ MINUTES ?= 15
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
+	@echo 'make run RESET=1                the same, and forget what the last run kept'
 	@echo 'make run FORWARD=http://127.0.0.1:9000   the same, and the events go to your server, signed'
 	@echo 'make events                     every event of the running stack, a line each (JSON=1 for all of it)'
 	@echo 'make doctor                     what is wrong with the running stack, and what to do (STAGE=dev or prod for the one on AWS)'

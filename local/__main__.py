@@ -18,6 +18,7 @@ from local.aws import client
 from local.bus import Forwarder, check_target, tail
 from local.claim import DirectoryTakenError
 from local.deploy import DeployError
+from local.kept import KeptStack
 from local.orchestrator import Orchestrator
 from local.phone.server import serving
 from local.processes import ServerError
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     """Carry out one command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start a stack and its phone page, until Ctrl-C (PORT=, STACK=, FORWARD=)")
+    commands.add_parser("run", help="start a stack and its phone page, until Ctrl-C (PORT=, STACK=, FORWARD=, RESET=)")
     commands.add_parser("events", help="print every event of the running stack's bus, until Ctrl-C (STACK=, JSON=1)")
     commands.add_parser("sam", help="prepare `sam local` for the running stack, until Ctrl-C (STACK=)")
     invoke_parser = commands.add_parser("invoke", help="run a function of the running stack on an event")
@@ -61,32 +62,35 @@ def main(arguments: list[str]) -> int:
             return sam(os.environ.get("STACK", ""))
         if given.command == "events":
             return events(os.environ.get("STACK", ""), as_json=bool(os.environ.get("JSON")))
-        return run(os.environ.get("STACK", ""), os.environ.get("PORT", ""), os.environ.get("FORWARD", ""))
+        port, forward = os.environ.get("PORT", ""), os.environ.get("FORWARD", "")
+        return run(os.environ.get("STACK", ""), port, forward, anew=bool(os.environ.get("RESET")))
     except ERRORS as error:
         print(f"{given.command}: {error}", file=sys.stderr)
         return 1
 
 
-def run(name: str, port: str, forward: str = "") -> int:
+def run(name: str, port: str, forward: str = "", *, anew: bool = False) -> int:
     """Start a stack with an orchestrator and the phone page, play one confirmation, and stay until Ctrl-C.
 
-    With `forward`, the events go to that server, which is the orchestrator then.
+    It goes on with what the last run kept, unless it shall begin anew. With `forward`, the events go to that server,
+    which is the orchestrator then.
     """
     check_port(port)
     if forward:
         check_target(forward)
     stop_on_signals()
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as exits:
-        stack = start_stack(exits, name)
+        stack = start_stack(exits, name, anew=anew)
         if forward:
             secret = os.environ.get("FORWARD_SECRET") or secrets.token_hex(16)
             exits.enter_context(Forwarder(stack.aws_endpoint, stack.outputs["BusName"], forward, secret))
             print(f"Events go to {forward}, signed with FORWARD_SECRET={secret}", flush=True)
         else:
             exits.enter_context(Orchestrator(stack.aws_endpoint, stack.outputs))
-        stack.sync_templates()
-        with serving(stack.describe(), int(port or 0)) as phone:
-            stack.invoke("SendFunctionName", FIRST_MESSAGE)
+        sync(stack)
+        with serving(stack.describe(), int(port or 0), kept=stack.page) as phone:
+            if stack.page is None:
+                stack.invoke("SendFunctionName", FIRST_MESSAGE)
             where = stack.announce(phone.url)
             print(f"The stack is running: {where} says where everything is. Ctrl-C ends it.", flush=True)
             print(f"The phone page: {phone.url}", flush=True)
@@ -95,8 +99,25 @@ def run(name: str, port: str, forward: str = "") -> int:
             except ServerError as error:
                 phone.tell_end(f"{error}".partition(". ")[0] + ".")
                 raise
+            except KeyboardInterrupt:
+                pass
+        stack.keep(phone.world.kept())
     print("stopped")
     return 0
+
+
+def sync(stack: KeptStack) -> None:
+    """Have the catalog approved. On a stack that goes on, what a reviewer decided on the page stands.
+
+    Raises:
+        StackError: a template did not get there.
+    """
+    try:
+        stack.sync_templates()
+    except StackError as error:
+        if stack.page is None:
+            raise
+        print(f"As it was left: {error}", flush=True)
 
 
 def events(name: str, *, as_json: bool) -> int:

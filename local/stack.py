@@ -146,12 +146,22 @@ class Stack:
 
     def tell_twilio(self, **settings: Any) -> None:
         """Change settings of the emulated Twilio."""
+        self.ask_twilio("POST", "configure", settings)
+
+    def ask_twilio(self, method: str, control: str, body: Any = None) -> bytes:
+        """Call one of the emulated Twilio's own controls; its answer's bytes.
+
+        Raises:
+            OSError: it refused, or does not answer.
+        """
         request = urllib.request.Request(  # noqa: S310  # our own server's URL
-            f"{self.twilio_url}/_emulator/configure",
-            json.dumps(settings).encode(),
+            f"{self.twilio_url}/_emulator/{control}",
+            json.dumps(body).encode() if body is not None else None,
             {"Content-Type": "application/json"},
+            method=method,
         )
-        _no_proxy.open(request, timeout=10).close()
+        with _no_proxy.open(request, timeout=30) as answer:
+            return bytes(answer.read())
 
     def serve(self, module: str, *arguments: str) -> dict[str, str]:
         """Start one of our servers for as long as the stack runs, and return what it announces.

@@ -8,10 +8,10 @@ from typing import Any
 
 from local.artifacts import ROOT
 from local.claim import DirectoryTakenError, is_taken
-from local.stack import Stack
+from local.kept import KEPT, UNFIT, KeptStack, UnfitError, set_aside
 
 STACKS = ROOT / ".local"
-_RESERVED = {"work", "owner", "sam"}  # what a stack in STACKS itself keeps there, and `make sam`
+_RESERVED = {"work", "owner", "sam", KEPT, UNFIT}  # what a stack in STACKS itself keeps there, and `make sam`
 
 
 class UsageError(Exception):
@@ -45,21 +45,33 @@ def directory_of(name: str) -> Path:
     return STACKS / name
 
 
-def start_stack(exits: contextlib.ExitStack, name: str) -> Stack:
+def start_stack(exits: contextlib.ExitStack, name: str, *, anew: bool = False) -> KeptStack:
     """Start the named stack. Without a name: in .local, or under a number if another one runs there.
+
+    It goes on with what was kept there, unless it shall begin anew; one that only has a number keeps nothing.
 
     Raises:
         DirectoryTakenError: a stack of that name runs already.
     """
     if name:
-        return exits.enter_context(Stack(directory_of(name)))
-    number = 1
+        return _go_on(exits, directory_of(name), anew=anew)
+    with contextlib.suppress(DirectoryTakenError):
+        return _go_on(exits, STACKS, anew=anew)
+    number = 2
     while True:
         try:
-            stack = exits.enter_context(Stack(STACKS / str(number) if number > 1 else STACKS))
+            stack = exits.enter_context(KeptStack(STACKS / str(number), keeps=False))
         except DirectoryTakenError:
             number += 1
             continue
-        if number > 1:
-            print(f"A stack is running already; this one is number {number}: say STACK={number} to `make invoke`.")
+        print(f"A stack is running already; this one is number {number}, begins empty and keeps nothing: "
+              f"say STACK={number} to `make invoke`.")  # fmt: skip
         return stack
+
+
+def _go_on(exits: contextlib.ExitStack, directory: Path, *, anew: bool) -> KeptStack:
+    try:
+        return exits.enter_context(KeptStack(directory, anew=anew))
+    except UnfitError as error:
+        print(f"What the last run kept does not fit: {error}. It lies in {set_aside(directory)} now; we begin anew.")
+        return exits.enter_context(KeptStack(directory))

@@ -21,6 +21,7 @@ from whatsapp.domain.templates.catalog import Catalog
 from local.aws import server_environment
 from local.http import SignedHttp
 from local.phone.passing import UnsettledError, let_pass
+from local.phone.reset import empty
 from local.phone.world import World, now_ms
 from local.templates.reload import CatalogError, reload_catalog
 
@@ -54,6 +55,7 @@ class Actions:
         self._secrets = aws("secretsmanager")
         self._events = aws("events")
         self._dynamodb = aws("dynamodb")
+        self._s3 = aws("s3")
         self._twilio = twilio
         self._passing = asyncio.Lock()
         self._api = SignedHttp(stack["api_url"])
@@ -70,12 +72,19 @@ class Actions:
             Route("/api/templates", _forgiving(self.versions), methods=["POST"]),
             Route("/api/templates/{sid}/review", _forgiving(self.review), methods=["POST"]),
             Route("/api/pass", _forgiving(self.let_pass), methods=["POST"]),
+            Route("/api/reset", _forgiving(self.reset), methods=["POST"]),
             Route("/api/messages/{message_id}", _forgiving(self.cancel), methods=["DELETE"]),
             Route("/api/contacts/{contact_id}", _forgiving(self.erase), methods=["DELETE"]),
             Route("/api/replay", _forgiving(self.replay), methods=["POST"]),
             Route("/api/twilio/{control}", _forgiving(self.control), methods=["POST", "DELETE"]),
             Route("/media/{sid}", _forgiving(self.medium), methods=["GET"]),
         ]
+
+    @cached_property
+    def _people(self) -> dict[str, list[str]]:
+        """The key attributes of the tables that hold what happened to patients."""
+        messages, contacts = self._outputs["MessagesTableName"], self._outputs["ContactsTableName"]
+        return {messages: ["message_id", "entry"], contacts: ["contact_id"]}
 
     @cached_property
     def _message_ids(self) -> MessageIds:
@@ -143,9 +152,7 @@ class Actions:
         seconds = int((await _json(request))["seconds"])
         if seconds <= 0:
             raise Refused("time passes forward only: say how many seconds")
-        tables = {self._outputs["MessagesTableName"]: ["message_id", "entry"],
-                  self._outputs["ContactsTableName"]: ["contact_id"],
-                  self._outputs["TemplatesTableName"]: ["template", "version"]}  # fmt: skip
+        tables = {**self._people, self._outputs["TemplatesTableName"]: ["template", "version"]}
         if self._passing.locked():
             raise Refused("time passes already: wait until it has")
         try:
@@ -157,6 +164,13 @@ class Actions:
         self._world.put("status", "passed", {"jumps": [*before, {"at": now_ms(), "ms": seconds * 1000}]})
         answer = await self._ask_twilio("POST", "clock", {"advance_seconds": seconds})
         await self.run_task("sweep")
+        return answer
+
+    async def reset(self, _request: Request) -> Response:
+        """Begin anew, as after `make run RESET=1`: all is forgotten but the templates."""
+        answer = await self._ask_twilio("POST", "reset", {})  # first, so that it calls our functions no more
+        await asyncio.to_thread(empty, self._dynamodb, self._s3, self._sqs, self._outputs, self._people)
+        self._world.forget()
         return answer
 
     async def cancel(self, request: Request) -> Response:

@@ -33,7 +33,7 @@ def let_pass(dynamodb: Any, tables: dict[str, list[str]], ms: int) -> None:
         UnsettledError: nothing was moved.
         ClientError: an item kept changing, or DynamoDB does not answer.
     """
-    items = [(table, item) for table in tables for item in _scan(dynamodb, table)]
+    items = [(table, item) for table in tables for item in scan(dynamodb, table)]
     if any(item.get("status", {}).get("S") in _UNSETTLED for _, item in items):
         raise UnsettledError("a message is on its way or in doubt: let time pass once it has settled")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -42,7 +42,8 @@ def let_pass(dynamodb: Any, tables: dict[str, list[str]], ms: int) -> None:
         move.result()
 
 
-def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
+def scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
+    """Every item of a table, as it is stored."""
     for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         yield from page["Items"]
 

@@ -50,9 +50,16 @@ class Phone:
     """One page server for one running stack, described as in stack.json."""
 
     def __init__(
-        self, stack: dict[str, Any], port: int = 0, *, schedules: bool = True, catalog: Path = DIRECTORY
+        self,
+        stack: dict[str, Any],
+        port: int = 0,
+        *,
+        schedules: bool = True,
+        catalog: Path = DIRECTORY,
+        kept: dict[str, Any] | None = None,
     ) -> None:
         self.stack = stack
+        self._kept = kept or {}
         self._catalog = catalog
         self._schedules = schedules
         self._socket = _listen(port)
@@ -71,6 +78,7 @@ class Phone:
         self.loop = asyncio.get_running_loop()
         self.hub = Hub()
         self.world = World(self.hub)
+        self.world.take_up(self._kept)
         config = uvicorn.Config(
             self._app(), log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1
         )
@@ -257,7 +265,12 @@ def _listen(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def serving(
-    stack: dict[str, Any], port: int = 0, *, schedules: bool = True, catalog: Path = DIRECTORY
+    stack: dict[str, Any],
+    port: int = 0,
+    *,
+    schedules: bool = True,
+    catalog: Path = DIRECTORY,
+    kept: dict[str, Any] | None = None,
 ) -> Iterator[Phone]:
     """Serve the page from a thread for as long as the block lasts.
 
@@ -266,12 +279,13 @@ def serving(
         port: 0 takes a free one.
         schedules: run the functions' sweeps every few seconds, so that nobody waits a minute for them.
         catalog: where the templates' files lie that "Sync the catalog" brings along.
+        kept: what `World.kept` said at the end of an earlier run.
 
     Raises:
         ServerError: it did not start, or the port is not to be had.
     """
     try:
-        phone = Phone(stack, port, schedules=schedules, catalog=catalog)
+        phone = Phone(stack, port, schedules=schedules, catalog=catalog, kept=kept)
     except OSError as error:
         raise ServerError(f"the phone page cannot have port {port}: {error.strerror}") from error
     thread = threading.Thread(target=asyncio.run, args=(phone.serve(),), name="phone-page")

@@ -29,6 +29,7 @@ KINDS = {
     "status": 50,
 }
 """How many of each kind are kept; the oldest goes first. `status` holds single values: windows, faults, queue, …"""
+_KEPT = ("message", "record", "contact", "step", "invocation", "alert")
 SHOWN = 2000
 """How many of a kind a page is given to begin with, at most; the numbers are counted from all that are kept."""
 
@@ -93,6 +94,23 @@ class World:
             "detail": {},
         }
         self.put("step", step_id, {**step, "lane": lane, "title": title, "at": at, **more})
+
+    def kept(self) -> dict[str, Any]:
+        """What a later run shows again. The rest is read from the stack itself."""
+        passed = self.get("status", "passed")
+        return {kind: dict(self._things[kind]) for kind in _KEPT} | {"status": {"passed": passed} if passed else {}}
+
+    def take_up(self, kept: Mapping[str, Mapping[str, Thing]]) -> None:
+        """Show again what an earlier run did."""
+        for kind, things in kept.items():
+            for key, value in things.items():
+                self.put(kind, key, value)
+
+    def forget(self) -> None:
+        """Show nothing of what happened so far."""
+        for kind in _KEPT:
+            self.replace(kind, {})
+        self.drop("status", "passed")
 
     def snapshot(self) -> dict[str, Any]:
         """All that a page needs to begin with; the stream goes on from `last_id`."""

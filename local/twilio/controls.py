@@ -12,8 +12,10 @@ from starlette.routing import Route
 
 from local.twilio.connections import Connections
 from local.twilio.content import ContentApi, template_view
+from local.twilio.delivery import Delivery
 from local.twilio.faults import Fault
 from local.twilio.inbound import Inbound
+from local.twilio.kept import KEPT, keep, take_up
 from local.twilio.state import Account, Patient, SharedKey, bare, iso8601, ledger_entry, message_view
 from local.twilio.tasks import Tasks
 
@@ -28,12 +30,14 @@ class Controls:
         account: Account,
         inbound: Inbound,
         contents: ContentApi,
+        delivery: Delivery,
         tasks: Tasks,
         connections: Connections,
     ) -> None:
         self._account = account
         self._inbound = inbound
         self._contents = contents
+        self._delivery = delivery
         self._tasks = tasks
         self._connections = connections
 
@@ -46,6 +50,8 @@ class Controls:
             ("POST", "faults"): self.add_fault,
             ("DELETE", "faults"): self.clear_faults,
             ("POST", "reset"): self.reset,
+            ("GET", "kept"): self.keep,
+            ("PUT", "kept"): self.take_up,
             ("POST", "configure"): self.configure,
             ("POST", "inbound"): self.inbound,
             ("POST", "patients"): self.patients,
@@ -117,6 +123,23 @@ class Controls:
         if body.get("all"):
             self._account.set_up()
         self._account.reset()
+        return JSONResponse({})
+
+    async def keep(self, _: Request) -> Response:
+        """All that is held, for a later process to take up with PUT."""
+        return Response(KEPT.dump_json(keep(self._account)), media_type="application/json")
+
+    async def take_up(self, request: Request) -> Response:
+        """Become what an earlier process was, and go on with the messages that were under way.
+
+        Raises:
+            ValueError: it does not fit, and nothing was changed.
+        """
+        kept = KEPT.validate_json(await request.body())
+        await self._tasks.cancel_all()
+        take_up(self._account, kept)
+        for message in self._account.messages.values():
+            self._delivery.go_on(message)
         return JSONResponse({})
 
     async def configure(self, request: Request) -> Response:

@@ -29,6 +29,15 @@ class Delivery:
     def start(self, message: Message) -> None:
         self._tasks.spawn(self._deliver(message))
 
+    def go_on(self, message: Message) -> None:
+        """Take up a message of an earlier process where it stood. What came to rest stays as it is."""
+        if message.direction == "inbound":
+            return
+        if message.status in ("accepted", "scheduled", "queued"):
+            self.start(message)
+        elif message.status == "sent":
+            self._tasks.spawn(self._reach_the_phone(message))
+
     async def _deliver(self, message: Message) -> None:
         if not await self._leave_the_queue(message):
             return

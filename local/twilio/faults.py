@@ -30,6 +30,10 @@ KINDS = (*REQUEST_KINDS, *CALLBACK_KINDS, "status_failed", "list_lag")
 _ids = count(1)
 
 
+def new_fault_id() -> int:
+    return next(_ids)
+
+
 @dataclass
 class Fault:
     kind: str
@@ -41,7 +45,7 @@ class Fault:
     """A part of the request's path, or of the callback's URL."""
     seconds: float | None
     code: int | None
-    id: int = field(default_factory=lambda: next(_ids))
+    id: int = field(default_factory=new_fault_id)
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> "Fault":

@@ -63,7 +63,7 @@ def build_app(account: Account, connections: Connections, media_host: str) -> St
             *contents.routes(door),
             *SendersApi(account, caller).routes(door),
             *AccountsApi(account).routes(door),
-            *Controls(account, inbound, contents, tasks, connections).routes(),
+            *Controls(account, inbound, contents, delivery, tasks, connections).routes(),
         ],
         exception_handlers={404: not_found, 405: wrong_method},
         # A page on the web must not reach the controls by a name that leads to 127.0.0.1.

@@ -9,6 +9,8 @@ from email.utils import format_datetime
 from secrets import token_hex
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+
 from local.twilio.events import EventLog
 from local.twilio.faults import Faults
 
@@ -66,6 +68,7 @@ class Medium:
     created: datetime = field(default_factory=now)
     deleted: bool = False
     """At Twilio; the patient's phone keeps it."""
+    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
 
 @dataclass
@@ -269,8 +272,8 @@ class Account:
         """What reached the host that media redirect to, and whether it was shown credentials."""
         self.warnings: list[dict[str, Any]] = []
         """What Twilio's Debugger would show: webhooks that failed or answered what Twilio cannot read."""
-        self._window_closes: dict[tuple[str, str], datetime] = {}
-        self._clock_offset = timedelta()
+        self.window_closings: dict[tuple[str, str], datetime] = {}
+        self.clock_offset = timedelta()
         self.events.publish("reset")
 
     def set_inbound_url(self, url: str) -> None:
@@ -281,27 +284,27 @@ class Account:
     # because the product compares them with its own clock.
 
     def whatsapp_now(self) -> datetime:
-        return now() + self._clock_offset
+        return now() + self.clock_offset
 
     def advance_clock(self, by: timedelta) -> None:
-        self._clock_offset += by
+        self.clock_offset += by
         self.events.publish("clock", whatsapp_now=iso8601(self.whatsapp_now()))
 
     def open_window(self, patient: str, sender: str) -> None:
-        self._window_closes[patient, sender] = self.whatsapp_now() + WINDOW
+        self.window_closings[patient, sender] = self.whatsapp_now() + WINDOW
 
     def close_window(self, patient: str, sender: str) -> None:
-        self._window_closes.pop((patient, sender), None)
+        self.window_closings.pop((patient, sender), None)
 
     def window_closes(self, patient: str, sender: str) -> datetime | None:
         """When the window between these two closes, or None if it is closed now."""
-        closes = self._window_closes.get((patient, sender))
+        closes = self.window_closings.get((patient, sender))
         return closes if closes and closes > self.whatsapp_now() else None
 
     def open_windows(self) -> list[dict[str, str]]:
         return [
             {"address": patient, "sender": sender, "closes_at": iso8601(closes)}
-            for (patient, sender) in self._window_closes
+            for (patient, sender) in self.window_closings
             if (closes := self.window_closes(patient, sender))
         ]
 

@@ -37,7 +37,23 @@ export function Queue() {
     <p class="row-buttons">${[["sweep", "Sweep what is due"], ["publish", "Publish what waits"], ["reconcile", "Ask Twilio what we missed"], ["media", "Fetch waiting media"]].map(([task, label]) =>
       html`<${ActionButton} class="quiet" key=${task} disabled=${off()} act=${async () => { await ask(`run/${task}`); notice.value = `${label}: done.`; }}><${Icon} name="run" size=${15} /> ${label}<//>`)}</p>
     <p class="dim">On AWS these run once a minute, or every five; this page runs the first two every few seconds.</p>
+    <h3>Begin anew</h3>
+    <${Reset} />
   </section>`;
+}
+
+/** Asks once. */
+function Reset() {
+  const [sure, setSure] = useState(false);
+  const reset = async () => {
+    setSure(false);
+    await ask("reset");
+    notice.value = "Reset: all is forgotten but the templates.";
+  };
+  return html`<p class="row-buttons">${sure
+    ? html`<${ActionButton} class="quiet danger" disabled=${off()} act=${reset}>Forget everything<//><button type="button" class="quiet" onClick=${() => setSure(false)}>Keep it</button>`
+    : html`<button type="button" class="quiet danger" disabled=${off()} onClick=${() => setSure(true)}>Reset …</button>`}</p>
+  <p class="dim">Forgets every message, patient and file, what waits, and what this page shows. The templates stay.</p>`;
 }
 
 function Letter({ letter }) {

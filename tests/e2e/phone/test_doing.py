@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from local.artifacts import ROOT
-from tests.e2e.phone.conftest import Opened, go_to, query
+from tests.e2e.phone.conftest import Opened, go_to, hold, query
 from tests.product import Product, eventually
 
 
@@ -33,6 +33,21 @@ def test_a_patient_is_erased_after_a_second_look(clinic: Product, opened: Opened
     expect(page.locator(".notice")).to_contain_text("Erased")
     contact = f"/contacts/{message['contact_id']}/conversation"
     eventually(lambda: "Asha" not in clinic.api("GET", contact).text)
+
+
+def test_reset_asks_once(opened: Opened, asha: str) -> None:
+    """What it does to a stack is seen in tests/e2e/test_kept.py: this one is shared."""
+    page = opened(query(asha, tab="queue"))
+    asked = hold(page, "**/api/reset")
+    page.get_by_role("button", name="Reset …").click()
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Reset …").click()
+    assert not asked
+    page.get_by_role("button", name="Forget everything").click()
+    expect(page.get_by_role("button", name="Reset …")).to_be_visible()
+    asked[0].fulfill(json={})
+    expect(page.locator(".notice")).to_contain_text("Reset")
+    assert len(asked) == 1
 
 
 def test_an_hour_passes_and_what_waited_goes(clinic: Product, opened: Opened, asha: str) -> None:

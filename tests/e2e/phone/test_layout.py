@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.phone import plumbing
-from tests.e2e.phone.conftest import OUTSIDE, Opened, go_to, query
+from tests.e2e.phone.conftest import OUTSIDE, Opened, go_to, px, query
 from tests.product import Product
 
 WIDTHS = {1440: 900, 1024: 768, 390: 844}
@@ -66,6 +66,16 @@ def test_every_state_stays_on_the_screen(clinic: Product, opened: Opened, talk: 
     page.keyboard.press("Control+Enter")
     expect(page.locator(".result.bad")).to_contain_text("opted_out")
     check("refused")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_events_can_be_read_and_sending_is_offered_below_them(opened: Opened, talk: str, width: int) -> None:
+    page = opened(query(talk), width=width, height=WIDTHS[width])
+    go_to(page, "events")
+    [panel], [offer] = px(page, "#panel"), px(page, ".compose-bar")
+    assert offer["y"] >= panel["y"] + panel["h"] - 1
+    title = page.locator(".event-title", has_text="Inbound webhook").first
+    assert not title.evaluate("title => title.scrollWidth > title.clientWidth")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
