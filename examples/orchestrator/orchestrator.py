@@ -32,6 +32,8 @@ def handle(event: Event) -> None:
     """What each event means to us. An exception brings the event again."""
     match event:
         case MessageReceived():
+            if event.safety:
+                logger.warning("message %s may mean danger to life: call the patient", event.message_id)
             if text := answer_to(event):
                 answer(event, text)
         case MessageStatusChanged(status="failed" | "undelivered" | "expired"):
@@ -51,8 +53,8 @@ def answer(event: MessageReceived, text: str) -> None:
 
 
 def answer_to(event: MessageReceived) -> str | None:
-    """What the event's agent answers; None: nothing."""
-    if event.kind == "reaction":
+    """What the event's agent answers; None: nothing. Where life may be in danger, a person answers."""
+    if event.kind == "reaction" or event.safety:
         return None
     return AGENTS.get(event.agent or "", someone_will_write)(event)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from whatsapp import bootstrap
 from whatsapp.domain.answers import (
     CanceledGroup,
+    ContactAcknowledged,
     ContactErasing,
     ContactKnown,
     ContactStored,
@@ -174,6 +175,12 @@ def get_conversation(asked: ConversationPage, _: Invocation) -> Conversation:
 def export_contact(asked: ExportPage, invocation: Invocation) -> dict[str, Any]:
     """Show all that is kept of a person."""
     return bootstrap.app().export_contact(asked.contact_id, asked.before, invocation.deadline)
+
+
+@route("POST", "/contacts/{contact_id}/acknowledge", OneContact)
+def acknowledge_contact(asked: OneContact, _: Invocation) -> ContactAcknowledged:
+    """Say that somebody looks after a patient whose words may mean danger to life."""
+    return bootstrap.app().manage_contacts.acknowledge(asked.contact_id)
 
 
 @route("DELETE", "/contacts/{contact_id}", OneContact)

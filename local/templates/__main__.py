@@ -4,10 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from whatsapp.domain.receiving import safety
 from whatsapp.domain.templates.catalog import DIRECTORY, Catalog
 
 from local.templates import form
-from local.templates.check import check_catalog
+from local.templates.check import check_catalog, check_phrases
 from local.templates.preview import preview
 
 
@@ -38,6 +39,7 @@ def _check_and_show(directory: Path, *, show: bool) -> int:
         return 1
     problems = check_catalog(directory)
     faulty = {problem.file.stem for problem in problems}
+    problems += check_phrases(safety.FILE)
     catalog = Catalog(directory)
     if show:
         for template in (catalog.get(name) for name in catalog.names if name not in faulty):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
+from whatsapp.domain.receiving.safety import phrases_in
 from whatsapp.domain.templates.catalog import read_yaml
 
 from local.templates import form, rules
@@ -24,6 +25,16 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.rule}\n    → {self.remedy}"
+
+
+def check_phrases(file: Path) -> list[Problem]:
+    """What is wrong with the list of phrases for danger to life: the first line that cannot be read."""
+    try:
+        with file.open(encoding="utf-8") as lines:
+            phrases_in(lines)
+    except ValueError as error:
+        return [Problem(file, 1, str(error), "Correct the line; the head of the file says how lines look")]
+    return []
 
 
 def check_catalog(directory: Path) -> list[Problem]:

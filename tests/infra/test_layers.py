@@ -225,6 +225,14 @@ def test_everything_in_our_layer_can_be_imported(built: Path) -> None:
     assert int(on_lambda_python(code, built, built / "python")) > 10
 
 
+def test_list_of_safety_ships_and_is_read_from_the_layer(shipped: Path, built: Path) -> None:
+    shared = Path("whatsapp/domain/receiving/safety_phrases.tsv")
+    assert (shipped / "SharedLayer" / "python" / shared).read_bytes() == (ROOT / "layers/shared" / shared).read_bytes()
+    code = "from whatsapp.domain.receiving import safety as s; print(s.FILE, s.safety_of(['kill myself']).phrase_id)"
+    file, phrase_id = on_lambda_python(code, built, built / "python").split()
+    assert (file, phrase_id) == (str(built / "python" / shared), "suicide")
+
+
 def test_nothing_is_built_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     function = next(a for a in artifacts(read_template()) if a.logical_id == "SendFunction")
     first = build_for_this_machine(function)

@@ -40,6 +40,7 @@ OUR_ROUTES = {
     ("/contacts/{contact_id}", "delete"): "SendFunction",
     ("/contacts/{contact_id}/conversation", "get"): "SendFunction",
     ("/contacts/{contact_id}/export", "get"): "SendFunction",
+    ("/contacts/{contact_id}/acknowledge", "post"): "SendFunction",
     ("/groups/{group}", "get"): "SendFunction",
     ("/groups/{group}", "delete"): "SendFunction",
     ("/hold", "put"): "SendFunction",

@@ -141,3 +141,17 @@ def test_patient_whose_number_is_hidden_is_answered_where_twilio_takes_ids(produ
     finally:
         product.twilio("configure", {"messages_to_scoped_ids": False})
         product.twilio_answers()
+
+
+def test_words_of_danger_alert_until_somebody_acknowledges(product: Product, patient: str) -> None:
+    sid = product.write(patient, "I want to end my life")["message_sid"]
+    (received,) = eventually(lambda: product.events(event_id=sid))
+    assert received["detail"]["safety"] == {"phrase_id": "suicide", "language": "en"}
+    (alert,) = eventually(lambda: product.alerts(sid))
+    contact_id = received["detail"]["contact_id"]
+    assert f"Contact:  {contact_id}" in alert
+    assert "end my life" not in alert
+    assert patient not in alert
+    for was_open in (True, False):
+        answer = product.api("POST", f"/contacts/{contact_id}/acknowledge")
+        assert (answer.status_code, answer.json()) == (200, {"contact_id": contact_id, "was_open": was_open})

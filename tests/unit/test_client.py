@@ -25,6 +25,7 @@ from whatsapp.client import (
     RequestRefused,
     WhatsAppError,
     WrongSetup,
+    acknowledge_contact,
     cancel_message,
     contact_id_of,
     erase_contact,
@@ -364,6 +365,7 @@ def test_a_patient_from_first_to_last(send_function: None) -> None:
     assert sorted(message["status"] for message in shown) == ["canceled", "sent"]
     put_contact("98123 45678", user_id=None)
     assert get_conversation(contact_id)["user_id"] is None
+    assert not acknowledge_contact(contact_id)
     erase_contact(contact_id)
     assert not any("text" in message for message in get_conversation(contact_id)["messages"])
 

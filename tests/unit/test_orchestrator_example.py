@@ -59,6 +59,13 @@ def test_reaction_and_other_events_are_not_answered(aws: Aws) -> None:
     assert aws.asked == []
 
 
+def test_where_life_may_be_in_danger_a_person_answers(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
+    safety = {"phrase_id": "lowest_mood", "language": "payload"}
+    assert failed(sample(MessageReceived, agent="mood", safety=safety, **tap("agent:mood:score:1"))) == 0
+    assert aws.asked == []
+    assert "call the patient" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("answer", "comes_again"),
     [

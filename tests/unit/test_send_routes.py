@@ -42,6 +42,8 @@ ANSWERS: list[tuple[str, dict[str, Any], int, dict[str, Any]]] = [
     ("get_conversation", {"contact_id": HERS, "limit": "many"}, 400, {"status": "refused"}),
     ("get_conversation", {"contact_id": HERS, "pages": 2}, 400, {"status": "refused"}),
     ("erase_contact", {"contact_id": "none"}, 404, {"status": "refused"}),
+    ("acknowledge_contact", {"contact_id": HERS}, 200, {"contact_id": HERS, "was_open": False}),
+    ("acknowledge_contact", {"contact_id": "none"}, 404, {"status": "refused"}),
     ("export_contact", {"contact_id": HERS}, 200, {"contact_id": HERS}),
     ("export_contact", {"contact_id": "none"}, 404, {"status": "refused"}),
     ("get_group", {"group": "appt-1"}, 404, {"status": "refused"}),

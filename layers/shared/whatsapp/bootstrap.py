@@ -241,7 +241,8 @@ class App:
 
     @cached_property
     def raise_alerts(self) -> RaiseAlerts:
-        return self._join(RaiseAlerts)
+        again_after = self.settings.safety_acknowledge_minutes * periods.MINUTE
+        return self._join(RaiseAlerts, safety_again_after=again_after)
 
     @cached_property
     def outbox(self) -> Outbox:

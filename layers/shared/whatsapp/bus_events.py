@@ -88,6 +88,14 @@ class Referral:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
+class Safety:
+    """Words that may mean danger to life: the phrase of the list, and its language (`payload`: a tap)."""
+
+    phrase_id: str
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Event:
     """The fields of every event. `event_id` is the same however often an event is delivered: consumers dedupe on it."""
 
@@ -147,6 +155,8 @@ are several, `user_id` is None."""
     frequently_forwarded: bool = False
     referral: Referral | None = None
     profile_name: str | None = None
+    safety: Safety | None = None
+    """Call the patient: answer with no form letter."""
     in_reply_to: InReplyTo | None = None
     window_expires_at: str
     content_trust: Literal["untrusted"] = "untrusted"

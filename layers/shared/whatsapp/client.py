@@ -360,6 +360,14 @@ def get_conversation(
     return cast("Conversation", _ask("get_conversation", function_name, asked))
 
 
+def acknowledge_contact(contact_id: str, *, function_name: str | None = None) -> bool:
+    """Somebody looks after a patient of whom `message.received` says `safety`: the alert does not come again.
+
+    Returns whether one waited to be acknowledged.
+    """
+    return bool(_ask("acknowledge_contact", function_name, {"contact_id": contact_id})["was_open"])
+
+
 def erase_contact(contact_id: str, *, function_name: str | None = None) -> None:
     """Forget a person: messages, files, names, the number, Twilio's copies too. It begins now and ends within hours."""
     _ask("erase_contact", function_name, {"contact_id": contact_id})

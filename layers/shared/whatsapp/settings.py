@@ -63,6 +63,8 @@ class Settings:
     """The pace of the send queue: what Twilio takes from one sender."""
     due_shards: int = field(default=4)
     """Over how many partitions of the `due` index what waits is spread (`domain/sending/message.py` reads it)."""
+    safety_acknowledge_minutes: int = field(default=10)
+    """How long an alert about danger to life waits to be acknowledged before it comes again."""
     send_to_business_scoped_ids: int = field(default=1)
     """1: send to WhatsApp ids whose number is not known, until Twilio refuses one. It does not document them."""
     delete_media_at_twilio: int = field(default=0)
@@ -177,6 +179,7 @@ _CHECKS: Mapping[str, tuple[Callable[[str], bool], str]] = {
         _is_number(35, _MANY),
         "a whole number of days, at least 35: a redelivered send must still find its record",
     ),
+    "safety_acknowledge_minutes": (_is_number(1, 99), "a whole number from 1 to 99"),
     "send_to_business_scoped_ids": _SWITCH,
     "delete_media_at_twilio": _SWITCH,
     "use_boto3": _SWITCH,

@@ -25,6 +25,13 @@ class ContactStored(TypedDict):
     contact_id: str
 
 
+class ContactAcknowledged(TypedDict):
+    """`was_open`: whether an alert about the contact waited to be acknowledged."""
+
+    contact_id: str
+    was_open: bool
+
+
 class ContactErasing(TypedDict):
     """The erasure has begun; it ends within hours."""
 

@@ -87,6 +87,14 @@ class Reaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """Words that may mean danger to life: the phrase of the list, and its language (`payload`: a tap)."""
+
+    phrase_id: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Referral:
     """The advertisement from which the patient came."""
 
@@ -147,6 +155,8 @@ class MessageReceived(Event):
     frequently_forwarded: bool = False
     referral: Referral | None = None
     profile_name: str | None = None
+    safety: Safety | None = None
+    """Call the patient: answer with no form letter."""
     in_reply_to: InReplyTo | None = None
     window_expires_at: str
     content_trust: Literal["untrusted"] = "untrusted"

@@ -23,6 +23,7 @@ from whatsapp.domain.sending.lifecycle import Status
 from whatsapp.domain.sending.message import Message, shards_of
 from whatsapp.domain.sending.request import object_in
 from whatsapp.use_cases.commit import Commit
+from whatsapp.use_cases.raise_alerts import RaiseAlerts
 from whatsapp.use_cases.sweep import Sweep
 
 
@@ -39,6 +40,7 @@ class EraseContact:
     contact_ids: ContactIds
     clock: Clock
     commit: Commit
+    raise_alerts: RaiseAlerts
 
     def __call__(self, contact_id: str, deadline: Deadline) -> ContactErasing:
         """Start an erasure and make its first pass.
@@ -82,6 +84,7 @@ class EraseContact:
         is_all_erased = self._delete_dead_letters(contact_ids, job.erased_at, deadline)
         for contact_id in contact_ids:
             self.media_store.delete_all(contact_id)
+            self.raise_alerts.acknowledge(contact_id)
             for message_id in self.erasures.unfinished(contact_id, job.erased_at):
                 if not self._has_time(deadline):
                     return True  # the sweep continues when the job is due again

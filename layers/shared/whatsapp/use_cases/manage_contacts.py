@@ -5,11 +5,12 @@ from typing import Any, cast
 from whatsapp.adapters.dynamodb.contact_store import NOT_SUPPRESSED, ContactStore
 from whatsapp.adapters.dynamodb.conversation_store import ConversationStore
 from whatsapp.domain.address import Address
-from whatsapp.domain.answers import ContactKnown, ContactStored, Conversation, ShownMessage
+from whatsapp.domain.answers import ContactAcknowledged, ContactKnown, ContactStored, Conversation, ShownMessage
 from whatsapp.domain.contact import Contact, ContactIds
 from whatsapp.domain.dataclass import dataclass
 from whatsapp.domain.errors import MessagingError
 from whatsapp.domain.schedule import iso
+from whatsapp.use_cases.raise_alerts import RaiseAlerts
 
 PAGE = 50
 LARGEST_PAGE = 200
@@ -22,6 +23,7 @@ class ManageContacts:
     contacts: ContactStore
     conversations: ConversationStore
     contact_ids: ContactIds
+    raise_alerts: RaiseAlerts
 
     def lookup(self, address: str) -> ContactKnown:
         """The contact_id of an address. The other routes take it, because access logs keep URLs."""
@@ -39,6 +41,16 @@ class ManageContacts:
         stored_address = parsed.value if parsed.is_phone_number else contact.address or parsed.value
         self.contacts.update(contact.contact_id, {**values, "address": stored_address, **NOT_SUPPRESSED})
         return {"contact_id": contact.contact_id}
+
+    def acknowledge(self, contact_id: str) -> ContactAcknowledged:
+        """Somebody looks after a patient whose words may mean danger to life.
+
+        Raises:
+            MessagingError: `not_found`.
+        """
+        contact = self.contacts.require(contact_id)
+        closed = [self.raise_alerts.acknowledge(one) for one in contact.ids]
+        return {"contact_id": contact.contact_id, "was_open": any(closed)}
 
     def conversation(self, contact_id: str, limit: int | None, before: str | None) -> Conversation:
         """The newest messages in order of time, both directions, and the cursor of the page before.

@@ -50,6 +50,10 @@ class Outbox:
         """Alert people about a host that Twilio keeps a patient's file at, and that we do not know."""
         return self._deliver(lambda: self.raise_alerts.media_host(message_id, reason), "NotTold")
 
+    def alert_about_safety(self, message_id: str, contact_id: str) -> bool:
+        """Alert people about a patient whose life may be in danger."""
+        return self._deliver(lambda: self.raise_alerts.safety(message_id, contact_id), "NotTold")
+
     def keep_unreadable(
         self, body: str, queue_message_id: str, error: MessagingError, asked_at: int | None = None
     ) -> bool:

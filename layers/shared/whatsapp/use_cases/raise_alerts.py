@@ -1,9 +1,11 @@
 """Alerts people once a cause and hour, never once a message: at once about the first, then about all that followed.
+One about danger to life comes again until somebody acknowledges it.
 
 An incident is stored before the alert is sent, and is due until it was. So a topic that is down only delays it.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from whatsapp.adapters.dynamodb.incident_store import IncidentStore
 from whatsapp.domain import periods
@@ -24,6 +26,8 @@ class RaiseAlerts:
     alerts: Alerts
     incidents: IncidentStore
     clock: Clock
+    safety_again_after: int
+    """How long (ms) an alert about danger to life waits to be acknowledged before it comes again."""
 
     def about(self, message: Message) -> None:
         """Alert about a message in its present status.
@@ -53,6 +57,19 @@ class RaiseAlerts:
         failure = Failure(code="unknown_media_host", detail=reason, retryable=True)
         incident = Incident(state="not fetched", failure=failure, ids=frozenset({message_id}))
         self._raise(incident, lambda: self.alerts.about_incident(incident))
+
+    def safety(self, message_id: str, contact_id: str) -> None:
+        """Alert about words that may mean danger to life. It bears none of them. Each contact is a cause of its own.
+
+        Raises:
+            PublishFailed: as in `about`.
+        """
+        incident = replace(_danger_to(contact_id), ids=frozenset({message_id}))
+        self._raise(incident, lambda: self.alerts.about_incident(incident))
+
+    def acknowledge(self, contact_id: str) -> bool:
+        """Somebody looks after the patient, so no alert about them comes again. False: none was open."""
+        return self.incidents.acknowledge(_danger_to(contact_id), self.clock.now())
 
     def sweep(self, deadline: Deadline) -> int:
         """Every minute: send the alerts that are due, hourly follow-ups and failed ones; returns how many.
@@ -86,4 +103,10 @@ class RaiseAlerts:
             self._alerted(incident)
 
     def _alerted(self, incident: Incident) -> None:
-        self.incidents.alerted(incident, self.clock.now() + periods.ALERT_WINDOW)
+        window = self.safety_again_after if incident.about else periods.ALERT_WINDOW
+        self.incidents.alerted(incident, self.clock.now() + window)
+
+
+def _danger_to(contact_id: str) -> Incident:
+    failure = Failure(code="safety", detail="a patient's words may mean danger to life")
+    return Incident(state="urgent", failure=failure, about=contact_id)

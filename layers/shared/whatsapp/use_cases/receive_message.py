@@ -97,6 +97,8 @@ class ReceiveMessage:
 
     def publish(self, inbound: InboundMessage) -> InboundMessage:
         """Publish a stored message and clear its marker. If the bus does not take it, the sweep tries again."""
+        if inbound.safety and not inbound.is_erased:
+            self.outbox.alert_about_safety(inbound.message_id, inbound.contact_id)  # if it fails, its sweep tries again
         if not inbound.is_erased and not self.outbox.publish(*events_of(inbound)):
             return inbound
         self.inbox.record_published(inbound, self.clock.now())

@@ -43,6 +43,11 @@ _WHAT_TO_DO = {
         "Ask Twilio whether the host is theirs (docs/operations.md, MediaWaitingAlarm). The files stay at Twilio, and "
         "are tried again for a day."
     ),
+    "safety": (
+        "Read GET /contacts/{contact_id}/conversation and call the patient now. Emergency: 112; Tele-MANAS: 14416. "
+        "Then POST /contacts/{contact_id}/acknowledge: until somebody does, this comes again. "
+        "The words were matched by a list (docs/safety.md): it may be a false alarm."
+    ),
     "unknown_error": f"Look the code up at Twilio, mend its cause, add a row to the table of codes. Then {_REDRIVE}",
 }
 _RUNBOOK = "alerts-about-messages"
@@ -159,6 +164,7 @@ def text_about_incident(incident: Incident) -> str:
         f"Why:      {_why(incident.failure)}",
         f"For:      {_whom(incident.failure)}",
         f"To do:    {_to_do_about(incident)}",
+        *([f"Contact:  {incident.about}"] if incident.about else []),
         *(f"Id:       {one}" for one in sorted(incident.ids)[:_FIRST_IDS]),
         *([f"          and {more} more"] if (more := len(incident.ids) - _FIRST_IDS) > 0 else []),
     ]

@@ -45,6 +45,7 @@ _PERSONAL_ON_MESSAGES = (
     "flow",
     "reaction",
     "referral",
+    "safety",
 )
 """And `to` of an outgoing message. An inbound message's `to` is our own number, which is kept."""
 

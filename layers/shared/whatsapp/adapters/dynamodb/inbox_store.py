@@ -13,7 +13,7 @@ from whatsapp.adapters.dynamodb.items import MESSAGE_ENTRY, kept_until, message_
 from whatsapp.domain import periods
 from whatsapp.domain.contact import Contact, OptWord
 from whatsapp.domain.dataclass import dataclass
-from whatsapp.domain.events import Choice, Location, Reaction, Referral
+from whatsapp.domain.events import Choice, Location, Reaction, Referral, Safety
 from whatsapp.domain.receiving.inbound import InboundMedium, InboundMessage
 from whatsapp.domain.receiving.opt_out import are_settled, last_of, recent_words
 from whatsapp.domain.sending.message import shard_of
@@ -299,6 +299,6 @@ def inbound_from(item: dict[str, Any]) -> InboundMessage:
         )
     if "flow" in values:
         values["flow"] = json.loads(values["flow"])
-    kinds = {"choice": Choice, "reaction": Reaction, "referral": Referral}
+    kinds = {"choice": Choice, "reaction": Reaction, "referral": Referral, "safety": Safety}
     values |= {name: kind(**item[name]) for name, kind in kinds.items() if name in item}
     return InboundMessage(**values)

@@ -1,6 +1,7 @@
 """Incidents in DynamoDB: one item a cause, with what nobody was alerted about yet. It is due when they are to be."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -31,16 +32,30 @@ class IncidentStore:
         return opened
 
     def alerted(self, incident: Incident, due_at: int | None) -> None:
-        """People know of its ids. The next alert is due then; None: it is over, unless something came meanwhile."""
+        """People know of its ids. The next alert is due then; None: it is over, unless something came meanwhile.
+
+        One about a contact keeps its ids: they are told again until somebody acknowledges, perhaps just now.
+        """
         if due_at is not None:
-            told = {"delete": {"ids": set(incident.ids)}} if incident.ids else {}
-            self._change(incident, set={"due_at": due_at, "is_longer": None}, **told)
+            told = {"delete": {"ids": set(incident.ids)}} if incident.ids and not incident.about else {}
+            values = {"due_at": due_at} if incident.about else {"due_at": due_at, "is_longer": None}
+            with suppress(ConditionFailed):
+                self._change(incident, set=values, condition=Attr("due_at").exists(), **told)
             return
         try:
             closed = dict.fromkeys(("due_at", "due_shard"))
             self._change(incident, set=closed, condition=Attr("ids").not_exists() & Attr("is_longer").not_exists())
         except ConditionFailed:
             return
+
+    def acknowledge(self, incident: Incident, now: int) -> bool:
+        """Close it, and let DynamoDB delete it within days. False: it is not open."""
+        closed = {**dict.fromkeys(("due_at", "due_shard", "ids", "is_longer")), "ttl": now // 1000}
+        try:
+            self._change(incident, set=closed, condition=Attr("due_at").exists())
+        except ConditionFailed:
+            return False
+        return True
 
     def due(self, until: int) -> Iterator[Incident]:
         """The incidents whose alert is due, as they stand."""
@@ -58,8 +73,10 @@ class IncidentStore:
         opening = {
             "state": incident.state,
             "failure": {name: value for name, value in asdict(incident.failure).items() if value is not None},
+            **({"about": incident.about} if incident.about else {}),
             "due_shard": SHARD,
             "due_at": due_at,
+            "ttl": None,
         }
         try:
             self._change(incident, set=opening, condition=Attr("due_at").not_exists())
@@ -73,5 +90,5 @@ class IncidentStore:
 
 
 def _incident(item: Item) -> Incident:
-    found = Incident(state=item["state"], failure=Failure(**item["failure"]))
+    found = Incident(state=item["state"], failure=Failure(**item["failure"]), about=item.get("about"))
     return replace(found, ids=frozenset(item.get("ids", ())), is_longer=item.get("is_longer", False))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from whatsapp.domain.address import Address
 from whatsapp.domain.contact import OptWord
 from whatsapp.domain.dataclass import dataclass
-from whatsapp.domain.events import Choice, Kind, Location, Reaction, Referral
+from whatsapp.domain.events import Choice, Kind, Location, Reaction, Referral, Safety
 
 MAX_EVENT_TEXT = 20_000
 """Characters of text an event may carry. JSON may need six bytes for each, so an event stays under 220 KB for every
@@ -116,6 +116,7 @@ class InboundMessage(InboundContent):
     agent: str | None = None
     group: str | None = None
     """Of our message that it answers."""
+    safety: Safety | None = field(default=None, repr=False)
     source: str = "webhook"
     opt_word: Literal["out", "in"] | None = None
     """`out` or `in` where the message is a STOP or a START."""

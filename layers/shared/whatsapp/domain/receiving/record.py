@@ -19,6 +19,7 @@ from whatsapp.domain.events import (
 from whatsapp.domain.receiving.conversation import choose_agent
 from whatsapp.domain.receiving.inbound import MAX_EVENT_FLOW, MAX_EVENT_TEXT, InboundForm, InboundMessage
 from whatsapp.domain.receiving.opt_out import effective_opt, opt_of
+from whatsapp.domain.receiving.safety import safety_of
 from whatsapp.domain.schedule import iso
 from whatsapp.domain.sending.choices import chosen
 from whatsapp.domain.sending.message import Message, shard_of
@@ -52,6 +53,7 @@ def record_of(
         user_ids=() if answered_user else tuple(contact.users_written_to(received_at)),
         agent=choose_agent(payload, replied_to_agent, contact, received_at, default_agent),
         group=answered.group if answered else None,
+        safety=safety_of((form.text, form.button_text, form.choice.title if form.choice else None), payload),
         source=source,
         opt_word=opt_of(form.text, form.opt_out_type),
         due_shard=shard_of("publish", contact.contact_id),
@@ -114,6 +116,7 @@ def events_of(inbound: InboundMessage) -> list[Event]:
             frequently_forwarded=inbound.frequently_forwarded,
             referral=inbound.referral,
             profile_name=inbound.profile_name,
+            safety=inbound.safety,
             in_reply_to=reply,
             window_expires_at=iso(inbound.received_at + periods.WINDOW),
             source="backfill" if inbound.source == "backfill" else "webhook",
