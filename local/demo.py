@@ -103,6 +103,7 @@ class Demo:
         self._move()
         self._siblings()
         self._unanswered()
+        self._crisis()
         self._paused_sender()
 
     def sweep(self) -> None:
@@ -264,6 +265,16 @@ class Demo:
         )
         self._say("Vikram", "says nothing")
         self._wait("message.unanswered on the bus", lambda: self._heard("message.unanswered", answer["message_id"]))
+
+    def _crisis(self) -> None:
+        before = len(self._ledger())
+        sid = self._write("I want to end my life", who=MEERA)["message_sid"]
+        event = self._wait("her words on the bus", lambda: self._received(sid))
+        self._check("marked as danger to life", event["safety"]["phrase_id"] == "suicide")
+        told = self._invoke("SendFunctionName", {"action": "acknowledge_contact", "contact_id": event["contact_id"]})
+        self._say("clinic", "calls her, and acknowledges the alert")
+        self._check("it was out, and does not come again", told["was_open"])
+        self._check("no form letter answers her", len(self._ledger()) == before)
 
     def _paused_sender(self) -> None:
         self._twilio.post("faults", json={"kind": "error", "code": 63018, "times": 1})

@@ -1,4 +1,4 @@
-"""The messages table takes one write a second for five minutes, while messages are due and patients write.
+"""The messages table takes two writes a second for five minutes, while messages are due and patients write.
 
 A maximum throughput of the table stands for a table that has not grown yet. Each of the five stretches stands for a
 minute: what DynamoDB refused in it, and the sweeps that failed by that, are judged at its time. What the queue could
@@ -27,7 +27,7 @@ def play(drill: Drill) -> None:
     )
     drill.stack.tell_twilio(read_receipts=False)
     _limit(drill, _MOST)
-    drill.say("DynamoDB", f"the messages table takes {_MOST} write a second")
+    drill.say("DynamoDB", f"the messages table takes {_MOST} writes a second")
     patients, refused = [], 0
     for minute in range(_MINUTES):
         patients += [f"+9198123500{minute}{number}" for number in range(2)]
