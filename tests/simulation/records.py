@@ -281,13 +281,16 @@ def replies_are_attributed(case: Case) -> Iterator[Violation]:
     events = {e["message_id"]: e for e in case.world.bus.events if e["type"] == "message.received"}
     for said in case.script.said.values():
         event, requests = events.get(said.sid), case.script.requests.values()
-        if event is None or said.address in case.script.known_at or case.is_anybody_erased:
+        is_known = any(case.is_one(address, said.address) for address in case.script.known_at)
+        if event is None or is_known or case.is_anybody_erased:
             continue
         tapped = case.script.request_of(said.answers) if said.answers else None
-        if tapped and "user_id" in tapped.body and event["in_reply_to"]:  # else its sid was not known or found yet
-            if (event["user_id"], event["user_ids"]) != (tapped.body["user_id"], []):
+        if tapped and event["in_reply_to"]:  # else its sid was not known or found yet
+            user_id = tapped.body.get("user_id")
+            if user_id and (event["user_id"], event["user_ids"]) != (user_id, []):
                 yield Violation(WRONG, f"{said.sid} answered a message, and is not its user's")
-            continue
+            if user_id or case.messages[event["in_reply_to"]["message_id"]].user_id:
+                continue  # one without a user is of the one who was known when it was asked for
         theirs = [e for e in case.ledger if e.to == said.address and e.posted_at < said.at - CLOCK_ERROR]
         asked = [request for entry in theirs if (request := case.script.request_of(entry.message_id))]
         users = {request.body["user_id"] for request in asked if "user_id" in request.body}
