@@ -95,6 +95,8 @@ class Lambdas:
         self.verbose = False
         self.unexpected: list[str] = []
         """Exceptions that no fault explains: bugs."""
+        self.held_replies: set[str] = set()
+        """Records that the rate limit held back while they were replies."""
         self._sandboxes: list[Sandbox] = []
         self._workers = 0
         self._watched: dict[tuple[str, str], list[tuple[int, Callable[[], None]]]] = {}
@@ -351,6 +353,7 @@ class Lambdas:
 
     def _watch(self) -> None:
         """After every write."""
+        self.held_replies |= {i["message_id"]["S"] for i in self.tables["messages"] if _is_held_reply(i)}
         for message_id, status in list(self._watched):
             item = self._record(message_id)
             if item and item["status"]["S"] == status:
@@ -394,6 +397,12 @@ class Lambdas:
         inner = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
         if not all(isinstance(one, OURS) for one in inner):
             self.unexpected.append("".join(traceback.format_exception(error)[-6:]))
+
+
+def _is_held_reply(item: Mapping[str, Any]) -> bool:
+    if item.get("status") != {"S": "deferred"} or item.get("lane") != {"S": "reply"} or "error" not in item:
+        return False
+    return bool(item["error"]["M"]["code"] == {"S": "rate_limited"})
 
 
 _read_date = lru_cache(maxsize=64)(parsedate_to_datetime)

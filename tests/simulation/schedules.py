@@ -223,7 +223,7 @@ def _erase(world: World, patient: Patient, at: int) -> None:
         send_at = {"send_at": _iso(at + rng.randint(MINUTE, 3 * HOUR))} if rng.random() < 0.5 else {}
         before = at - rng.choice((4_000, 20_000, MINUTE, 5 * MINUTE, HOUR))
         queued = rng.random() < 0.7
-        key = f"{patient.number}-before-erasure"
+        key = f"{patient.number}-before-erasure-{at - START}"  # some are erased twice
         world.hub.at(before, lambda: world.request(key, {**request, **send_at}, queued=queued))
     if rng.random() < 0.3:
         world.hub.at(at + rng.choice((MINUTE, 5 * HOUR)), lambda: world.request(f"{patient.number}-anew", request))

@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from whatsapp.bootstrap import App
 from whatsapp.domain import periods
-from whatsapp.domain.ports import InDoubt, NotSent, Rejected
+from whatsapp.domain.ports import Deadline, InDoubt, NotSent, Rejected
 from whatsapp.domain.schedule import iso
+from whatsapp.domain.sending.before_claim import FORBIDDEN, refuse
 from whatsapp.domain.sending.lifecycle import ACCEPTED, Status
 from whatsapp.domain.sending.message import Message, SendKind, continuation_id_of
 
+from tests.simulation.defects import DEFECTS
 from tests.simulation.faults import CALM, Mode
 from tests.simulation.hub import HOUR, MINUTE
 from tests.simulation.referee import judge
@@ -97,6 +100,43 @@ def test_a_reply_that_comes_too_late_is_remembered_as_proactive() -> None:
         world.hub.at(START + 25 * HOUR, lambda: world.request("first", late, queued=True))
         world.run()
         assert record(world).kind is SendKind.PROACTIVE
+
+
+def _held_as_a_reply_and_then_limited(world: World) -> None:
+    """A reply waits while all sending is held; once that ends, no place is left for it, nor is the slot free."""
+    world.inbound(SID, NUMBER, "hello")
+    reply = {**REMINDER, "in_reply_to": SID}
+    world.hub.at(START + MINUTE, lambda: world.request("unprompted", REMINDER))
+    for number in range(world.settings.replies_per_inbound):
+        at = START + (2 + number) * MINUTE
+        world.hub.at(at, lambda number=number: world.request(f"answer {number}", reply))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+    world.hub.at(START + 6 * MINUTE, lambda: world.hold(START + 8 * MINUTE))
+    world.hub.at(START + 7 * MINUTE, lambda: world.request("first", reply))
+
+
+def test_a_worker_that_read_a_reply_earlier_ends_it_as_one() -> None:
+    with story() as world:
+        _held_as_a_reply_and_then_limited(world)
+        world.run(START + 7 * MINUTE + 30_000)
+        earlier = record(world)
+        assert (earlier.status, earlier.kind) == (Status.DEFERRED, SendKind.REPLY)
+        world.run(START + 20 * MINUTE)
+        assert (record(world).status, record(world).kind) == (Status.DEFERRED, SendKind.PROACTIVE)
+        world.inbound(f"SM{8:032x}", NUMBER, "STOP")
+
+        def late(app: App, _: Deadline) -> None:
+            app.commit(refuse(earlier, FORBIDDEN, app.clock.now()))
+
+        world.hub.at(START + 21 * MINUTE, lambda: world._task("late worker", late))
+        world.run()
+        assert (record(world).status, record(world).kind) == (Status.FAILED, SendKind.REPLY)
+
+
+def test_a_reply_that_the_rate_limit_holds_back_is_seen_by_the_referee() -> None:
+    with DEFECTS["claim-forgets-where"].present(), World(1, CALM, {}).installed() as world:
+        _held_as_a_reply_and_then_limited(world)
+        world.run()
+        assert f"wrong: {FIRST} is a reply, and was held back by the rate limit" in [str(v) for v in judge(world)]
 
 
 def test_a_claim_behind_an_alias_is_settled_on_the_row_it_took() -> None:

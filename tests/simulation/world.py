@@ -40,6 +40,7 @@ class World(Lambdas):
     def request(self, key: str, body: dict[str, Any], *, queued: bool = False) -> Request:
         """A caller asks for a message; through the queue, or directly with retries of its own."""
         asked = self.script.requests.setdefault(key, Request(key=key, body=body))
+        assert asked.body == body, f"the referee knows one body of a key: {key}"
         if queued:
             asked.asked.append((self.hub.now, True))
             self.sqs.ask(json.dumps({**body, "idempotency_key": key}))
