@@ -18,6 +18,8 @@ LIST_SEEN_BY = 65 * MINUTE
 LATE = 2 * MINUTE
 """Our webhook and our workers may be this late in noting that somebody was met."""
 GOES_ON_WITHIN = 20 * MINUTE
+LATE_WEBHOOK = MINUTE
+"""A message is dated when our webhook stores it: by its confirmation, or if that was lost, so late."""
 LAST_PROBE = 2 * periods.THROTTLE_PAUSE[1]
 """After a limit's end its next probe sets out so late, if the worker of one before died."""
 PASSES = (20003, 63041)
@@ -198,9 +200,15 @@ def unanswered_is_told(case: Case) -> Iterator[Violation]:
         first = min((entry.accepted_at for entry in entries if not entry.failed), default=None)
         theirs = [s for s in case.script.said.values() if case.is_one(s.address, request.body["to"])]
         posted_at = min((entry.posted_at for entry in entries), default=1 << 62)  # since then it may be answered
-        may_be_answered = any(said.at >= posted_at - CLOCK_ERROR for said in theirs)
+        may_be_answered = any(
+            (said.confirmed_at or said.at + LATE_WEBHOOK) >= posted_at - CLOCK_ERROR for said in theirs
+        )
+        known_by = message.answer_by - MINUTE  # an address that is tied to theirs only later was a stranger's
         in_time = first is not None and any(
-            said.at > first + CLOCK_ERROR and said.confirmed_at and said.confirmed_at < message.answer_by - MINUTE
+            said.at > first + CLOCK_ERROR
+            and said.confirmed_at
+            and said.confirmed_at < known_by
+            and case.is_one(said.address, request.body["to"], known_by)
             for said in theirs
         )
         if told[message.message_id] and in_time:

@@ -25,6 +25,7 @@ from tests.simulation.world import START, World
 NUMBER, SECOND = "+919800000000", "IN.1340000"
 REMINDER = {"to": NUMBER, "template": "session_reminder", "variables": TEMPLATES["session_reminder"]}
 FOLLOW_UP = {"to": NUMBER, "template": "follow_up", "variables": {**NAMES, "session_date": "2026-11-21"}}
+EXPECTED = {**REMINDER, "group": "appointment", "answer_by": iso(START + HOUR)}
 SID = f"SM{7:032x}"
 FIRST = MESSAGE_IDS.of("first")
 
@@ -276,3 +277,34 @@ def test_an_inbound_message_cannot_be_canceled() -> None:
         world.hub.at(START + MINUTE, lambda: world.cancel(SID))
         world.run()
         assert not world.unexpected
+
+
+@pytest.mark.parametrize(("tied_after", "told"), [(10 * MINUTE, 0), (2 * HOUR, 1)])
+def test_an_answer_under_a_hidden_number_counts_once_it_is_known_whose_it_is(tied_after: int, told: int) -> None:
+    with story() as world:
+        world.request("first", EXPECTED)
+        world.hub.at(START + 5 * MINUTE, lambda: world.inbound(SID, SECOND, "hello"))
+        world.hub.at(START + tied_after, lambda: world.tie(SECOND, NUMBER))
+        world.run()
+        assert [event["type"] for event in world.bus.events].count("message.unanswered") == told
+
+
+def test_what_was_written_before_a_message_and_comes_after_it_answers_it() -> None:
+    """Twilio's webhook does not say when it was written."""
+    with story() as world:
+        world.inbound(SID, NUMBER, "hello", late=14_000)
+        world.hub.at(START + 7_000, lambda: world.request("first", EXPECTED))
+        world.run()
+        assert "message.unanswered" not in [event["type"] for event in world.bus.events]
+
+
+def test_whom_an_operator_notes_under_the_number_may_write_under_its_id() -> None:
+    with story() as world:
+        world.request("first", {**REMINDER, "user_id": "user-rohan"})
+        world.tie(SECOND, NUMBER)
+        world.hub.at(START + MINUTE, lambda: world.put_contact(NUMBER, user_id="user-1"))
+        world.hub.at(START + 2 * HOUR, lambda: world.request("second", {**REMINDER, "user_id": "user-meera"}))
+        world.hub.at(START + 3 * HOUR, lambda: world.inbound(SID, SECOND, "hello"))
+        world.run()
+        (received,) = [event for event in world.bus.events if event["type"] == "message.received"]
+        assert "user-1" in received["user_ids"]
