@@ -309,9 +309,15 @@ def replies_are_attributed(case: Case) -> Iterator[Violation]:
         users = {request.body["user_id"] for request in asked if "user_id" in request.body}
         if len(users) > 1 and not (event["user_id"] is None and users <= set(event["user_ids"])):
             yield Violation(WRONG, f"{said.sid} came from a phone of {len(users)} users, and was taken for one's")
-        possible = {r.body.get("user_id") for r in requests if case.is_to(r, said.address)}
+        possible = {r.body.get("user_id") for r in requests if _may_be_one(case, r.body["to"], said.address)}
         if not set(event["user_ids"]) <= possible:
             yield Violation(WRONG, f"{said.sid} lists a user who was never written to at this phone")
+
+
+def _may_be_one(case: Case, address: str, other: str) -> bool:
+    """Whether two addresses are one person's, also by a tie of which nobody heard that it took effect."""
+    tied = case.script.perhaps_tied
+    return tied.get(address, address) == tied.get(other, other)
 
 
 def numbers_are_used(case: Case) -> Iterator[Violation]:

@@ -97,6 +97,8 @@ class Script:
         self.holds: list[Hold] = []
         self.known_at: Counter[str] = Counter()
         """By address: when somebody last noted who that is."""
+        self.perhaps_tied: dict[str, str] = {}
+        """By id: the number that our webhook was to tie it to, whether or not it answered."""
         self._tied: dict[str, tuple[str, int]] = {}
         self._request_of: dict[str, Request] = {}
 

@@ -142,6 +142,7 @@ class World(Lambdas):
     def tie(self, second: str, number: str) -> None:
         """An inbound message showed that an id of WhatsApp's belongs to a number."""
         second_id, contact_id = CONTACT_IDS.of(Address(second)), CONTACT_IDS.of(Address(number))
+        self.script.perhaps_tied[second] = number
 
         def told(answer: object) -> None:
             if answer is not None:
