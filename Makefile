@@ -1,6 +1,6 @@
 # `make` lists the commands. They make what is missing by themselves.
 .DEFAULT_GOAL := help
-.PHONY: help setup run events doctor deploy twilio-setup demo test test-sam permissions check simulate templates invoke sam bench counts trace mutants build requirements
+.PHONY: help setup run events doctor deploy twilio-setup demo test test-sam permissions check simulate soak templates invoke sam bench counts trace mutants build requirements
 
 python := .venv/bin/python
 sam := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
@@ -15,6 +15,9 @@ permissions_used := $(CURDIR)/.build/permissions
 stage := $(if $(STAGE),--stage $(STAGE))
 N ?= 1000
 MINUTES ?= 15
+HOURS ?= 2
+PATIENTS ?= 20
+SEED ?= 1
 
 help:
 	@echo 'make run                        start the local stack and its phone page; Ctrl-C ends it (PORT= for the page, STACK= for a second one)'
@@ -30,6 +33,7 @@ help:
 	@echo 'make permissions                what the roles may do and the last `make test` never needed'
 	@echo 'make check                      format, lint, types, templates, the SAM build, what it ships, and the scanners'
 	@echo 'make simulate N=1000            N random schedules of faults on the send and receive paths'
+	@echo 'make soak                       hours of a clinic's day in minutes, with faults, on the local stack (HOURS=2 PATIENTS=20 SEED=1)'
 	@echo 'make templates                  check the message templates and show each as it will look'
 	@echo 'make invoke FN=send EVENT=events/send/….json   run a function in the running stack'
 	@echo 'make sam                        get `sam local` ready for the running stack; Ctrl-C ends it (needs Docker or Podman)'
@@ -74,6 +78,9 @@ permissions: setup
 
 simulate: setup
 	@$(python) -m tests.simulation $(N)
+
+soak: setup
+	@$(python) -m tests.performance.soak --hours $(HOURS) --patients $(PATIENTS) --seed $(SEED)
 
 templates: setup
 	@$(python) -m local.templates

@@ -44,13 +44,19 @@ class Stack:
         directory: where it keeps its files. One stack a directory.
         parameters: template parameters that differ from the template's defaults, such as
             `{"RateLimitSeconds": "20"}`.
+        environment: variables that its servers, and so the functions, get beside their own.
 
     Entering raises:
         DirectoryTakenError: a stack lives there already.
         ServerError, BuildError, DeployError: it could not start. The text says why.
     """
 
-    def __init__(self, directory: Path, parameters: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        parameters: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory.resolve()
         self._work = self.directory / "work"
         self.account_sid = f"AC{secrets.token_hex(16)}"
@@ -60,6 +66,7 @@ class Stack:
         self.twilio_media_url = ""
         self.outputs: dict[str, str] = {}
         self._parameters = dict(parameters or {})
+        self._environment = dict(environment or {})
         self._servers: list[Server] = []
         self._exits = contextlib.ExitStack()
 
@@ -232,7 +239,9 @@ class Stack:
 
     def _serve(self, module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Server:
         log = self._work / f"{module}.log"
-        server = start(module, arguments, env=environment, log=log, keep_open=self._claim.descriptor)
+        server = start(
+            module, arguments, env={**environment, **self._environment}, log=log, keep_open=self._claim.descriptor
+        )
         self._exits.callback(server.stop)
         self._servers.append(server)
         return server

@@ -1,10 +1,12 @@
-"""Draws a bench's output: `python plot.py ratios BENCH.json OUT.svg`, `python plot.py morning MINUTES.json OUT.svg`.
+"""Draws a bench's output: `python plot.py ratios BENCH.json OUT.svg`, `python plot.py morning MINUTES.json OUT.svg`,
+`python plot.py soak SAMPLES.json OUT.svg`.
 
 matplotlib is not among the project's packages: `.venv/bin/uv run --no-project --with matplotlib==3.11.2 python …`.
 """
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +64,24 @@ def morning(minutes: list[dict[str, float]]) -> Any:
     return figure
 
 
+def soak(samples: list[dict[str, float]]) -> Any:
+    """What is open, the queue, and memory, over the day."""
+    figure, axes = plt.subplots(3, 1, figsize=(8, 6), sharex=True)
+    for axis, (name, label) in zip(
+        axes, {"open": "open messages", "queue": "on the queue", "memory_mb": "memory (MB)"}.items(), strict=True
+    ):
+        axis.plot([one["hour"] for one in samples], [one[name] for one in samples], color="#2f5d8c")
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel("hours")
+    return figure
+
+
 if __name__ == "__main__":
     kind, data, out = sys.argv[1:]
     drawn = json.loads(Path(data).read_text())
-    made = ratios(drawn) if kind == "ratios" else morning(drawn)
+    plots: dict[str, Callable[[Any], Any]] = {"ratios": ratios, "morning": morning, "soak": soak}
+    made = plots[kind](drawn)
     made.tight_layout()
     made.savefig(out, metadata={"Date": None})
