@@ -199,9 +199,11 @@ def unanswered_is_told(case: Case) -> Iterator[Violation]:
         entries = case.group_of(request)
         first = min((entry.accepted_at for entry in entries if not entry.failed), default=None)
         theirs = [s for s in case.script.said.values() if case.is_one(s.address, request.body["to"])]
-        posted_at = min((entry.posted_at for entry in entries), default=1 << 62)  # since then it may be answered
+        # From the claim on it may be answered: nobody knows the moment of a POST whose answer is under way.
+        claims = [m.claimed_at for e in entries if (m := case.messages.get(e.message_id)) and m.claimed_at]
+        claimed_at = min([*claims, *(entry.posted_at for entry in entries)], default=1 << 62)
         may_be_answered = any(
-            (said.confirmed_at or said.at + LATE_WEBHOOK) >= posted_at - CLOCK_ERROR for said in theirs
+            (said.confirmed_at or said.at + LATE_WEBHOOK) >= claimed_at - CLOCK_ERROR for said in theirs
         )
         known_by = message.answer_by - MINUTE  # an address that is tied to theirs only later was a stranger's
         in_time = first is not None and any(
