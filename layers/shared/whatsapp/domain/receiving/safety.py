@@ -27,19 +27,43 @@ class Phrase:
     compared: str
 
 
+class _Phrases:
+    """The list, so that a text is compared with few of it: each word finds the phrases that begin with it."""
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self.by_payload: dict[str, str] = {}
+        self._by_word: dict[str, list[tuple[int, Phrase]]] = {}
+        self._by_start: list[tuple[int, Phrase]] = []
+        """Of one word, with any ending."""
+        for place, phrase in enumerate(phrases):
+            word, _, rest = phrase.compared[1:].partition(" ")
+            if phrase.language == PAYLOAD:
+                self.by_payload[phrase.compared] = phrase.phrase_id
+            elif rest or phrase.compared.endswith(" "):
+                self._by_word.setdefault(word, []).append((place, phrase))
+            else:
+                self._by_start.append((place, phrase))
+
+    def in_text(self, compared: str) -> list[Phrase]:
+        """Those in a text, harmless ones first, then as the list has them."""
+        by_word = self._by_word
+        found = [each for word in set(compared.split()) if word in by_word for each in by_word[word]]
+        found += [each for each in self._by_start if each[1].compared in compared]
+        return [phrase for _, phrase in sorted(found, key=lambda each: each[0]) if phrase.compared in compared]
+
+
 def safety_of(texts: Iterable[str | None], payload: str | None = None) -> Safety | None:
     """The first phrase found in one of the texts, or by the payload of a tap; None if there is none."""
-    phrases = _phrases()
     for text in filter(None, texts):
         compared = normalised(text)
-        for phrase in [phrase for phrase in phrases if phrase.compared in compared]:  # mostly none
-            if phrase.language == PAYLOAD or phrase.compared not in compared:
+        for phrase in _phrases().in_text(compared):  # mostly none
+            if phrase.compared not in compared:
                 continue
             if phrase.phrase_id != HARMLESS:
                 return Safety(phrase_id=phrase.phrase_id, language=phrase.language)
             compared = compared.replace(phrase.compared, " | ")
-    tapped = (p for p in phrases if p.language == PAYLOAD and p.compared == payload)
-    return next((Safety(phrase_id=p.phrase_id, language=PAYLOAD) for p in tapped), None)
+    phrase_id = _phrases().by_payload.get(payload or "")
+    return Safety(phrase_id=phrase_id, language=PAYLOAD) if phrase_id else None
 
 
 def normalised(text: str) -> str:
@@ -80,11 +104,11 @@ def phrases_in(lines: Iterable[str]) -> Iterator[Phrase]:
 
 
 @cache
-def _phrases() -> tuple[Phrase, ...]:
+def _phrases() -> _Phrases:
     """Read by the first message, not by the import. A list that cannot be read must not cost the message."""
     try:
         with FILE.open(encoding="utf-8") as lines:
-            return tuple(phrases_in(lines))
+            return _Phrases(phrases_in(lines))
     except (OSError, ValueError) as error:
         logging.getLogger(__name__).error("%s cannot be read (%s): nothing is matched", FILE.name, error)  # noqa: TRY400
-        return ()
+        return _Phrases(())
