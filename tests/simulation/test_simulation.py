@@ -11,8 +11,8 @@ from tests.simulation.matrix import SCENARIOS, pairs, play_all, singles
 from tests.simulation.run import first_caught, simulate, simulate_many
 from tests.simulation.sides import ALL_DEFECTS
 
-SCHEDULES = 80
-PARTS = 2
+SCHEDULES = 200
+PARTS = 4
 SOON = {
     "no-fence": 60,
     "lock-expires": 20,
