@@ -1,6 +1,7 @@
 """boto3 clients for the embedded AWS, deaf to the user's own AWS profile, credentials and proxies."""
 
 import os
+from collections.abc import Iterator
 from typing import Any, Final
 
 import boto3
@@ -54,3 +55,15 @@ def client(service: str, endpoint: str) -> Any:
         endpoint_url=endpoint,
         config=Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=150),
     )
+
+
+def scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
+    """Every item of a table, as it is stored."""
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from page["Items"]
+
+
+def files(s3: Any, bucket: str) -> Iterator[str]:
+    """The key of every file in a bucket."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        yield from (each["Key"] for each in page.get("Contents", []))

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from whatsapp.adapters.aws.queue import asked_at_of
 from whatsapp.domain.ports import ASKED_AT, CALLERS_ASKED_AT
 
+from local.aws import files, scan
 from local.stack import Stack, StackError
 
 VERSION = 1
@@ -110,9 +111,8 @@ class KeptStack(Stack):
 
     def _look(self) -> Kept:
         """The tables before Twilio: what happens in between is in doubt, and found at Twilio; never sent again."""
-        scan = self.aws("dynamodb").get_paginator("scan").paginate
-        pages = {each: scan(TableName=self.outputs[each], ConsistentRead=True) for each in _TABLES}
-        tables = {each: [item for page in found for item in page["Items"]] for each, found in pages.items()}
+        dynamodb = self.aws("dynamodb")
+        tables = {each: list(scan(dynamodb, self.outputs[each])) for each in _TABLES}
         return {"tables": tables, "twilio": json.loads(self.ask_twilio("GET", "kept"))}
 
     def _depths(self) -> list[str]:
@@ -126,11 +126,10 @@ class KeptStack(Stack):
 
     def _objects(self) -> Iterator[Kept]:
         s3, bucket = self.aws("s3"), self.outputs["MediaBucketName"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for each in page.get("Contents", []):
-                found = s3.get_object(Bucket=bucket, Key=each["Key"])
-                about = {name: found[name] for name in ("ContentType", "ContentDisposition") if name in found}
-                yield {"Key": each["Key"], **about, "Body": b64encode(found["Body"].read()).decode()}
+        for key in files(s3, bucket):
+            found = s3.get_object(Bucket=bucket, Key=key)
+            about = {name: found[name] for name in ("ContentType", "ContentDisposition") if name in found}
+            yield {"Key": key, **about, "Body": b64encode(found["Body"].read()).decode()}
 
     def _queued(self, output: str) -> Iterator[Kept]:
         """A queue's messages, taken from it, each with when it was asked for. What is being worked on stays there."""

@@ -22,7 +22,7 @@ from typing import Any, Self
 from whatsapp.adapters.twilio.webhook import CALLBACK_OVERRIDES
 
 from local.artifacts import LAMBDA_PYTHON, this_machine
-from local.aws import REGION, client, server_environment
+from local.aws import REGION, client, name_alone, server_environment
 from local.claim import Claim
 from local.deploy import change, delete, deploy
 from local.processes import Server, free_port, start
@@ -31,6 +31,7 @@ STACK_NAME = "whatsapp"
 FROM_ADDRESS = "+12025550123"
 _SECONDS_TO_START = 90.0  # a busy machine: CI runs several stacks on two cores
 _MOST_SYNCS = 5
+_REFUSED = "refused"  # the policy by which a function is refused something
 
 
 class StackError(Exception):
@@ -136,6 +137,22 @@ class Stack:
         if "FunctionError" in response:
             raise StackError(f"{name} failed: {answer.get('errorMessage', answer)}")
         return answer
+
+    def refuse(self, function_output: str, action: str) -> None:
+        """From now on AWS refuses a function this action, such as `events:PutEvents`, until `permit`."""
+        deny = {"Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+        self.aws("iam").put_role_policy(
+            RoleName=self._role(function_output), PolicyName=_REFUSED, PolicyDocument=json.dumps(deny)
+        )
+
+    def permit(self, function_output: str) -> None:
+        """AWS refuses it nothing any more but what its role lacks."""
+        self.aws("iam").delete_role_policy(RoleName=self._role(function_output), PolicyName=_REFUSED)
+
+    def _role(self, function_output: str) -> str:
+        name = name_alone(self.outputs[function_output])
+        role = self.aws("lambda").get_function_configuration(FunctionName=name)["Role"]
+        return str(role).rpartition("/")[2]
 
     def change(self, parameters: Mapping[str, str]) -> None:
         """Deploy the same template with other parameters."""

@@ -176,12 +176,7 @@ class Drill:
 
     def alerts(self) -> list[str]:
         """The subjects of the alerts since the last look."""
-        sqs, found = self.stack.aws("sqs"), []
-        while batch := sqs.receive_message(QueueUrl=self._alerts, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                found.append(str(json.loads(message["Body"]).get("Subject")))
-                sqs.delete_message(QueueUrl=self._alerts, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return [str(alert.get("Subject")) for alert in self._heard(self._alerts)]
 
     def pages(self) -> list[str]:
         """The template's alarms that went off since the drill began, judged over what the functions logged."""
@@ -231,9 +226,8 @@ class Drill:
             raise DrillFailedError(f"docs/operations.md has no section {section!r}")
         self.say("runbook", f"{section}:")
         text = re.sub(r" ?\[Drill\]\([^)]*\)\.", "", found[1])
-        for line in (
-            re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).strip().splitlines()
-        ):  # links lead elsewhere from there
+        text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)  # a link leads elsewhere from the transcript
+        for line in text.strip().splitlines():
             self.say("", line)
         return found[1]
 
@@ -261,11 +255,15 @@ class Drill:
 
     def events(self) -> list[dict[str, Any]]:
         """The events since the last look."""
+        return self._heard(self._events)
+
+    def _heard(self, queue: str) -> list[dict[str, Any]]:
+        """What came to a queue of ours; it is taken from there."""
         sqs, found = self.stack.aws("sqs"), []
-        while batch := sqs.receive_message(QueueUrl=self._events, MaxNumberOfMessages=10).get("Messages"):
+        while batch := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
                 found.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=self._events, ReceiptHandle=message["ReceiptHandle"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
     def counted(self) -> list[str]:

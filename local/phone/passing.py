@@ -5,11 +5,12 @@ the moment at which a deferred one may go, expiry, the window. Twilio's dates of
 that is compared with them (on its way, or in doubt) must settle first.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from local.aws import scan
 
 _UNSETTLED = {"claimed", "sending", "unknown"}
 _MILLISECONDS = range(10**12, 10**13)
@@ -40,12 +41,6 @@ def let_pass(dynamodb: Any, tables: dict[str, list[str]], ms: int) -> None:
         moves = [pool.submit(_move, dynamodb, table, item, tables[table], ms) for table, item in items]
     for move in moves:
         move.result()
-
-
-def scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
-    """Every item of a table, as it is stored."""
-    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        yield from page["Items"]
 
 
 def _move(dynamodb: Any, table: str, read: dict[str, Any], keys: list[str], ms: int) -> None:

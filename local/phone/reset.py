@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.phone.passing import scan
+from local.aws import files, scan
 
 
 def empty(dynamodb: Any, s3: Any, sqs: Any, outputs: dict[str, str], tables: dict[str, list[str]]) -> None:
@@ -17,8 +17,7 @@ def empty(dynamodb: Any, s3: Any, sqs: Any, outputs: dict[str, str], tables: dic
         for item in scan(dynamodb, table):
             dynamodb.delete_item(TableName=table, Key={name: item[name] for name in keys})
     bucket = outputs["MediaBucketName"]
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for each in page.get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=each["Key"])
+    for key in files(s3, bucket):
+        s3.delete_object(Bucket=bucket, Key=key)
     for queue in ("SendQueueUrl", "SendDeadLetterQueueUrl"):
         sqs.purge_queue(QueueUrl=outputs[queue])

@@ -50,31 +50,25 @@ def ratios(figures: dict[str, float]) -> Any:
 
 def morning(minutes: list[dict[str, float]]) -> Any:
     """Accepted a second, the queue, and memory, minute by minute."""
-    figure, axes = plt.subplots(3, 1, figsize=(8, 6), sharex=True)
-    for axis, (name, label) in zip(
-        axes,
-        {"accepted_per_s": "accepted a second", "queue": "on the queue", "memory_mb": "memory (MB)"}.items(),
-        strict=True,
-    ):
-        axis.plot([one["minute"] for one in minutes], [one[name] for one in minutes], color="#2f5d8c")
-        axis.set_ylabel(label)
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-    axes[-1].set_xlabel("minutes after 08:00")
-    return figure
+    shown = {"accepted_per_s": "accepted a second", "queue": "on the queue", "memory_mb": "memory (MB)"}
+    return over_time(minutes, shown, "minute", "minutes after 08:00")
 
 
 def soak(samples: list[dict[str, float]]) -> Any:
     """What is open, the queue, and memory, over the day."""
-    figure, axes = plt.subplots(3, 1, figsize=(8, 6), sharex=True)
-    for axis, (name, label) in zip(
-        axes, {"open": "open messages", "queue": "on the queue", "memory_mb": "memory (MB)"}.items(), strict=True
-    ):
-        axis.plot([one["hour"] for one in samples], [one[name] for one in samples], color="#2f5d8c")
-        axis.set_ylabel(label)
+    shown = {"open": "open messages", "queue": "on the queue", "memory_mb": "memory (MB)"}
+    return over_time(samples, shown, "hour", "hours")
+
+
+def over_time(samples: list[dict[str, float]], shown: dict[str, str], time: str, label: str) -> Any:
+    """One curve above the other. `shown`: their labels by the names in the samples; `time`: the name of theirs."""
+    figure, axes = plt.subplots(len(shown), 1, figsize=(8, 6), sharex=True)
+    for axis, (name, meaning) in zip(axes, shown.items(), strict=True):
+        axis.plot([one[time] for one in samples], [one[name] for one in samples], color="#2f5d8c")
+        axis.set_ylabel(meaning)
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
-    axes[-1].set_xlabel("hours")
+    axes[-1].set_xlabel(label)
     return figure
 
 

@@ -31,7 +31,7 @@ from httpx import TransportError
 from whatsapp.domain import periods
 
 from local.artifacts import LAMBDA_PYTHON
-from local.aws import name_alone
+from local.aws import scan
 from local.stack import Stack, StackError
 from tests.product import Product
 
@@ -281,33 +281,25 @@ class Soak:
 
     def _refuse(self, action: str, function: str) -> None:
         """From now on AWS refuses the function this."""
-        deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
-        iam, role = self.product.stack.aws("iam"), self._role(function)
-        iam.put_role_policy(RoleName=role, PolicyName="soak", PolicyDocument=json.dumps(deny))
+        self.product.stack.refuse(function, action)
         self._seen = self._sign_of(action)
 
     def _permit(self, action: str, function: str) -> None:
         if (self._seen == self._sign_of(action)) == (action == "dynamodb:*"):
             self.never_struck.append(action)
-        self.product.stack.aws("iam").delete_role_policy(RoleName=self._role(function), PolicyName="soak")
+        self.product.stack.permit(function)
 
     def _sign_of(self, action: str) -> int:
         """What stands still while the bus is down, the events; what grows without DynamoDB, the failed calls."""
         return len(self.product.events()) if action == "events:PutEvents" else self.failed_calls.total()
 
-    def _role(self, function: str) -> str:
-        name = name_alone(self.product.stack.outputs[function])
-        return str(self._lambda.get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2])
-
     # --- what is seen ---------------------------------------------------------------------------------------------
 
     def records(self) -> dict[str, dict[str, str]]:
         """All messages as they are stored, by id."""
-        pages = self._dynamodb.get_paginator("scan")
         found = (
             {name: str(next(iter(value.values()))) for name, value in item.items()}
-            for page in pages.paginate(TableName=self.product.stack.outputs["MessagesTableName"])
-            for item in page["Items"]
+            for item in scan(self._dynamodb, self.product.stack.outputs["MessagesTableName"])
             if "direction" in item
         )
         return {one["message_id"]: one for one in found}

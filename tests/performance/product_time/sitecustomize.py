@@ -34,4 +34,4 @@ class Datetime(datetime.datetime, metaclass=_AnyDatetime):
 time.time_ns = time_ns
 time.time = lambda: time_ns() / 1e9
 if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:  # the functions use `time` alone, and pydantic knows one datetime
-    datetime.datetime = Datetime  # type: ignore[misc]
+    datetime.datetime = Datetime  # type: ignore[misc]  # mypy takes classes for constants

@@ -47,9 +47,9 @@ class _Phrases:
     def in_text(self, compared: str) -> list[Phrase]:
         """Those in a text, harmless ones first, then as the list has them."""
         by_word = self._by_word
-        found = [each for word in set(compared.split()) if word in by_word for each in by_word[word]]
-        found += [each for each in self._by_start if each[1].compared in compared]
-        return [phrase for _, phrase in sorted(found, key=lambda each: each[0]) if phrase.compared in compared]
+        possible = [each for word in set(compared.split()) if word in by_word for each in by_word[word]]
+        found = [each for each in possible + self._by_start if each[1].compared in compared]
+        return [phrase for _, phrase in sorted(found, key=lambda each: each[0])]
 
 
 def safety_of(texts: Iterable[str | None], payload: str | None = None) -> Safety | None:
@@ -116,5 +116,6 @@ def _phrases() -> _Phrases:
         with FILE.open(encoding="utf-8") as lines:
             return _Phrases(phrases_in(lines))
     except (OSError, ValueError) as error:
-        logging.getLogger(__name__).error("%s cannot be read (%s): nothing is matched", FILE.name, error)  # noqa: TRY400
+        logger = logging.getLogger(__name__)
+        logger.error("%s cannot be read (%s): nothing is matched", FILE.name, error)  # noqa: TRY400 - it names the line
         return _Phrases(())
