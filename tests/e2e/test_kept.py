@@ -132,6 +132,7 @@ def test_a_run_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
         waiting = run.api("POST", "/messages", {"to": RAVI, **REMINDER, "idempotency_key": "ravi-1"})
         run.when(waiting["message_id"], "sent")
         run.aws("sqs").send_message(QueueUrl=run.outputs["SendDeadLetterQueueUrl"], MessageBody="poison")
+        eventually(lambda: [each["status"] for each in run.conversation(contact)].count("read") == 2)  # and the answer
         before, files, steps = run.ledger(), run.files(), set(run.shown("step"))
         events = {step for step in steps if step.startswith("bus:")}
         talk = run.conversation(contact)
